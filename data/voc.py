@@ -1,0 +1,114 @@
+"""PASCAL VOC segmentation, through torchvision's VOCSegmentation."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torchvision.datasets import VOCSegmentation
+
+from data.files import ImagePairs, data_home
+from data.palette import bit_colours
+from data.segmentation import SegmentationData
+
+
+class VOC(SegmentationData):
+    """PASCAL VOC, 20 classes and background, void 255; images of many sizes.
+
+    Source: Everingham et al. 2015, "The PASCAL Visual Object Classes Challenge: A Retrospective".
+
+    Args:
+        root: the folder that holds VOCdevkit/; None is $UPZOO_DATA/voc.
+        download: let torchvision download it when it is not there (2 GB for 2012).
+        year: "2007" to "2012".
+        train_set: image set to train on: train, trainval or val.
+        val_set: image set to evaluate on.
+        size: see SegmentationData, as all that follow.
+        eval_size: -
+        batch_size: -
+        eval_batch_size: -
+        num_workers: -
+        augment: -
+        overfit: -
+        seed: -
+    """
+
+    name = "voc"
+    classes = (
+        "background",
+        "aeroplane",
+        "bicycle",
+        "bird",
+        "boat",
+        "bottle",
+        "bus",
+        "car",
+        "cat",
+        "chair",
+        "cow",
+        "dining table",
+        "dog",
+        "horse",
+        "motorbike",
+        "person",
+        "potted plant",
+        "sheep",
+        "sofa",
+        "train",
+        "tv monitor",
+    )
+    palette = bit_colours(21)
+    licence = "PASCAL VOC: images under Flickr's terms of use, for research"
+
+    def __init__(
+        self,
+        *,
+        root: str | os.PathLike[str] | None = None,
+        download: bool = False,
+        year: str = "2012",
+        train_set: str = "train",
+        val_set: str = "val",
+        size: Sequence[int] = (320, 320),
+        eval_size: Sequence[int] | None = None,
+        batch_size: int = 8,
+        eval_batch_size: int = 1,
+        num_workers: int = 1,
+        augment: Mapping[str, Any] | None = None,
+        overfit: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            size=size,
+            eval_size=eval_size,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            num_workers=num_workers,
+            augment=augment,
+            overfit=overfit,
+            seed=seed,
+        )
+        self.root = Path(root).expanduser() if root is not None else data_home() / "voc"
+        self.year = str(year)
+        self.image_sets = {"train": train_set, "val": val_set}
+        for split, image_set in self.image_sets.items():
+            self._open(image_set, download and split == "train")
+
+    def _open(self, image_set: str, download: bool = False) -> VOCSegmentation:
+        try:
+            return VOCSegmentation(self.root, self.year, image_set, download=False)
+        except (RuntimeError, FileNotFoundError):
+            if download:
+                self.root.mkdir(parents=True, exist_ok=True)
+                return VOCSegmentation(self.root, self.year, image_set, download=True)
+            raise FileNotFoundError(
+                f"no VOC {self.year} with the image set {image_set} at {self.root}: set data.root "
+                "to the folder that holds VOCdevkit/, or data.download=true"
+            ) from None
+        except ValueError as error:
+            raise ValueError(" ".join(str(error).split())) from None
+
+    def raw(self, split: str) -> ImagePairs:
+        """The image pairs of `split`."""
+        found = self._open(self.image_sets[split])
+        pairs = zip(map(Path, found.images), map(Path, found.masks), strict=True)
+        return ImagePairs(list(pairs), self.num_classes, 255, self.ignore_index)

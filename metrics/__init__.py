@@ -1,0 +1,24 @@
+"""Scores of predictions: pure torch functions, each with a thin torchmetrics shell."""
+
+from metrics.boundary import BoundaryF1, boundary_f1
+from metrics.segmentation import (
+    SegmentationScores,
+    class_accuracy,
+    confusion_matrix,
+    frequency_weighted_iou,
+    global_accuracy,
+    mean_iou,
+    per_class_iou,
+)
+
+__all__ = [
+    "BoundaryF1",
+    "SegmentationScores",
+    "boundary_f1",
+    "class_accuracy",
+    "confusion_matrix",
+    "frequency_weighted_iou",
+    "global_accuracy",
+    "mean_iou",
+    "per_class_iou",
+]

@@ -1,0 +1,1 @@
+"""Decoders whose upsampling is one argument, in pure torch."""

@@ -1,0 +1,42 @@
+"""The encoders, by the names that configs use."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from models.backbones.base import Backbone, unknown
+from models.backbones.compact import Compact
+from models.backbones.resnet import ResNet
+from models.backbones.timm import Timm
+from models.backbones.vgg import VGG16
+
+#: Adding a backbone: one class, one line here.
+BACKBONES: dict[str, Callable[..., Backbone]] = {
+    "compact": Compact,
+    "vgg16": VGG16,
+    "resnet18": partial(ResNet, depth=18),
+    "resnet34": partial(ResNet, depth=34),
+    "resnet50": partial(ResNet, depth=50),
+}
+
+
+def build_backbone(
+    name: str,
+    in_channels: int = 3,
+    weights: str | None = None,
+    width: int | None = None,
+    **options: Any,
+) -> Backbone:
+    """The backbone of this name: a key of `BACKBONES`, or "timm/<name>".
+
+    Raises:
+        ValueError: for an unknown name, and for what the backbone itself refuses.
+    """
+    if name.startswith("timm/"):
+        return Timm(in_channels, weights, width, name=name.removeprefix("timm/"), **options)
+    if name not in BACKBONES:
+        raise unknown(f"backbone={name!r}", name, [*BACKBONES, "timm/<name>"])
+    return BACKBONES[name](in_channels, weights, width, **options)
+
+
+__all__ = ["BACKBONES", "VGG16", "Backbone", "Compact", "ResNet", "Timm", "build_backbone"]

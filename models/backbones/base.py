@@ -1,0 +1,66 @@
+"""What the backbones share: their contract, their start, their refusals."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from torch import Tensor, nn
+
+
+class Backbone(nn.Module):
+    """An encoder: (B, in_channels, H, W) -> `{stride: feature}`, from fine to coarse.
+
+    The feature at stride s has `channels[s]` channels and ⌈H/s⌉×⌈W/s⌉ pixels, and covers the image
+    from the top left, so that a decoder only ever crops. Every backbone takes the same three
+    arguments first; its own options are keyword-only.
+
+    Args:
+        in_channels: channels of the image.
+        weights: name of released weights to start from; None starts at random.
+        width: base number of channels, where a backbone has one; None is its own default.
+    """
+
+    channels: dict[int, int]
+
+    def __init__(self, in_channels: int = 3, weights: str | None = None, width: int | None = None):
+        super().__init__()
+        for option, value in (("in_channels", in_channels), ("width", width)):
+            if value is not None and value < 1:
+                raise ValueError(f"{option}={value} must be an integer of at least 1")
+
+    def forward(self, x: Tensor) -> dict[int, Tensor]:
+        """(B, in_channels, H, W) -> features by stride."""
+        raise NotImplementedError
+
+
+def initialise(net: nn.Module) -> None:
+    """He's normal start for every convolution: variance 2 / (k²·out_channels), bias zero."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def refuse_width(name: str, width: int | None) -> None:
+    """Refuse a width for a net whose widths are given elsewhere."""
+    if width is not None:
+        raise ValueError(
+            f"width={width}: backbone {name!r} has fixed widths: leave width=null, "
+            "or take compact or vgg16"
+        )
+
+
+def unknown(what: str, value: str, known: Iterable[str], where: str = "") -> ValueError:
+    """The one-line error for a name that is not known, with close matches and what exists.
+
+    Args:
+        what: the option and its value, such as "backbone='vg16'".
+        value: the value alone, to find close matches.
+        known: the names that exist.
+        where: where all of them are listed, said instead of the list when it is long.
+    """
+    known = list(known)
+    matches = get_close_matches(value, known)
+    hint = f", did you mean {' or '.join(matches)}?" if matches else ":"
+    listed = where or f"choose from {', '.join(known) if known else 'nothing but null'}"
+    return ValueError(f"{what} is unknown{hint} {listed}")

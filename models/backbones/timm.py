@@ -1,0 +1,76 @@
+"""timm's nets as encoders."""
+
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.backbones.base import Backbone, refuse_width, unknown
+
+
+class Timm(Backbone):
+    """Any net of timm that gives feature maps, by its name there.
+
+    Nets round sizes in their own ways. So the image is padded with zeros (the mean colour) at the
+    bottom and the right to a multiple of the largest stride, and features are cropped to ⌈n/s⌉.
+
+    Args:
+        in_channels: channels of the image; timm adapts its first layer, a pretrained one too.
+        weights: timm's tag, such as "a1_in1k", or "DEFAULT" for the tag that timm prefers.
+        width: must be None, the widths are timm's.
+        name: timm's name of the net.
+
+    Raises:
+        ValueError: for a missing timm, an unknown name or tag, a net without feature maps, a width.
+    """
+
+    net: Any
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        weights: str | None = None,
+        width: int | None = None,
+        *,
+        name: str,
+    ):
+        super().__init__(in_channels, weights, width)
+        backbone = f"timm/{name}"
+        refuse_width(backbone, width)
+        try:
+            import timm
+        except ModuleNotFoundError:
+            raise ValueError(
+                f"backbone={backbone!r} needs timm, which is not installed: pip install timm"
+            ) from None
+        models = timm.list_models()
+        if name not in models:
+            raise unknown(f"backbone={backbone!r}", name, models, "timm.list_models() has them all")
+        tags = [tag.partition(".")[2] for tag in timm.list_pretrained(f"{name}.*")]
+        known = ["DEFAULT", *tags] if tags else []
+        if weights is not None and weights not in known:
+            raise unknown(f"weights={weights!r} of {backbone}", weights, known)
+        tagged = name if weights in (None, "DEFAULT") else f"{name}.{weights}"
+        try:
+            self.net = timm.create_model(
+                tagged, pretrained=weights is not None, features_only=True, in_chans=in_channels
+            )
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"backbone={backbone!r} gives no feature maps: {reason}") from None
+        info = self.net.feature_info
+        self.channels = dict(zip(info.reduction(), info.channels(), strict=True))
+        self.channels_come_last = getattr(self.net, "output_fmt", None) == "NHWC"
+
+    def forward(self, x: Tensor) -> dict[int, Tensor]:
+        """(B, in_channels, H, W) -> features at the net's own strides."""
+        h, w = x.shape[-2:]
+        multiple = max(self.channels)
+        outputs = self.net(F.pad(x, (0, -w % multiple, 0, -h % multiple)))
+        if self.channels_come_last:
+            outputs = [y.permute(0, 3, 1, 2) for y in outputs]
+        # ⌈n/s⌉ = −⌊−n/s⌋
+        return {
+            s: y[..., : -(-h // s), : -(-w // s)]
+            for s, y in zip(self.net.feature_info.reduction(), outputs, strict=True)
+        }

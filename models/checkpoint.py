@@ -1,0 +1,159 @@
+"""Build nets from plain configs, write model files that carry their config, read them back.
+
+A model file is a folder with `model.safetensors` (weights) and `config.yaml` (everything needed to
+use them). Reading one builds only classes of this package and executes nothing from the file.
+"""
+
+import difflib
+import functools
+import inspect
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from models.fcn import FCN
+from models.upsampling import OPERATORS
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.yaml"
+#: Where a Lightning checkpoint of ours keeps what `config.yaml` holds in a model file.
+CARD_KEY = "card"
+
+#: Every class that a config may name.
+BUILDABLE: dict[str, type[nn.Module]] = {
+    "models.fcn.FCN": FCN,
+    **{f"models.upsampling.{cls.__name__}": cls for cls in OPERATORS.values()},
+}
+
+
+def build(spec: Mapping[str, Any]) -> Any:
+    """Build what a plain config describes: `_target_` names a class, other keys are its options.
+
+    Nested specs are built first; with `_partial_` the result is a factory, not a module.
+
+    Raises:
+        ValueError: for a class that is not ours or an option that it does not have.
+
+    >>> build({"_target_": "models.upsampling.Interpolate", "in_channels": 3, "out_channels": 3})
+    Interpolate(
+      3, 3, scale=2, mode=bilinear
+      (project): Identity()
+    )
+    """
+    target = spec.get("_target_")
+    if target not in BUILDABLE:
+        raise ValueError(f"_target_={target!r} is not one of {sorted(BUILDABLE)}")
+    cls = BUILDABLE[target]
+    options = {k: v for k, v in spec.items() if k not in ("_target_", "_partial_", "_convert_")}
+    known = list(inspect.signature(cls).parameters)
+    for key in options:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it has {known}"
+            raise ValueError(f"{cls.__name__} has no option {key!r}: {hint}")
+    built = {
+        k: build(v) if isinstance(v, Mapping) and "_target_" in v else v for k, v in options.items()
+    }
+    return functools.partial(cls, **built) if spec.get("_partial_") else cls(**built)
+
+
+def save(folder: str | Path, net: nn.Module, card: Mapping[str, Any]) -> Path:
+    """Write a model file, whole or not at all.
+
+    Args:
+        folder: the model file to make; it replaces one of the same name.
+        net: the net whose weights to write, in their own precision.
+        card: plain data for `config.yaml`; `card["model"]` is the spec that `build` takes.
+
+    Returns:
+        The folder.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        save_file({k: v.contiguous() for k, v in net.state_dict().items()}, beside / WEIGHTS)
+        (beside / CONFIG).write_text(yaml.safe_dump(dict(card), sort_keys=False))
+        beside.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(beside, folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return folder
+
+
+def load(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Rebuild a net, in evaluation mode, from a model file or a training checkpoint.
+
+    Args:
+        path: a folder with a model file, a run's folder, or a `.ckpt` of a training run. Nothing in
+            it is ever unpickled into more than tensors and plain data.
+
+    Returns:
+        The net and its card: the config it was trained with, classes, normalisation, scores.
+
+    Raises:
+        FileNotFoundError: if there is nothing at `path`.
+        ValueError: if it is no model of ours, is damaged, or does not fit its own config.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such checkpoint")
+    if path.is_dir():
+        state, card = _read_folder(path)
+    else:
+        state, card = _read_lightning(path)
+    net = build(card["model"])
+    try:
+        net.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path}: the weights do not fit the stored config: {reason}") from None
+    return net.eval(), card
+
+
+def _read_folder(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    if not (path / CONFIG).exists() and (path / "model" / CONFIG).exists():
+        path = path / "model"  # a run's folder
+    for name in (WEIGHTS, CONFIG):
+        if not (path / name).exists():
+            raise ValueError(f"{path}: no model file here, {name} is missing")
+    try:
+        card = yaml.safe_load((path / CONFIG).read_text())
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise ValueError(f"{path / CONFIG}: not a YAML file") from None
+    if not isinstance(card, dict) or not isinstance(card.get("model"), dict):
+        raise ValueError(f"{path / CONFIG}: not the config of a model, it has no `model`")
+    try:
+        return load_file(path / WEIGHTS), card
+    except SafetensorError as error:
+        raise ValueError(f"{path / WEIGHTS}: not a safetensors file: {error}") from None
+
+
+def _read_lightning(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:
+        # Whatever is wrong with it (no checkpoint, truncated, objects in the pickle), it stays shut.
+        raise ValueError(
+            f"{path}: not a checkpoint of weights and plain data (damaged, or a pickle of other "
+            "objects, which is never executed)"
+        ) from None
+    card = content.get(CARD_KEY) if isinstance(content, dict) else None
+    if not isinstance(card, dict) or "state_dict" not in content:
+        raise ValueError(f"{path}: not a checkpoint of UpZoo, it carries no model config")
+    prefix = "net."
+    state = {
+        k[len(prefix) :]: v for k, v in content["state_dict"].items() if k.startswith(prefix)
+    }
+    return state, card

@@ -1,0 +1,28 @@
+"""The upsampling operators, by the names that configs use."""
+
+from models.upsampling.base import Upsample
+from models.upsampling.bilinear import BilinearInit
+from models.upsampling.decomposed import DecomposedTransposed
+from models.upsampling.filtered import FIRTransposed, SmoothTransposed
+from models.upsampling.pixel_shuffle import PixelShuffle
+from models.upsampling.pixel_transposed import PixelTransposed
+from models.upsampling.resize import BilinearAdditive, Interpolate, ResizeConv
+from models.upsampling.transposed import TransposedConv
+from models.upsampling.unpool import MaxUnpool
+
+#: Adding an operator: one class, one line here, one YAML in `configs/upsample/`.
+OPERATORS: dict[str, type[Upsample]] = {
+    "transposed_conv": TransposedConv,
+    "bilinear_init": BilinearInit,
+    "resize_conv": ResizeConv,
+    "interpolate": Interpolate,
+    "pixel_shuffle": PixelShuffle,
+    "max_unpool": MaxUnpool,
+    "bilinear_additive": BilinearAdditive,
+    "decomposed_transposed": DecomposedTransposed,
+    "smooth_transposed": SmoothTransposed,
+    "fir_transposed": FIRTransposed,
+    "pixel_transposed": PixelTransposed,
+}
+
+__all__ = ["OPERATORS", "Upsample"]

@@ -1,0 +1,173 @@
+"""The contract that every upsampling operator keeps."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.upsampling.interpolation import bilinear_additive
+
+
+class Upsample(nn.Module):
+    """Enlarge a feature map: (B, in_channels, H, W) -> (B, out_channels, scale·H, scale·W).
+
+    A subclass computes the whole enlarged map in `enlarge`; this class checks the shared arguments,
+    crops and adds the residual. An operator that needs more than `x` overrides `enlarge_to` instead
+    and says so in `needs_switches` or `needs_guide`. An operator owns its initialisation and has no
+    bias: the layers around it do.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        scale: integer enlargement, at least 1, the same for height and width.
+        residual: add the input, bilinearly enlarged and its channels summed in groups, to the
+            output (Wojna et al. 2019, "residual-like connections").
+
+    Raises:
+        ValueError: for a channel count or a scale below 1, or one that is no integer.
+    """
+
+    #: Whether `forward` needs the arg-max indices ("switches") of a matching max-pooling.
+    needs_switches: ClassVar[bool] = False
+    #: Whether `forward` needs a `guide`, the encoder's feature at the enlarged size.
+    needs_guide: ClassVar[bool] = False
+    #: Whether a constant input comes out constant (away from the border) with default options, as
+    #: the operator starts.
+    flat: ClassVar[bool] = False
+    #: Whether it can be exported to ONNX; where not, the reason.
+    no_onnx: ClassVar[str | None] = None
+    #: The CUDA backward that `torch.use_deterministic_algorithms(True)` refuses, if any does.
+    nondeterministic: ClassVar[str | None] = None
+
+    def __init__(
+        self, in_channels: int, out_channels: int, scale: int = 2, *, residual: bool = False
+    ):
+        super().__init__()
+        for name, value in (
+            ("in_channels", in_channels),
+            ("out_channels", out_channels),
+            ("scale", scale),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"{type(self).__name__}: {name}={value!r} must be an integer of at least 1"
+                )
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.scale = scale
+        self.residual = residual
+
+    def forward(
+        self,
+        x: Tensor,
+        size: Sequence[int] | None = None,
+        switches: Tensor | None = None,
+        guide: Tensor | None = None,
+    ) -> Tensor:
+        """Enlarge `x` and keep the top-left `size` of the result.
+
+        An encoder that halves with ceil rounding covers its input from the top left, so cropping
+        there keeps every pixel over the one it came from, whatever the size.
+
+        Args:
+            x: (B, in_channels, H, W).
+            size: height and width to keep, with ceil(size / scale) = (H, W); all by default.
+            switches: indices of the matching max-pooling, for operators that need them.
+            guide: (B, guide_channels, *size) encoder feature, for operators that need one.
+
+        Returns:
+            (B, out_channels, scale·H, scale·W), or (B, out_channels, *size).
+
+        Raises:
+            ValueError: for a size that does not map back, or where switches or a guide are missing.
+        """
+        self.check_input(x, size, switches, guide)
+        y = self.enlarge_to(x, size, switches, guide)
+        if self.residual:
+            y = y + crop(bilinear_additive(x, self.out_channels, self.scale), size)
+        return y
+
+    def enlarge_to(
+        self,
+        x: Tensor,
+        size: Sequence[int] | None,
+        switches: Tensor | None,
+        guide: Tensor | None,
+    ) -> Tensor:
+        """The enlarged map at `size`: what `forward` returns, the residual aside."""
+        return crop(self.enlarge(x), size)
+
+    def enlarge(self, x: Tensor) -> Tensor:
+        """The whole map, (B, out_channels, scale·H, scale·W)."""
+        raise NotImplementedError
+
+    def check_input(
+        self,
+        x: Tensor,
+        size: Sequence[int] | None,
+        switches: Tensor | None,
+        guide: Tensor | None,
+    ) -> None:
+        """Refuse a missing switches or guide, and a size that does not map back, in one line."""
+        name = type(self).__name__
+        if self.needs_switches and switches is None:
+            raise ValueError(
+                f"{name}: switches is missing: pass the indices of the matching max-pooling"
+            )
+        if self.needs_guide and guide is None:
+            raise ValueError(f"{name}: guide is missing: pass the encoder's feature at this size")
+        # A compiler would turn the comparison into a constraint on dynamic sizes.
+        if size is None or torch.compiler.is_compiling():
+            return
+        for wanted, n in zip(size, x.shape[-2:], strict=True):
+            if -(-wanted // self.scale) != n:
+                raise ValueError(
+                    f"{name}: size {tuple(size)} does not map back: an input of "
+                    f"{tuple(x.shape[-2:])} at scale {self.scale} gives "
+                    f"{self.scale * (n - 1) + 1} to {self.scale * n} where {wanted} was asked"
+                )
+
+    def extra_repr(self) -> str:
+        """Channels and scale, as printed in the module's representation."""
+        return f"{self.in_channels}, {self.out_channels}, scale={self.scale}"
+
+
+def crop(y: Tensor, size: Sequence[int] | None) -> Tensor:
+    """The top-left `size` of `y`; all of it by default."""
+    if size is None:
+        return y
+    h, w = size
+    if torch.compiler.is_compiling():
+        # A slice asks whether it cuts anything, which would fix the parity of dynamic sizes.
+        return F.pad(y, (0, w - y.shape[-1], 0, h - y.shape[-2]))
+    return y[..., :h, :w]
+
+
+def projection(in_channels: int, out_channels: int) -> nn.Module:
+    """The 1×1 convolution before an operator that keeps channels; nothing where they agree."""
+    if in_channels == out_channels:
+        return nn.Identity()
+    conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="linear")
+    return conv
+
+
+def check_choice(operator: nn.Module, name: str, value: object, choices: Sequence[str]) -> None:
+    """Refuse an option that is not among its choices, in one line."""
+    if value not in choices:
+        raise ValueError(f"{type(operator).__name__}: {name}={value!r} is not one of {choices}")
+
+
+def check_kernel(
+    operator: nn.Module, kernel: int, least: int, *, why: str, odd: bool = False
+) -> None:
+    """Refuse a kernel that is no integer, below `least`, or even where `odd` is asked."""
+    valid = isinstance(kernel, int) and not isinstance(kernel, bool) and kernel >= least
+    if not valid or (odd and kernel % 2 == 0):
+        kind = "an odd integer" if odd else "an integer"
+        raise ValueError(
+            f"{type(operator).__name__}: kernel={kernel!r} must be {kind} of at least {least}: "
+            f"{why}"
+        )

@@ -1,0 +1,93 @@
+"""Content-aware reassembly of features."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.upsampling.base import Upsample, check_kernel, projection
+from models.upsampling.reassembly import reassemble
+
+
+class Carafe(Upsample):
+    """Each output pixel is its own softmax-weighted mean of k×k source pixels (Wang et al. 2019).
+
+    A small net predicts the weights from the input: a 1×1 convolution to `compressed` channels, a
+    `kernel_encoder` convolution to scale²·kernel_up² ones, depth to space, softmax (section 3.2).
+    The weights sum to 1, so a constant stays one in the interior; pixels beyond the border count
+    as zeros, as in the official code, and darken the outermost kernel_up // 2 source pixels.
+    It starts near the mean of the neighbourhood: the encoder's weights are N(0, .001²).
+
+    A 1×1 convolution projects first where in_channels ≠ out_channels.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        scale: integer enlargement.
+        kernel_up: odd size of the neighbourhood.
+        kernel_encoder: odd size of the convolution that predicts; kernel_up − 2 by default.
+        compressed: channels that it predicts from.
+        residual: add the bilinear-additive enlargement (see `Upsample`).
+
+    Raises:
+        ValueError: for a kernel that is even or too small, or fewer than one compressed channel.
+    """
+
+    flat = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        scale: int = 2,
+        *,
+        kernel_up: int = 5,
+        kernel_encoder: int | None = None,
+        compressed: int = 64,
+        residual: bool = False,
+    ):
+        super().__init__(in_channels, out_channels, scale, residual=residual)
+        check_kernel(self, kernel_up, least=3, odd=True, why="kernel_up has a centre and a border")
+        self.kernel_up = kernel_up
+        self.kernel_encoder = kernel_up - 2 if kernel_encoder is None else kernel_encoder
+        check_kernel(
+            self, self.kernel_encoder, least=1, odd=True, why="kernel_encoder needs a centre"
+        )
+        check_channels(self, "compressed", compressed)
+        self.project = projection(in_channels, out_channels)
+        self.compress = nn.Conv2d(out_channels, compressed, 1)
+        self.encode = nn.Conv2d(
+            compressed,
+            scale**2 * kernel_up**2,
+            self.kernel_encoder,
+            padding=self.kernel_encoder // 2,
+        )
+        nn.init.xavier_uniform_(self.compress.weight)
+        nn.init.normal_(self.encode.weight, std=0.001)
+        for conv in (self.compress, self.encode):
+            assert conv.bias is not None
+            nn.init.zeros_(conv.bias)
+
+    def enlarge(self, x: Tensor) -> Tensor:
+        """The whole map, (B, out_channels, scale·H, scale·W)."""
+        x = self.project(x)
+        logits = F.pixel_shuffle(self.encode(self.compress(x)), self.scale)
+        return reassemble(x, kernel_softmax(logits), self.scale)
+
+    def extra_repr(self) -> str:
+        """Channels, scale and kernels."""
+        return (
+            f"{super().extra_repr()}, kernel_up={self.kernel_up}, "
+            f"kernel_encoder={self.kernel_encoder}"
+        )
+
+
+def kernel_softmax(logits: Tensor) -> Tensor:
+    """Softmax over the k² channels of (B, k², h, w), laid out channels-last for `reassemble`."""
+    return logits.permute(0, 2, 3, 1).softmax(-1).permute(0, 3, 1, 2)
+
+
+def check_channels(operator: nn.Module, name: str, value: object) -> None:
+    """Refuse a number of channels that is no integer or below 1, in one line."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(
+            f"{type(operator).__name__}: {name}={value!r} must be an integer of at least 1"
+        )

@@ -1,0 +1,144 @@
+"""Upsampling by learning where to sample."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.upsampling.base import Upsample, check_choice, projection
+from models.upsampling.carafe import check_channels
+
+GROUPS = 4  # the paper's choice
+
+
+class DySample(Upsample):
+    """Bilinear samples of the input at learned positions (Liu et al. 2023).
+
+    Each group of channels samples at its own positions: the pixel centres of bilinear enlargement
+    plus an offset that a linear layer predicts,
+
+        offset = ¼ · linear(x), or ½ · σ(linear'(x)) · linear(x) with dynamic scope,
+
+    in pixels of the input (section 3.2). It starts next to bilinear enlargement: offsets are
+    N(0, .001²), the scope is ½. Beyond the border the outermost pixels repeat, so that a constant
+    stays one everywhere.
+
+    Only two lines of coordinates are made at a call; the plain form builds the whole grid at the
+    input's size, moves it about with the offsets and shuffles both.
+
+    A 1×1 convolution projects first where in_channels ≠ out_channels.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        scale: integer enlargement.
+        style: "lp", linear then pixel shuffle, or "pl", the other way round, which has scale⁴ times fewer
+            weights and needs out_channels to be a multiple of scale².
+        dyscope: predict the scope of the offsets too.
+        groups: sets of positions; by default the largest divisor of out_channels up to 4.
+        residual: add the bilinear-additive enlargement (see `Upsample`).
+
+    Raises:
+        ValueError: for an unknown style, or channels that groups or "pl" cannot divide.
+    """
+
+    flat = True
+    nondeterministic = "grid_sampler_2d_backward_cuda"
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        scale: int = 2,
+        *,
+        style: str = "lp",
+        dyscope: bool = False,
+        groups: int | None = None,
+        residual: bool = False,
+    ):
+        super().__init__(in_channels, out_channels, scale, residual=residual)
+        check_choice(self, "style", style, ("lp", "pl"))
+        if groups is None:
+            groups = next(g for g in range(GROUPS, 0, -1) if out_channels % g == 0)
+        check_channels(self, "groups", groups)
+        if out_channels % groups:
+            raise ValueError(
+                f"DySample: groups={groups} does not divide {out_channels} output channels: "
+                "leave it out for the largest divisor up to 4"
+            )
+        if style == "pl" and out_channels % scale**2:
+            raise ValueError(
+                f"DySample: style='pl' at scale {scale} shuffles {scale**2} channels into pixels, "
+                f"which {out_channels} output channels do not divide by: use style='lp'"
+            )
+        self.style = style
+        self.dyscope = dyscope
+        self.groups = groups
+        self.project = projection(in_channels, out_channels)
+        phases = scale**2
+        seen = out_channels // phases if style == "pl" else out_channels
+        made = 2 * groups if style == "pl" else 2 * groups * phases
+        self.offset = nn.Conv2d(seen, made, 1)
+        nn.init.normal_(self.offset.weight, std=0.001)
+        assert self.offset.bias is not None
+        nn.init.zeros_(self.offset.bias)
+        if dyscope:
+            self.scope = nn.Conv2d(seen, made, 1)
+            nn.init.zeros_(self.scope.weight)
+            assert self.scope.bias is not None
+            nn.init.zeros_(self.scope.bias)
+
+    def enlarge(self, x: Tensor) -> Tensor:
+        """The whole map, (B, out_channels, scale·H, scale·W)."""
+        x = self.project(x)
+        seen = F.pixel_shuffle(x, self.scale) if self.style == "pl" else x
+        offset = self.offset(seen)
+        offset = 0.5 * self.scope(seen).sigmoid() * offset if self.dyscope else 0.25 * offset
+        if self.style == "lp":
+            offset = F.pixel_shuffle(offset, self.scale)
+        return sample(x, offset, self.scale)  # offset: (B, 2·groups, scale·H, scale·W)
+
+    def extra_repr(self) -> str:
+        """Channels, scale and the options."""
+        return (
+            f"{super().extra_repr()}, style={self.style}, dyscope={self.dyscope}, "
+            f"groups={self.groups}"
+        )
+
+
+def sample(x: Tensor, offset: Tensor, scale: int) -> Tensor:
+    """Bilinear enlargement with displaced positions.
+
+    Positions are float32 at least: bfloat16 tells no neighbours apart on a line of 256 pixels.
+
+    Args:
+        x: (B, C, H, W).
+        offset: (B, 2·groups, scale·H, scale·W), in pixels of `x`: all groups' x, then all their y.
+        scale: the enlargement.
+
+    Returns:
+        (B, C, scale·H, scale·W), in the memory format and the type of `x`.
+    """
+    B, C, H, W = x.shape
+    groups = offset.shape[1] // 2
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    dx, dy = offset.to(dtype).reshape(B, 2, groups, scale * H, scale * W).unbind(1)
+    # A position u in pixels is 2u/n − 1 to grid_sample; pixel i of the output sits at (i + ½)/s.
+    line = torch.arange(scale * W, device=x.device, dtype=dtype)
+    column = torch.arange(scale * H, device=x.device, dtype=dtype).unsqueeze(-1)
+    grid = torch.stack(
+        (
+            dx * (2 / W) + ((2 * line + 1) / (scale * W) - 1),
+            dy * (2 / H) + ((2 * column + 1) / (scale * H) - 1),
+        ),
+        dim=-1,
+    )  # (B, groups, scale·H, scale·W, 2)
+    y = F.grid_sample(
+        x.to(dtype).reshape(B * groups, C // groups, H, W),
+        grid.flatten(0, 1),
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=False,
+    )
+    y = y.view(B, C, scale * H, scale * W).to(x.dtype)
+    last = x.is_contiguous(memory_format=torch.channels_last)
+    return y.contiguous(memory_format=torch.channels_last) if last else y

@@ -1,0 +1,118 @@
+"""Interpolation by a fixed rule, alone or followed by a convolution."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.upsampling.base import Upsample, check_choice, check_kernel, projection
+from models.upsampling.interpolation import bilinear_additive, resize
+
+MODES = ("nearest", "bilinear", "bicubic")
+
+
+class Interpolate(Upsample):
+    """Interpolation with no weights but the 1×1 projection where in_channels ≠ out_channels.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        scale: integer enlargement.
+        mode: "nearest", "bilinear" or "bicubic"; align_corners=False.
+        residual: add the bilinear-additive enlargement (see `Upsample`).
+
+    Raises:
+        ValueError: for an unknown mode.
+    """
+
+    flat = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        scale: int = 2,
+        *,
+        mode: str = "bilinear",
+        residual: bool = False,
+    ):
+        super().__init__(in_channels, out_channels, scale, residual=residual)
+        check_choice(self, "mode", mode, MODES)
+        self.mode = mode
+        self.project = projection(in_channels, out_channels)
+
+    def enlarge(self, x: Tensor) -> Tensor:
+        """The whole map, (B, out_channels, scale·H, scale·W)."""
+        return resize(self.project(x), self.scale, self.mode)
+
+    def extra_repr(self) -> str:
+        """Channels, scale and mode."""
+        return f"{super().extra_repr()}, mode={self.mode}"
+
+
+class BilinearAdditive(Upsample):
+    """Bilinear enlargement, then the sum of consecutive channels; no weights (Wojna et al. 2019).
+
+    Where in_channels is no multiple of out_channels the groups differ by one channel; where it is
+    smaller, channels are repeated. A sum of N channels has N times their mean: normalise after it.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        scale: integer enlargement.
+        residual: add the same once more (see `Upsample`).
+    """
+
+    flat = True
+
+    def enlarge(self, x: Tensor) -> Tensor:
+        """The whole map, (B, out_channels, scale·H, scale·W)."""
+        return bilinear_additive(x, self.out_channels, self.scale)
+
+
+class ResizeConv(Upsample):
+    """Interpolation, then a learned convolution at the large size (Odena et al. 2016).
+
+    A constant leaves every phase alike: the steps themselves cannot put a checkerboard there.
+    Weights start as N(0, 1 / (in_channels · kernel²)).
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        scale: integer enlargement.
+        mode: "nearest", "bilinear" or "bicubic"; align_corners=False.
+        kernel: odd kernel size of the convolution, zero-padded.
+        residual: add the bilinear-additive enlargement (see `Upsample`).
+
+    Raises:
+        ValueError: for an unknown mode, or a kernel that is even or below 1.
+    """
+
+    flat = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        scale: int = 2,
+        *,
+        mode: str = "nearest",
+        kernel: int = 3,
+        residual: bool = False,
+    ):
+        super().__init__(in_channels, out_channels, scale, residual=residual)
+        check_choice(self, "mode", mode, MODES)
+        check_kernel(self, kernel, least=1, odd=True, why="an even one has no centre to align")
+        self.mode = mode
+        self.kernel = kernel
+        std = 1 / (kernel * math.sqrt(in_channels))
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel, kernel) * std)
+
+    def enlarge(self, x: Tensor) -> Tensor:
+        """The whole map, (B, out_channels, scale·H, scale·W)."""
+        return F.conv2d(resize(x, self.scale, self.mode), self.weight, padding=self.kernel // 2)
+
+    def extra_repr(self) -> str:
+        """Channels, scale, mode and kernel."""
+        return f"{super().extra_repr()}, mode={self.mode}, kernel={self.kernel}"

@@ -1,0 +1,1 @@
+"""What a run leaves for people and for later tools: records, tables and pictures."""

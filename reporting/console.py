@@ -1,0 +1,98 @@
+"""What the scripts say in the terminal when something is wrong: one line, no traceback."""
+
+import contextlib
+import difflib
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@contextlib.contextmanager
+def user_errors() -> Iterator[None]:
+    """End the script with one line and status 2 where the fault lies in its input.
+
+    What counts as such: anything that Hydra refuses, and every ValueError or FileNotFoundError that
+    this project's own code raises. Any other exception is a fault of ours and keeps its traceback.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # hand exceptions over instead of printing them
+    try:
+        yield
+    except Exception as error:
+        line = explain(error)
+        if line is None:
+            raise
+        print(f"error: {line}", file=sys.stderr)
+        sys.exit(2)
+
+
+def explain(error: BaseException) -> str | None:
+    """The line for a user, or None where the error is not the user's."""
+    from hydra.errors import HydraException, InstantiationException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, InstantiationException) and error.__cause__ is not None:
+        return _one_line(error.__cause__)
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _hydra_line(error)
+    if isinstance(error, ValueError | FileNotFoundError) and _ours(error):
+        return _one_line(error)
+    return None
+
+
+def _ours(error: BaseException) -> bool:
+    # A loader's worker hands its exception over as text: the class and message end it.
+    if "DataLoader worker process" in str(error):
+        return str(ROOT) in str(error).split("Original Traceback")[-1].splitlines()[-4]
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and Path(frames[-1].filename).is_relative_to(ROOT)
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(error)
+    if "DataLoader worker process" in text:
+        text = text.strip().splitlines()[-1].split(": ", 1)[-1]
+    return " ".join(text.split())
+
+
+def _hydra_line(error: BaseException) -> str:
+    text = str(error)
+    missing = re.search(r"Could not find '(.+?)/(.+?)'", text)
+    if missing:
+        group, value = missing.groups()
+        names = sorted(p.stem for p in (ROOT / "configs" / group).glob("*.yaml"))
+        return f"{group}={value}: there is no such {group}{_closest(value, names)}"
+    unknown = re.search(r"Could not override '([\w.]+)'", text)
+    if unknown:
+        return _unknown_option(unknown[1], text)
+    return " ".join(text.split())
+
+
+def _unknown_option(key: str, text: str) -> str:
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import DictConfig, OmegaConf
+
+    parent, _, name = key.rpartition(".")
+    choices = [a for a in sys.argv[1:] if re.fullmatch(r"[\w/]+=\w+", a)]
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+            cfg = compose(Path(sys.argv[0]).stem, choices)
+    except Exception:
+        return " ".join(text.split())
+    node = OmegaConf.select(cfg, parent) if parent else cfg
+    known = [str(k) for k in node if not str(k).startswith("_")] if node else []
+    if not isinstance(node, DictConfig) or not known:
+        return f"{key}: there is no such option"
+    return f"{key}: there is no such option{_closest(name, known)}"
+
+
+def _closest(value: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(value, known, 1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{hint} (there are: {', '.join(known)})"

@@ -1,0 +1,49 @@
+"""What a net costs: parameters, arithmetic, memory."""
+
+import resource
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from models.upsampling import Upsample
+
+
+def of_net(net: nn.Module, image_shape: Sequence[int]) -> dict[str, Any]:
+    """Parameters, those of the upsampling among them, and FLOPs of one image.
+
+    Counted are the multiplications and additions of convolutions and matrix products, two FLOPs
+    for each pair; interpolation and elementwise work are not.
+
+    Args:
+        net: takes (1, *image_shape).
+        image_shape: (channels, height, width).
+    """
+    training, device = net.training, next(net.parameters()).device
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        net.eval()(torch.zeros(1, *image_shape, device=device))
+    net.train(training)
+    upsampling = {
+        id(p): p.numel()
+        for module in net.modules()
+        if isinstance(module, Upsample)
+        for p in module.parameters()
+    }
+    return {
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "parameters_upsampling": sum(upsampling.values()),
+        "flops_forward": counter.get_total_flops(),
+        "image_size": list(image_shape[1:]),
+    }
+
+
+def peak_memory() -> int:
+    """Most bytes held so far: by tensors on the GPU where there is one, else by this process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

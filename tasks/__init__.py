@@ -1,0 +1,1 @@
+"""Lightning modules and callbacks: how nets are trained and watched."""

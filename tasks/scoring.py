@@ -1,0 +1,59 @@
+"""Score a task on whole splits, outside training."""
+
+import logging
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig
+
+from tasks.precision import resolve_precision
+
+
+def quiet() -> None:
+    """Silence what Lightning says that no user can act on."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in (".*does not have many workers.*", ".*exists and is not empty.*"):
+        warnings.filterwarnings("ignore", message)
+
+
+def score(
+    cfg: DictConfig,
+    task: pl.LightningModule,
+    data: Any,
+    splits: Iterable[str],
+    logger: Logger | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Run a task's weights over splits of a data module.
+
+    Args:
+        cfg: has `trainer` with accelerator, devices, precision and the limits of batches.
+        task: keeps the scores of its latest pass in `results`.
+        data: has `eval_dataloader(split)`.
+        splits: names of splits.
+        logger: also gets the scores, under "val/" or "test/".
+
+    Returns:
+        Split -> name -> score.
+    """
+    options = cfg.trainer
+    trainer = pl.Trainer(
+        accelerator=options.accelerator,
+        devices=1,
+        precision=resolve_precision(options.precision),
+        limit_val_batches=options.limit_val_batches,
+        limit_test_batches=options.limit_test_batches,
+        logger=logger or False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    scores = {}
+    for split in splits:
+        run = trainer.validate if split == "val" else trainer.test
+        run(task, dataloaders=data.eval_dataloader(split), verbose=False)
+        scores[split] = dict(task.results)
+    return scores

@@ -1,0 +1,211 @@
+"""Train a net whose decoder upsamples by the operator of your choice.
+
+python train.py model=fcn upsample=bilinear_init
+"""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from reporting import console
+
+if TYPE_CHECKING:
+    import lightning.pytorch as pl
+    from torch import nn
+
+    from reporting.records import Record
+
+
+@hydra.main(version_base="1.3", config_path="configs", config_name="train")
+def main(cfg: DictConfig) -> None:
+    """Train one run of a config."""
+    with console.user_errors():
+        train(cfg)
+
+
+def train(cfg: DictConfig) -> None:
+    """Build data, net and task, fit, test, and write the run's record."""
+    import lightning.pytorch as pl
+
+    from reporting import costs, records, runs, tables
+    from tasks.scoring import quiet, score
+
+    quiet()
+    check(cfg)
+    data = hydra.utils.instantiate(cfg.data)
+    pl.seed_everything(cfg.seed, verbose=False)
+    net, spec = build_net(cfg, data)
+    data.setup()
+    data.train_dataloader()  # refuses what cannot be trained on before anything is written
+
+    chosen = hydra.core.hydra_config.HydraConfig.get().runtime.choices
+    choices = {"model": net.label, "upsample": chosen["upsample"], "data": data.name}
+    parent = Path(cfg.logs, cfg.name, "-".join(choices.values()))
+    choices |= {"seed": cfg.seed, "name": cfg.name}
+    card = make_card(cfg, spec, data, choices)
+    task = hydra.utils.instantiate(cfg.task, _recursive_=False, net=net, data=data, card=card)
+    run, ckpt = locate(cfg, parent, card)
+    try:
+        trainer = build_trainer(cfg)
+        record = records.new(
+            command=shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]),
+            choices=choices,
+            config=card["config"],
+            data=card["data"] | {"split": data.test_split},
+            cost=costs.of_net(net, data.prepared(data.test_split)[0]["image"].shape),
+        )
+    except BaseException:
+        runs.discard(run)
+        raise
+    OmegaConf.save(cfg, run / "config.yaml", resolve=True)
+    print(f"{net.label} with {choices['upsample']} on {data.name}, seed {cfg.seed}: {run}")
+
+    if cfg.compile:
+        net.compile()
+    records.write(run / runs.RECORD, record)
+    record.status = "failed"
+    try:
+        fit(trainer, task, data, ckpt)
+        record.cost |= time_and_memory(trainer)
+        splits = dict.fromkeys(("val", data.test_split))
+        record.metrics = score(cfg, task, data, splits, trainer.logger)
+        record.checkpoint = save_model(run, net, card, record).relative_to(run).as_posix()
+        record.status = "finished"
+    except SystemExit:
+        record.status = "interrupted"
+        print(f"stopped at step {trainer.global_step}; go on with: {record.command} ckpt=last")
+        raise
+    finally:
+        records.write(run / runs.RECORD, record)
+    tables.show(record)
+    print(f"model        {run / 'model'}")
+    print(f"TensorBoard  tensorboard --logdir {cfg.logs}")
+
+
+def check(cfg: DictConfig) -> None:
+    """Refuse root options that nothing else checks."""
+    seed = cfg.seed
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
+        raise ValueError(f"seed={seed!r} must be an integer from 0 to {2**31 - 1}")
+    if not isinstance(cfg.average, int | float) or not 0 <= cfg.average < 1:
+        raise ValueError(f"average={cfg.average!r} must be a decay from 0 (none) to below 1")
+    if not isinstance(cfg.trainer.max_epochs, int) or cfg.trainer.max_epochs < 1:
+        raise ValueError(f"trainer.max_epochs={cfg.trainer.max_epochs!r} must be at least 1")
+
+
+def build_net(cfg: DictConfig, data: Any) -> tuple["nn.Module", dict[str, Any]]:
+    """The net, and the spec from which `models.checkpoint.build` makes it again."""
+    from models import checkpoint
+
+    spec = OmegaConf.to_container(cfg.model, resolve=True)
+    assert isinstance(spec, dict)
+    spec |= {"num_classes": data.num_classes, "in_channels": data.in_channels}
+    return checkpoint.build(spec), spec | {"weights": None}  # a rebuilt net has its weights already
+
+
+def make_card(
+    cfg: DictConfig, spec: dict[str, Any], data: Any, choices: dict[str, Any]
+) -> dict[str, Any]:
+    """What every checkpoint carries, so that it can be rebuilt and used without this config."""
+    from reporting import environment
+
+    return {
+        "model": spec,
+        "choices": choices,
+        "classes": list(data.classes),
+        "palette": [list(colour) for colour in data.palette],
+        "mean": list(data.mean),
+        "std": list(data.std),
+        "ignore_index": data.ignore_index,
+        "data": {"name": data.name, "fingerprint": data.fingerprint(), "licence": data.licence},
+        "config": OmegaConf.to_container(cfg, resolve=True),
+        "commit": environment.commit(),
+    }
+
+
+def locate(cfg: DictConfig, parent: Path, card: dict[str, Any]) -> tuple[Path, Path | None]:
+    """The run's folder and, where it goes on with one, the checkpoint to resume from."""
+    from models import checkpoint
+    from reporting import runs
+
+    if cfg.ckpt is None:
+        run, ckpt = runs.new_folder(parent, cfg.seed), None
+    else:
+        run = runs.unfinished(parent, cfg.seed) if cfg.ckpt == "last" else Path(cfg.ckpt).parents[1]
+        ckpt = run / runs.LAST if cfg.ckpt == "last" else Path(cfg.ckpt)
+        _, old = checkpoint.load(ckpt)
+        different = runs.first_difference(old["config"], card["config"])
+        if different:
+            raise ValueError(f"ckpt={ckpt}: that run was another one: {different}")
+    cfg.run_dir = str(run)
+    return run, ckpt
+
+
+def build_trainer(cfg: DictConfig) -> "pl.Trainer":
+    """Lightning's trainer with the callbacks of the config."""
+    from lightning.pytorch import callbacks
+
+    from tasks.callbacks import PlainProgress
+    from tasks.precision import resolve_precision
+
+    chosen = [hydra.utils.instantiate(node) for node in cfg.callbacks.values() if node]
+    terminal = sys.stdout.isatty()
+    chosen.append(callbacks.RichProgressBar(leave=True) if terminal else PlainProgress())
+    if cfg.average:
+        chosen.append(callbacks.EMAWeightAveraging(decay=cfg.average))
+    return hydra.utils.instantiate(
+        cfg.trainer,
+        precision=resolve_precision(cfg.trainer.precision),
+        logger=hydra.utils.instantiate(cfg.logger),
+        callbacks=chosen,
+        enable_progress_bar=terminal,
+        default_root_dir=cfg.run_dir,
+    )
+
+
+def fit(trainer: "pl.Trainer", task: "pl.LightningModule", data: Any, ckpt: Path | None) -> None:
+    """Train, and take the best weights back at the end."""
+    import torch
+
+    from tasks.segmentation import LossNotFiniteError
+
+    best = trainer.checkpoint_callback
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=ckpt, weights_only=True)
+    except LossNotFiniteError as error:
+        kept = best.best_model_path or "none yet"
+        raise ValueError(
+            f"{error}; the last good checkpoint is {kept}; a lower task.lr may help"
+        ) from None
+    if best.best_model_path:
+        state = torch.load(best.best_model_path, map_location=task.device, weights_only=True)
+        task.load_state_dict(state["state_dict"])
+
+
+def time_and_memory(trainer: "pl.Trainer") -> dict[str, Any]:
+    """Seconds and images of training steps alone, and the most memory held so far."""
+    from reporting import costs
+    from tasks.callbacks import Throughput
+
+    clock = next(c for c in trainer.callbacks if isinstance(c, Throughput))
+    return {
+        "train_seconds": clock.seconds,
+        "images_per_second": clock.images_per_second,
+        "peak_memory_bytes": costs.peak_memory(),
+    }
+
+
+def save_model(run: Path, net: "nn.Module", card: dict[str, Any], record: "Record") -> Path:
+    """Write the model file of a run."""
+    from models import checkpoint
+
+    return checkpoint.save(run / "model", net, card | {"metrics": record.metrics})
+
+
+if __name__ == "__main__":
+    with console.user_errors():
+        main()
