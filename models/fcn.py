@@ -58,10 +58,9 @@ class FCN(nn.Module):
         self.stride = stride
         self.padded = padded
         self.strides = tuple(s for s in (32, 16, 8) if s >= stride)
-        scales = [2] * (len(self.strides) - 1) + [stride]
-        self.upsamples = nn.ModuleList(upsample(num_classes, num_classes, s) for s in scales)
-        _refuse_switches(self.upsamples[0])
+        _refuse_unfit(upsample)
 
+        # The operators come last: with one seed, all else starts alike whatever they draw.
         layout = {"padded": True} if padded else {}
         self.backbone = build_backbone(backbone, in_channels, weights, width, **layout)
         channels = self.backbone.channels
@@ -74,6 +73,8 @@ class FCN(nn.Module):
         self.scores = nn.ModuleList(nn.Conv2d(channels[s], num_classes, 1) for s in self.strides)
         for parameter in self.scores.parameters():
             nn.init.zeros_(parameter)
+        scales = [2] * (len(self.strides) - 1) + [stride]
+        self.upsamples = nn.ModuleList(upsample(num_classes, num_classes, s) for s in scales)
 
     @property
     def label(self) -> str:
@@ -121,10 +122,17 @@ def _crop(x: Tensor, offset: int, like: Tensor) -> Tensor:
     return x[..., offset : offset + h, offset : offset + w]
 
 
-def _refuse_switches(operator: nn.Module) -> None:
-    """Refuse an operator that needs a matching pooling's switches, which FCN does not have."""
+def _refuse_unfit(upsample: Callable[..., nn.Module]) -> None:
+    """Refuse operators that need what FCN does not have, before anything is built."""
+    operator = getattr(upsample, "func", upsample)  # the class inside a partial
+    name = getattr(operator, "__name__", "this operator")
     if getattr(operator, "needs_switches", False):
         raise ValueError(
-            f"upsample {type(operator).__name__} needs the switches of a matching max-pooling, and "
-            "FCN's class scores come from no pooling: take another operator, or model=unet"
+            f"FCN does not take {name}: it needs the switches of a matching max-pooling, and "
+            "class scores come from no pooling; choose another operator"
+        )
+    if getattr(operator, "needs_guide", False):
+        raise ValueError(
+            f"FCN does not take {name}: it needs a guiding feature at the enlarged size, and the "
+            "last step to the image has none; choose another operator"
         )

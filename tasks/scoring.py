@@ -15,7 +15,11 @@ from tasks.precision import resolve_precision
 def quiet() -> None:
     """Silence what Lightning says that no user can act on."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for message in (".*does not have many workers.*", ".*exists and is not empty.*"):
+    for message in (
+        ".*does not have many workers.*",
+        ".*exists and is not empty.*",
+        ".*LeafSpec.*is deprecated",
+    ):
         warnings.filterwarnings("ignore", message)
 
 

@@ -2,11 +2,15 @@
 
 from models.upsampling.base import Upsample
 from models.upsampling.bilinear import BilinearInit
+from models.upsampling.carafe import Carafe
 from models.upsampling.decomposed import DecomposedTransposed
+from models.upsampling.dysample import DySample
+from models.upsampling.fade import Fade
 from models.upsampling.filtered import FIRTransposed, SmoothTransposed
 from models.upsampling.pixel_shuffle import PixelShuffle
 from models.upsampling.pixel_transposed import PixelTransposed
 from models.upsampling.resize import BilinearAdditive, Interpolate, ResizeConv
+from models.upsampling.sapa import Sapa
 from models.upsampling.transposed import TransposedConv
 from models.upsampling.unpool import MaxUnpool
 
@@ -23,6 +27,10 @@ OPERATORS: dict[str, type[Upsample]] = {
     "smooth_transposed": SmoothTransposed,
     "fir_transposed": FIRTransposed,
     "pixel_transposed": PixelTransposed,
+    "carafe": Carafe,
+    "dysample": DySample,
+    "fade": Fade,
+    "sapa": Sapa,
 }
 
 __all__ = ["OPERATORS", "Upsample"]

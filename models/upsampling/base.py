@@ -38,7 +38,7 @@ class Upsample(nn.Module):
     flat: ClassVar[bool] = False
     #: Whether it can be exported to ONNX; where not, the reason.
     no_onnx: ClassVar[str | None] = None
-    #: The CUDA backward that `torch.use_deterministic_algorithms(True)` refuses, if any does.
+    #: The CUDA backward that `torch.use_deterministic_algorithms(True)` refuses with default options.
     nondeterministic: ClassVar[str | None] = None
 
     def __init__(

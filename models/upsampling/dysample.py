@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from models.upsampling.base import Upsample, check_choice, projection
 from models.upsampling.carafe import check_channels
+from models.upsampling.reassembly import memory_format
 
 GROUPS = 4  # the paper's choice
 
@@ -31,7 +32,7 @@ class DySample(Upsample):
         in_channels: channels of the input.
         out_channels: channels of the output.
         scale: integer enlargement.
-        style: "lp", linear then pixel shuffle, or "pl", the other way round, which has scale⁴ times fewer
+        style: "lp", linear then pixel shuffle, or "pl", the other way round, which has far fewer
             weights and needs out_channels to be a multiple of scale².
         dyscope: predict the scope of the offsets too.
         groups: sets of positions; by default the largest divisor of out_channels up to 4.
@@ -140,5 +141,4 @@ def sample(x: Tensor, offset: Tensor, scale: int) -> Tensor:
         align_corners=False,
     )
     y = y.view(B, C, scale * H, scale * W).to(x.dtype)
-    last = x.is_contiguous(memory_format=torch.channels_last)
-    return y.contiguous(memory_format=torch.channels_last) if last else y
+    return y.contiguous(memory_format=memory_format(x))

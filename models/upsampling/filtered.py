@@ -142,10 +142,11 @@ class FIRTransposed(Upsample):
         if taps is None:
             line = smooth_kernel(scale, order=2).sum(0) / scale
         else:
+            taps = list(taps)
             sums = [sum(taps[phase::scale]) for phase in range(scale)]
             if not sums[0] > 0 or not all(math.isclose(sums[0], each) for each in sums):
                 raise ValueError(
-                    f"FIRTransposed: taps={list(taps)} make a checkerboard at scale={scale}: the "
+                    f"FIRTransposed: taps={taps} make a checkerboard at scale={scale}: the "
                     f"taps {scale} apart sum to {sums}, which must be equal and positive"
                 )
             line = torch.tensor(taps, dtype=torch.float64) / sums[0]

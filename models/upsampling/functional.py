@@ -80,6 +80,8 @@ def conv_transpose2d(
         padding=[axis.before for axis in axes],
         output_padding=[max(axis.before - axis.after, 0) for axis in axes],
     )
+    if all(axis.after <= axis.before for axis in axes):
+        return y
     return y[..., : axes[0].out, : axes[1].out]
 
 

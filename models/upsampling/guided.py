@@ -82,11 +82,10 @@ class GuidedUpsample(Upsample):
 
 
 def extend(x: Tensor, size: Sequence[int]) -> Tensor:
-    """`x` continued to `size` by its last row and column; deterministic on CUDA."""
+    """`x` continued to `size` by its last row and column; deterministic, unlike CUDA's padding."""
     for dim, wanted in zip((-2, -1), size, strict=True):
-        missing = wanted - x.shape[dim]
-        if missing != 0:
-            shape = list(x.shape)
-            shape[dim] = missing
-            x = torch.cat([x, x.narrow(dim, x.shape[dim] - 1, 1).expand(shape)], dim)
+        n = x.shape[dim]
+        # A compiler would turn the comparison into a constraint on dynamic sizes.
+        if torch.compiler.is_compiling() or n != wanted:
+            x = x.index_select(dim, torch.arange(wanted, device=x.device).clamp(max=n - 1))
     return x

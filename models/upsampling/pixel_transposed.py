@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.upsampling.base import Upsample, check_kernel
+from models.upsampling.windows import is_channels_last, join, pixels
 
 
 class PixelTransposed(Upsample):
@@ -123,9 +124,10 @@ def random_kernel(inputs: int, outputs: int, kernel: int, taps: int | None = Non
 
 
 def interleave(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
-    """Four maps as the pixels of 2×2 blocks, a and b above c and d; keeps the memory format."""
-    first = torch.tensor([True, False], device=a.device)
-    a, b, c, d = (part[..., :, None, :, None] for part in (a, b, c, d))  # (B, C, H, 1, W, 1)
-    upper, lower = torch.where(first, a, b), torch.where(first, c, d)  # (B, C, H, 1, W, 2)
-    y = torch.where(first[:, None, None], upper, lower)  # (B, C, H, 2, W, 2)
-    return y.flatten(4, 5).flatten(2, 3)
+    """Four maps as the pixels of 2×2 blocks: a and b above c and d."""
+    last = is_channels_last(a)
+    a, b, c, d = (pixels(part, last) for part in (a, b, c, d))
+    first = torch.arange(2, device=a.device) == 0
+    left = first[:, None] if last else first  # along the last axis but the channels
+    up = left[:, None, None]  # along that of the rows, two before
+    return join(torch.where(up, torch.where(left, a, b), torch.where(left, c, d)), last)

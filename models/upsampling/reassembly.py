@@ -29,7 +29,8 @@ def reassemble_reference(x: Tensor, weight: Tensor, scale: int) -> Tensor:
     """`reassemble`, written as its definition (Wang et al. 2019, equation 4)."""
     kernel = round(weight.shape[1] ** 0.5)
     # out[c] = Σ_t weight[t] · neighbour[c, t]
-    return (neighbours(x, kernel, scale) * weight.to(x.dtype).unsqueeze(1)).sum(2)
+    y = (neighbours(x, kernel, scale) * weight.to(x.dtype).unsqueeze(1)).sum(2)
+    return y.contiguous(memory_format=memory_format(x))
 
 
 def similarity_reference(query: Tensor, key: Tensor, kernel: int, scale: int) -> Tensor:
@@ -49,7 +50,7 @@ def reassemble(x: Tensor, weight: Tensor, scale: int) -> Tensor:
         scale: the enlargement.
 
     Returns:
-        (B, C, scale·H, scale·W).
+        (B, C, scale·H, scale·W), in the memory format of `x`.
     """
     if unfolding_is_faster(x, round(weight.shape[1] ** 0.5), scale):
         return reassemble_reference(x, weight, scale)
@@ -75,18 +76,24 @@ def similarity(query: Tensor, key: Tensor, kernel: int, scale: int) -> Tensor:
     return similarity_lines(query, key, kernel, scale)
 
 
+def memory_format(x: Tensor) -> torch.memory_format:
+    """Channels-last where `x` is, contiguous otherwise."""
+    last = x.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
+
+
 def unfolding_is_faster(x: Tensor, kernel: int, scale: int) -> bool:
     """Whether to take the readable form: where it is small, and where a compiler fuses it."""
     return torch.compiler.is_compiling() or x.numel() * (kernel * scale) ** 2 < 2**18
 
 
 def reassemble_lines(x: Tensor, weight: Tensor, scale: int) -> Tensor:
-    """`reassemble` with no copy of a neighbourhood, in the memory format of `x`."""
+    """`reassemble` with no copy of a neighbourhood."""
     return _Reassemble.apply(x, weight.to(x.dtype), scale)
 
 
 def similarity_lines(query: Tensor, key: Tensor, kernel: int, scale: int) -> Tensor:
-    """`similarity` with no copy of a neighbourhood, in the memory format of `query`."""
+    """`similarity` with no copy of a neighbourhood."""
     return _Similarity.apply(query, key, kernel, scale)
 
 
@@ -228,7 +235,7 @@ def _join(y: Tensor, shape: torch.Size, like: Tensor, scale: int) -> Tensor:
     B, H, W = shape[0], shape[-2], shape[-1]
     C = y.shape[-1]
     y = y.view(B, H, W, scale, scale, C)
-    if like.is_contiguous(memory_format=torch.channels_last):
+    if memory_format(like) is torch.channels_last:
         y = y.transpose(2, 3).reshape(B, scale * H, scale * W, C)
         return y.permute(0, 3, 1, 2)
     return y.permute(0, 5, 1, 3, 2, 4).reshape(B, C, scale * H, scale * W)

@@ -19,7 +19,8 @@ class Interpolate(Upsample):
         in_channels: channels of the input.
         out_channels: channels of the output.
         scale: integer enlargement.
-        mode: "nearest", "bilinear" or "bicubic"; align_corners=False.
+        mode: "nearest", "bilinear" or "bicubic"; align_corners=False. On CUDA bicubic's backward
+            is not deterministic.
         residual: add the bilinear-additive enlargement (see `Upsample`).
 
     Raises:
@@ -81,7 +82,8 @@ class ResizeConv(Upsample):
         in_channels: channels of the input.
         out_channels: channels of the output.
         scale: integer enlargement.
-        mode: "nearest", "bilinear" or "bicubic"; align_corners=False.
+        mode: "nearest", "bilinear" or "bicubic"; align_corners=False. On CUDA bicubic's backward
+            is not deterministic.
         kernel: odd kernel size of the convolution, zero-padded.
         residual: add the bilinear-additive enlargement (see `Upsample`).
 

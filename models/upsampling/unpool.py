@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from models.upsampling.base import Upsample, crop, projection
+from models.upsampling.windows import is_channels_last, join, pixels
 
 
 class MaxUnpool(Upsample):
@@ -56,9 +57,10 @@ class MaxUnpool(Upsample):
             )
         h, w = x.shape[-2:]
         width = self.scale * w if size is None else size[1]
+        last = is_channels_last(x)
         rows = torch.arange(self.scale * h, device=x.device).view(h, self.scale, 1, 1)
         columns = torch.arange(self.scale * w, device=x.device).view(w, self.scale)
+        places = rows * width + columns  # (H, s, W, s)
         # y[r, c] = x[r // s, c // s] where the switch there is r · width + c, else 0
-        here = switches[..., :, None, :, None] == rows * width + columns  # (B, C, H, s, W, s)
-        y = torch.where(here, x[..., :, None, :, None], 0)
-        return crop(y.flatten(4, 5).flatten(2, 3), size)
+        here = pixels(switches, last) == (places[..., None] if last else places)
+        return crop(join(torch.where(here, pixels(x, last), 0), last), size)

@@ -18,6 +18,7 @@ NAMES = list(OPERATORS)
 SCALES = (1, 2, 3, 4, 8)
 GUIDE = 5  # channels of the encoder feature that guided operators see
 
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 every_operator = pytest.mark.parametrize("name", NAMES)
 
 
@@ -30,15 +31,14 @@ def build(name: str, in_channels: int, out_channels: int, scale: int = 2, **opti
 
 
 def allowed_scales(name: str) -> list[int]:
-    """The scales that the constructor accepts; it must refuse any other in one line."""
+    """The scales that the constructor accepts."""
     accepted = []
     for scale in SCALES:
         try:
             build(name, 2, 2, scale)
-            accepted.append(scale)
-        except ValueError as error:
-            assert f"scale={scale}" in str(error)
-            assert "\n" not in str(error)
+        except ValueError:
+            continue
+        accepted.append(scale)
     return accepted
 
 
@@ -55,7 +55,14 @@ def extras(operator: Upsample, x: Tensor, size=None, seed: int = 1) -> dict[str,
     if operator.needs_guide:
         guide = torch.randn(full, generator=generator)[..., :h, :w]
         found["guide"] = guide.to(x.dtype)
+    if x.is_contiguous(memory_format=torch.channels_last):
+        return {k: v.contiguous(memory_format=torch.channels_last) for k, v in found.items()}
     return found
+
+
+def positional(given: dict[str, Tensor]) -> tuple[Tensor | None, Tensor | None]:
+    """Switches and guide, in the order of `forward`."""
+    return given.get("switches"), given.get("guide")
 
 
 def pool(encoder: Tensor, scale: int) -> tuple[Tensor, Tensor]:
@@ -136,6 +143,15 @@ def test_first_three_arguments_are_the_same_everywhere(name):
 def test_refuses_bad_channels_and_scales(name, arguments, message):
     with pytest.raises(ValueError, match=f"^{OPERATORS[name].__name__}: {message}.*$"):
         build(name, *arguments)
+
+
+@every_operator
+def test_takes_any_scale_or_refuses_it_in_one_line(name):
+    allowed = allowed_scales(name)
+    assert {2, 4, 8} <= set(allowed)  # what the nets ask for
+    for scale in set(SCALES) - set(allowed):
+        with pytest.raises(ValueError, match=f"^{OPERATORS[name].__name__}: scale={scale} .*$"):
+            build(name, 2, 2, scale)
 
 
 @every_operator
@@ -233,7 +249,7 @@ def test_a_constant_stays_constant_where_promised(name):
         x = torch.randn(1, 4, 1, 1, dtype=torch.float64).expand(-1, -1, 12, 12)
         inner = run(operator, x)[..., 4 * scale : -4 * scale, 4 * scale : -4 * scale]
         ripple = (inner.amax((-2, -1)) - inner.amin((-2, -1))).max().item()
-        if operator.flat or scale == 1:
+        if operator.flat or (scale == 1 and not operator.needs_guide):
             assert ripple < 1e-6, scale
         else:
             assert ripple > 1e-2, scale
@@ -243,17 +259,17 @@ def test_a_constant_stays_constant_where_promised(name):
 def test_a_shift_by_one_pixel_shifts_the_output_by_scale(name):
     for scale in allowed_scales(name):
         operator = build(name, 4, 4, scale)
-        x = torch.randn(1, 4, 13, 13)
+        x = torch.randn(1, 4, 17, 17)
         given = extras(operator, x)
         shifted = {}
         if operator.needs_guide:
             shifted["guide"] = given["guide"].roll((scale, 2 * scale), (-2, -1))
         if operator.needs_switches:
-            width = 13 * scale
+            width = 17 * scale
             moved = given["switches"].roll((1, 2), (-2, -1)) + scale * width + 2 * scale
             shifted["switches"] = moved % (width * width)
         expected = operator(x, **given).roll((scale, 2 * scale), (-2, -1))
-        inner = (..., slice(6 * scale, -4 * scale), slice(6 * scale, -4 * scale))
+        inner = (..., slice(8 * scale, -6 * scale), slice(8 * scale, -6 * scale))
         found = operator(x.roll((1, 2), (-2, -1)), **shifted)
         torch.testing.assert_close(found[inner], expected[inner], rtol=1e-4, atol=1e-5)
 
@@ -263,15 +279,15 @@ def test_a_pixel_lands_around_its_place(name):
     # The energy of the response to one pixel is centred on it. A kernel of 2·scale cannot be where
     # the scale is odd: half a pixel is lost there.
     for scale in allowed_scales(name):
-        operator = build(name, 32, 32, scale)
-        x = torch.zeros(4, 32, 9, 9)
-        x[..., 4, 4] = torch.randn(4, 32)
-        energy = run(operator, x).square().sum((0, 1))
+        operator = build(name, 64, 64, scale)
+        x = torch.zeros(2, 64, 9, 9)
+        x[..., 4, 4] = torch.randn(2, 64)
+        energy = run(operator, x).detach().square().sum((0, 1))
         places = torch.arange(9 * scale)
         centre = scale * (4 + 0.5) - 0.5
         for profile in (energy.sum(0), energy.sum(1)):
             found = (profile * places).sum() / profile.sum()
-            assert abs(found.item() - centre) < 0.06 * scale + 0.05 + 0.5 * (scale % 2), scale
+            assert abs(found.item() - centre) < 0.1 * scale + 0.05 + 0.5 * (scale % 2), scale
 
 
 @every_operator
@@ -285,7 +301,9 @@ def test_gradients(name):
     def enlarge(x: Tensor, *weights: Tensor) -> Tensor:
         return functional_call(operator, dict(zip(names, weights, strict=True)), (x, [5, 4]), given)
 
-    assert torch.autograd.gradcheck(enlarge, (x, *values))
+    assert torch.autograd.gradcheck(operator, (x, [5, 4], *positional(given)))
+    # All weights together, along a random direction: some operators have thousands.
+    assert torch.autograd.gradcheck(enlarge, (x, *values), fast_mode=True)
 
 
 @every_operator
@@ -384,23 +402,31 @@ def test_built_on_meta_and_filled_from_a_state_dict(name):
 
 
 @every_operator
-def test_deterministic_algorithms(name):
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_cuda)])
+def test_deterministic_algorithms(name, device, monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     operator = build(name, 6, 4, residual=True)
-    results = []
+    data = torch.randn(2, 6, 5, 7)
+    given = {key: value.to(device) for key, value in extras(operator, data, [9, 13]).items()}
+    operator.to(device)
+
+    def gradients() -> list[Tensor]:
+        x = data.to(device).requires_grad_()
+        operator.zero_grad()
+        y = operator(x, [9, 13], **given)
+        y.square().sum().backward()
+        return [y.detach(), x.grad, *(p.grad.clone() for p in operator.parameters())]
+
     torch.use_deterministic_algorithms(True)
     try:
-        for _ in range(2):
-            x = torch.randn(
-                2, 6, 5, 7, generator=torch.Generator().manual_seed(0), requires_grad=True
-            )
-            operator.zero_grad()
-            y = run(operator, x, [9, 13])
-            y.square().sum().backward()
-            results.append([y.detach(), x.grad, *(p.grad.clone() for p in operator.parameters())])
+        if device == "cuda" and operator.nondeterministic:
+            with pytest.raises(RuntimeError, match=operator.nondeterministic):
+                gradients()
+            return
+        for first, second in zip(gradients(), gradients(), strict=True):
+            torch.testing.assert_close(first, second, rtol=0, atol=0)
     finally:
         torch.use_deterministic_algorithms(False)
-    for first, second in zip(*results, strict=True):
-        torch.testing.assert_close(first, second, rtol=0, atol=0)
 
 
 # Compilers and exporters

@@ -1,0 +1,85 @@
+"""The loss, the schedule and the scores of the segmentation task, against plain arithmetic."""
+
+import itertools
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tasks.segmentation import Segmentation, warmup_cosine
+
+DATA = SimpleNamespace(
+    classes=("a", "b", "c"),
+    ignore_index=255,
+    median_frequency_weights=lambda: torch.tensor([0.5, 1.0, 4.0]),
+)
+
+
+def task(**options):
+    return Segmentation(torch.nn.Conv2d(3, 3, 1), DATA, **options)
+
+
+@pytest.fixture
+def logits_and_mask():
+    g = torch.Generator().manual_seed(0)
+    mask = torch.randint(0, 3, (2, 5, 7), generator=g)
+    mask[0, :2] = 255
+    return torch.randn(2, 3, 5, 7, generator=g), mask
+
+
+def test_loss_is_the_mean_over_pixels_that_are_not_void(logits_and_mask):
+    logits, mask = logits_and_mask
+    log_p = logits.log_softmax(1)
+    picked = [
+        -log_p[b, mask[b, i, j], i, j].item()
+        for b in range(2)
+        for i in range(5)
+        for j in range(7)
+        if mask[b, i, j] != 255
+    ]
+    assert task().loss(logits, mask).item() == pytest.approx(sum(picked) / len(picked), rel=1e-5)
+
+
+def test_weighted_loss_is_the_weighted_mean(logits_and_mask):
+    logits, mask = logits_and_mask
+    weights = torch.tensor([0.5, 1.0, 4.0])
+    each = F.cross_entropy(logits, mask, ignore_index=255, reduction="none")
+    w = torch.where(mask == 255, torch.zeros(()), weights[mask.clamp(max=2)])
+    expected = (each * w).sum() / w.sum()
+    loss = task(class_weights="median_frequency").loss(logits, mask)
+    torch.testing.assert_close(loss, expected)
+
+
+def test_an_image_of_nothing_but_void_has_no_loss_and_no_gradient():
+    logits = torch.randn(1, 3, 4, 4, requires_grad=True)
+    loss = task().loss(logits, torch.full((1, 4, 4), 255))
+    loss.backward()
+    assert loss.item() == 0
+    assert logits.grad.abs().max() == 0
+
+
+def test_loss_of_bf16_logits_is_computed_in_float32(logits_and_mask):
+    logits, mask = logits_and_mask
+    loss = task().loss(logits.bfloat16(), mask)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, task().loss(logits.bfloat16().float(), mask))
+
+
+def test_schedule_rises_then_falls_to_zero():
+    factors = [warmup_cosine(s, steps=100, warmup=10) for s in range(101)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[9] == factors[10] == 1
+    assert factors[55] == pytest.approx(0.5)
+    assert factors[100] == pytest.approx(0)
+    assert all(a >= b for a, b in itertools.pairwise(factors[10:]))
+    assert factors[25] == pytest.approx(0.5 * (1 + math.cos(math.pi / 6)))
+
+
+def test_only_weights_of_two_or_more_dimensions_decay():
+    segmentation = task(weight_decay=0.1)
+    segmentation.trainer = SimpleNamespace(estimated_stepping_batches=10)
+    (optimizer,), _ = segmentation.configure_optimizers()
+    decay = {p.ndim: g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+    assert decay == {4: 0.1, 1: 0.0}
