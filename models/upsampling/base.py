@@ -38,7 +38,7 @@ class Upsample(nn.Module):
     flat: ClassVar[bool] = False
     #: Whether it can be exported to ONNX; where not, the reason.
     no_onnx: ClassVar[str | None] = None
-    #: The CUDA backward that `torch.use_deterministic_algorithms(True)` refuses with default options.
+    #: The CUDA backward that `torch.use_deterministic_algorithms(True)` refuses at default options.
     nondeterministic: ClassVar[str | None] = None
 
     def __init__(
@@ -143,6 +143,11 @@ def crop(y: Tensor, size: Sequence[int] | None) -> Tensor:
         # A slice asks whether it cuts anything, which would fix the parity of dynamic sizes.
         return F.pad(y, (0, w - y.shape[-1], 0, h - y.shape[-2]))
     return y[..., :h, :w]
+
+
+def is_channels_last(x: Tensor) -> bool:
+    """Whether (B, C, H, W) lies in memory with the channels innermost."""
+    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
 
 
 def projection(in_channels: int, out_channels: int) -> nn.Module:

@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.upsampling.base import Upsample, check_kernel
-from models.upsampling.windows import is_channels_last, join, pixels
+from models.upsampling.base import Upsample, check_kernel, is_channels_last
 
 
 class PixelTransposed(Upsample):
@@ -124,10 +123,13 @@ def random_kernel(inputs: int, outputs: int, kernel: int, taps: int | None = Non
 
 
 def interleave(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
-    """Four maps as the pixels of 2×2 blocks: a and b above c and d."""
-    last = is_channels_last(a)
-    a, b, c, d = (pixels(part, last) for part in (a, b, c, d))
-    first = torch.arange(2, device=a.device) == 0
-    left = first[:, None] if last else first  # along the last axis but the channels
-    up = left[:, None, None]  # along that of the rows, two before
-    return join(torch.where(up, torch.where(left, a, b), torch.where(left, c, d)), last)
+    """Four maps as the pixels of 2×2 blocks, a and b above c and d, in the memory format of a."""
+
+    def alternate(first: Tensor, second: Tensor, dim: int) -> Tensor:
+        return torch.stack([first, second], dim + 1).flatten(dim, dim + 1)
+
+    if is_channels_last(a):
+        a, b, c, d = (part.permute(0, 2, 3, 1) for part in (a, b, c, d))
+        y = alternate(alternate(a, b, 2), alternate(c, d, 2), 1)  # (B, 2·H, 2·W, C)
+        return y.permute(0, 3, 1, 2)
+    return alternate(alternate(a, b, 3), alternate(c, d, 3), 2)

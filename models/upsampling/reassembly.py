@@ -84,7 +84,9 @@ def memory_format(x: Tensor) -> torch.memory_format:
 
 def unfolding_is_faster(x: Tensor, kernel: int, scale: int) -> bool:
     """Whether to take the readable form: where it is small, and where a compiler fuses it."""
-    return torch.compiler.is_compiling() or x.numel() * (kernel * scale) ** 2 < 2**18
+    if torch.compiler.is_compiling() or x.is_meta:
+        return True
+    return x.numel() * (kernel * scale) ** 2 < 2**18
 
 
 def reassemble_lines(x: Tensor, weight: Tensor, scale: int) -> Tensor:
@@ -202,17 +204,17 @@ def _line(pixels: Tensor, shape: torch.Size, kernel: int, d: int) -> Tensor:
 
 
 def _split(x: Tensor, scale: int) -> Tensor:
-    """(B, C, s·H, s·W) -> (B·H·W, s², C): the s² pixels that come from each."""
+    """(B, C, s·H, s·W) -> (B·H·W, s², C), a copy: the s² pixels that come from each."""
     y = x.unflatten(3, (-1, scale)).unflatten(2, (-1, scale))  # (B, C, H, s, W, s)
-    return y.permute(0, 2, 4, 3, 5, 1).reshape(-1, scale**2, x.shape[1])
+    y = y.permute(0, 2, 4, 3, 5, 1).clone(memory_format=torch.contiguous_format)
+    return y.view(-1, scale**2, x.shape[1])
 
 
 def _split_weight(weight: Tensor, scale: int) -> Tensor:
     """(B, k², s·H, s·W) -> (B·H·W, s², k, k), zero for neighbours beyond the border."""
     kernel = round(weight.shape[1] ** 0.5)
     B, _, h, w = weight.shape
-    split = _split(weight, scale).clone(memory_format=torch.contiguous_format)
-    split = split.unflatten(2, (kernel, kernel))
+    split = _split(weight, scale).unflatten(2, (kernel, kernel))
     return _blank_border(split, torch.Size((B, 1, h // scale, w // scale)))
 
 
@@ -238,4 +240,4 @@ def _join(y: Tensor, shape: torch.Size, like: Tensor, scale: int) -> Tensor:
     if memory_format(like) is torch.channels_last:
         y = y.transpose(2, 3).reshape(B, scale * H, scale * W, C)
         return y.permute(0, 3, 1, 2)
-    return y.permute(0, 5, 1, 3, 2, 4).reshape(B, C, scale * H, scale * W)
+    return y.permute(0, 5, 1, 3, 2, 4).contiguous().view(B, C, scale * H, scale * W)

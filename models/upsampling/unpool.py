@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
-from models.upsampling.base import Upsample, crop, projection
-from models.upsampling.windows import is_channels_last, join, pixels
+from models.upsampling.base import Upsample, is_channels_last, projection
 
 
 class MaxUnpool(Upsample):
@@ -18,8 +16,8 @@ class MaxUnpool(Upsample):
     `size[1]`: where that is no multiple of scale, `size` must be given.
 
     The switches belong to out_channels channels: a 1×1 convolution projects to as many first, where
-    in_channels ≠ out_channels. Every output is computed from its own window alone, without the
-    scatter of `F.max_unpool2d`, which is not deterministic on CUDA.
+    in_channels ≠ out_channels. `scatter` is deterministic on CUDA where `F.max_unpool2d` refuses to
+    be, and windows that do not overlap never write to one place twice.
 
     Args:
         in_channels: channels of the input.
@@ -55,12 +53,11 @@ class MaxUnpool(Upsample):
                 f"MaxUnpool: switches of {tuple(switches.shape)} do not fit the projected input "
                 f"of {tuple(x.shape)}: out_channels must be the channels of the pooled map"
             )
-        h, w = x.shape[-2:]
-        width = self.scale * w if size is None else size[1]
-        last = is_channels_last(x)
-        rows = torch.arange(self.scale * h, device=x.device).view(h, self.scale, 1, 1)
-        columns = torch.arange(self.scale * w, device=x.device).view(w, self.scale)
-        places = rows * width + columns  # (H, s, W, s)
-        # y[r, c] = x[r // s, c // s] where the switch there is r · width + c, else 0
-        here = pixels(switches, last) == (places[..., None] if last else places)
-        return crop(join(torch.where(here, pixels(x, last), 0), last), size)
+        h, w = size or (self.scale * x.shape[-2], self.scale * x.shape[-1])
+        if is_channels_last(x):
+            flat, places = x.permute(0, 2, 3, 1).flatten(1, 2), switches.permute(0, 2, 3, 1)
+            blank = x.new_zeros(x.shape[0], h * w, self.out_channels)
+            y = blank.scatter(1, places.flatten(1, 2), flat).unflatten(1, (h, w))  # (B, h, w, C)
+            return y.permute(0, 3, 1, 2)
+        blank = x.new_zeros(x.shape[0], self.out_channels, h * w)
+        return blank.scatter(2, switches.flatten(2), x.flatten(2)).unflatten(2, (h, w))

@@ -89,7 +89,8 @@ def test_groups_move_apart():
     with torch.no_grad():
         operator.offset.bias.copy_(torch.tensor([4.0, 0, 0, 0]))  # x of the first group
     x = torch.arange(3.0).expand(1, 4, 1, 3)
-    assert operator(x)[0, :, 0].tolist() == [[1, 2, 2]] * 2 + [[0, 1, 2]] * 2
+    expected = torch.tensor([[1.0, 2, 2]] * 2 + [[0.0, 1, 2]] * 2)
+    torch.testing.assert_close(operator(x)[0, :, 0], expected)
 
 
 def test_gradients():

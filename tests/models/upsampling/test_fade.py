@@ -82,7 +82,7 @@ def test_refuses_a_guide_of_another_shape(shape):
 
 
 def test_refuses_a_missing_guide():
-    with pytest.raises(ValueError, match="^Fade: guide is missing: .*$"):
+    with pytest.raises(ValueError, match=r"^Fade: guide is missing: .*$"):
         Fade(3, 3, guide_channels=2)(torch.zeros(1, 3, 4, 3))
 
 

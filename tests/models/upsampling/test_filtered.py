@@ -32,10 +32,8 @@ def by_one_kernel(x, weight, line, scale):
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
 @pytest.mark.parametrize("kernel", [1, 2, 3, 5, 9])
-@pytest.mark.parametrize("taps", [2, 4, 7])
+@pytest.mark.parametrize("taps", [4, 5, 7])
 def test_both_steps_are_one_transposed_convolution(scale, kernel, taps):
-    if kernel + taps - 1 < scale:
-        pytest.skip("leaves gaps")
     x = torch.randn(2, 3, 4, 5, dtype=torch.float64)
     weight = torch.randn(3, 2, kernel, kernel, dtype=torch.float64)
     line = torch.randn(taps, dtype=torch.float64)  # not symmetric
