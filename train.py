@@ -135,9 +135,12 @@ def locate(cfg: DictConfig, parent: Path, card: dict[str, Any]) -> tuple[Path, P
     if cfg.ckpt is None:
         run, ckpt = runs.new_folder(parent, cfg.seed), None
     else:
-        run = runs.unfinished(parent, cfg.seed) if cfg.ckpt == "last" else Path(cfg.ckpt).parents[1]
-        ckpt = run / runs.LAST if cfg.ckpt == "last" else Path(cfg.ckpt)
+        last = cfg.ckpt == "last"
+        ckpt = runs.unfinished(parent, cfg.seed) / runs.LAST if last else Path(cfg.ckpt)
         _, old = checkpoint.load(ckpt)
+        run = ckpt.parent.parent
+        if not ckpt.is_file() or not (run / runs.RECORD).exists():
+            raise ValueError(f"ckpt={ckpt}: give the checkpoints/last.ckpt of a run's folder")
         different = runs.first_difference(old["config"], card["config"])
         if different:
             raise ValueError(f"ckpt={ckpt}: that run was another one: {different}")

@@ -1,6 +1,7 @@
 """Fair timing on a noisy machine: both sides warmed up, in turn, medians of several rounds."""
 
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -9,27 +10,56 @@ from typing import Any
 
 from reporting import environment
 
+FEWEST_ROUNDS = 3
+
 
 def in_turn(
-    sides: Mapping[str, Callable[[], object]], rounds: int = 5, warmup: int = 1
+    sides: Mapping[str, Callable[[], object]],
+    rounds: int = 5,
+    warmup: int = 1,
+    *,
+    least: float = 0.0,
+    budget: float = math.inf,
 ) -> dict[str, list[float]]:
-    """Seconds of each side in each round; a round runs every side once, one after the other."""
-    for _ in range(warmup):
-        for side in sides.values():
+    """Seconds of each side in each round; a round runs every side once, one after the other.
+
+    Args:
+        sides: what to run, by name.
+        rounds: how many rounds.
+        warmup: calls of each side before, at least one.
+        least: a side that takes fewer seconds is called again until a round takes as many; its
+            seconds are those of one call.
+        budget: seconds that all rounds may take together; fewer rounds then, but never below
+            `FEWEST_ROUNDS`.
+    """
+    calls, one_round = {}, 0.0
+    for name, side in sides.items():
+        for _ in range(max(warmup, 1)):
+            start = time.perf_counter()
             side()
+            took = time.perf_counter() - start
+        calls[name] = max(1, math.ceil(least / took))
+        one_round += calls[name] * took
+    if one_round * rounds > budget:
+        rounds = min(rounds, max(FEWEST_ROUNDS, int(budget / one_round)))
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, side in sides.items():
             start = time.perf_counter()
-            side()
-            seconds[name].append(time.perf_counter() - start)
+            for _ in range(calls[name]):
+                side()
+            seconds[name].append((time.perf_counter() - start) / calls[name])
     return seconds
 
 
 def ratio(numerator: list[float], denominator: list[float]) -> dict[str, float]:
     """Median of the ratios round by round, with their range."""
-    ratios = [a / b for a, b in zip(numerator, denominator, strict=True)]
-    return {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}
+    return spread([a / b for a, b in zip(numerator, denominator, strict=True)])
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Median and range."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
 def write(path: Path, results: Mapping[str, Any]) -> None:

@@ -27,16 +27,19 @@ CLASSES = (
 SHARES = (0.0, 0.1, 0.1, 0.12, 0.12, 0.1, 0.1, 0.18, 0.18)
 
 
-def draw(key: tuple[int, ...], height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+def draw(
+    key: tuple[int, ...], height: int, width: int, zoom: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
     """One scene, a function of `key` and size alone.
 
-    Objects are measured in pixels: a larger scene holds more of them, not larger ones. The mask
-    names the topmost object that covers at least half of the pixel.
+    Objects are measured in pixels, times `zoom`: a larger scene holds more of them, not larger
+    ones. The mask names the topmost object that covers at least half of the pixel.
 
     Args:
         key: whole numbers, not negative.
         height: of the scene in pixels.
         width: of the scene in pixels.
+        zoom: size of the objects; their number goes with 1 / zoom².
 
     Returns:
         image uint8 (3, height, width), mask uint8 (height, width).
@@ -44,14 +47,14 @@ def draw(key: tuple[int, ...], height: int, width: int) -> tuple[np.ndarray, np.
     rng = np.random.default_rng(key)
     image = background(rng, height, width)
     mask = np.zeros((height, width), np.uint8)
-    count = max(3, round(rng.integers(12, 21) * height * width / 128**2))
+    count = max(3, round(rng.integers(12, 21) * height * width / (128 * zoom) ** 2))
     # radii log-uniform over a factor of four: 7 .. 28 pixels in scenes of 94 pixels or more
-    radii = min(28.0, 0.3 * min(height, width)) * 4.0 ** -rng.random(count)
+    radii = min(28.0, 0.3 * min(height, width) / zoom) * 4.0 ** -rng.random(count)
     # larger objects tend to lie below, so that occlusion rarely swallows one whole
     order = np.argsort(-radii * 2.0 ** rng.normal(0.0, 0.7, count))
     kinds = rng.choice(len(CLASSES), count, p=SHARES)
     for radius, kind in zip(radii[order].tolist(), kinds.tolist(), strict=True):
-        paint(rng, image, mask, CLASSES[kind], radius)
+        paint(rng, image, mask, CLASSES[kind], radius, zoom)
     # sensor noise, uniform in -8 .. 7
     noise = np.frombuffer(rng.bytes(image.size), np.uint8).reshape(image.shape) >> 4
     image += noise
@@ -73,20 +76,29 @@ def background(rng: Generator, height: int, width: int) -> np.ndarray:
     return image
 
 
-def paint(rng: Generator, image: np.ndarray, mask: np.ndarray, kind: str, radius: float) -> None:
+def paint(
+    rng: Generator,
+    image: np.ndarray,
+    mask: np.ndarray,
+    kind: str,
+    radius: float,
+    zoom: float = 1.0,
+) -> None:
     """Draws one object of class `kind` into image and mask, in place, anywhere in the scene."""
     height, width = mask.shape
     if kind == "dot":
         radius = rng.uniform(1.5, 3.0)
     cx, cy = rng.uniform(0, width), rng.uniform(0, height)
-    reach = radius + 1
+    reach = radius * zoom + 1
     left, right = max(0, int(cx - reach)), min(width, math.ceil(cx + reach))
     top, bottom = max(0, int(cy - reach)), min(height, math.ceil(cy + reach))
-    # offsets of pixel centres from the object's own centre
-    x = np.arange(left, right, dtype=np.float32) + np.float32(0.5 - cx)
-    y = (np.arange(top, bottom, dtype=np.float32) + np.float32(0.5 - cy))[:, None]
+    # offsets of pixel centres from the object's own centre, in its own unit
+    unit = np.float32(1 / zoom)
+    x = unit * (np.arange(left, right, dtype=np.float32) + np.float32(0.5 - cx))
+    y = unit * (np.arange(top, bottom, dtype=np.float32) + np.float32(0.5 - cy))[:, None]
     # the share of the pixel that lies inside, for an edge that is straight within it
-    coverage = np.minimum(np.maximum(0.5 - distance(rng, kind, radius, x, y), 0), 1)
+    away = np.float32(zoom) * distance(rng, kind, radius, x, y)
+    coverage = np.minimum(np.maximum(0.5 - away, 0), 1)
     patch = image[:, top:bottom, left:right]
     patch += coverage * (fill(rng, patch, x, y) - patch)
     mask[top:bottom, left:right][coverage >= 0.5] = CLASSES.index(kind)

@@ -23,10 +23,14 @@ class Scenes(Dataset[tuple[Tensor, Tensor]]):
         length: number of scenes.
         size: (height, width) in pixels.
         seed: seed of the drawing.
+        zoom: size of the objects.
     """
 
-    def __init__(self, split: str, length: int, size: tuple[int, int], seed: int) -> None:
+    def __init__(
+        self, split: str, length: int, size: tuple[int, int], seed: int, zoom: float
+    ) -> None:
         self.split, self.length, self.size, self.seed = split, length, size, seed
+        self.zoom = zoom
         self.drawn: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __len__(self) -> int:
@@ -36,7 +40,8 @@ class Scenes(Dataset[tuple[Tensor, Tensor]]):
         if not 0 <= index < self.length:
             raise IndexError(f"scene {index} of {self.length}")
         if index not in self.drawn:
-            image, mask = draw((self.seed, SPLITS.index(self.split), index), *self.size)
+            key = (self.seed, SPLITS.index(self.split), index)
+            image, mask = draw(key, *self.size, self.zoom)
             self.drawn[index] = torch.from_numpy(image), torch.from_numpy(mask)
         return self.drawn[index]
 
@@ -46,7 +51,7 @@ class Scenes(Dataset[tuple[Tensor, Tensor]]):
 
     def identity(self) -> object:
         """All that the scenes follow from."""
-        return DRAWING, self.length, self.size, self.seed
+        return DRAWING, self.length, self.size, self.seed, self.zoom
 
 
 class Shapes(SegmentationData):
@@ -62,6 +67,7 @@ class Shapes(SegmentationData):
         test: number of test scenes.
         drawing_seed: seed of the scenes; apart from `seed`, so that runs of several seeds see the
             same data.
+        zoom: size of the objects, 1 for the smallest; strokes are 1 to 3 pixels times this wide.
         batch_size: see SegmentationData, as all that follow.
         eval_batch_size: -
         num_workers: -
@@ -96,6 +102,7 @@ class Shapes(SegmentationData):
         val: int = 200,
         test: int = 400,
         drawing_seed: int = 0,
+        zoom: float = 1.0,
         batch_size: int = 16,
         eval_batch_size: int = 50,
         num_workers: int = 0,
@@ -120,9 +127,12 @@ class Shapes(SegmentationData):
         for name, length in (("train", train), ("val", val), ("test", test)):
             if not isinstance(length, int) or length < 1:
                 raise ValueError(f"{name}={length} must be 1 scene or more")
+        if isinstance(zoom, bool) or not isinstance(zoom, int | float) or not 0.5 <= zoom <= 16:
+            raise ValueError(f"zoom={zoom!r} must be a number from 0.5 to 16")
         self.lengths = {"train": train, "val": val, "test": test}
         self.drawing_seed = drawing_seed
+        self.zoom = float(zoom)
 
     def raw(self, split: str) -> Scenes:
         """The scenes of `split`."""
-        return Scenes(split, self.lengths[split], self.size, self.drawing_seed)
+        return Scenes(split, self.lengths[split], self.size, self.drawing_seed, self.zoom)

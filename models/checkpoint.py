@@ -153,7 +153,5 @@ def _read_lightning(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not isinstance(card, dict) or "state_dict" not in content:
         raise ValueError(f"{path}: not a checkpoint of UpZoo, it carries no model config")
     prefix = "net."
-    state = {
-        k[len(prefix) :]: v for k, v in content["state_dict"].items() if k.startswith(prefix)
-    }
+    state = {k[len(prefix) :]: v for k, v in content["state_dict"].items() if k.startswith(prefix)}
     return state, card

@@ -200,7 +200,7 @@ def upsampling_kernels(net: nn.Module) -> dict[str, torch.Tensor]:
     kernels = {}
     for name, module in net.named_modules():
         if isinstance(module, Upsample):
-            for key, value in module.state_dict().items():
+            for key, value in (*module.named_parameters(), *module.named_buffers()):
                 if value.ndim == 4 and value.shape[-1] > 1:
                     kernels[f"{name}.{key}"] = value.detach().float().cpu()
     return kernels

@@ -1,11 +1,20 @@
 """Transposed convolution with a bilinear kernel, fixed or learned on from there."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.upsampling.base import Upsample, check_choice, check_kernel, projection
+from models.upsampling.base import (
+    Upsample,
+    check_choice,
+    check_kernel,
+    is_channels_last,
+    projection,
+)
 from models.upsampling.functional import bilinear_kernel, conv_transpose_same, replicate_border
+from models.upsampling.interpolation import bilinear_separable, resize
 
 
 class BilinearInit(Upsample):
@@ -14,6 +23,9 @@ class BilinearInit(Upsample):
     As it starts, the output equals `interpolate(mode="bilinear", align_corners=False)`, borders
     included: the input's border is repeated before the stamps are added. `border="zero"` adds
     nothing, as FCN did, and darkens the edges (a constant comes out as .75 at scale 2).
+
+    A fixed kernel is known beforehand, so the same map may be computed by interpolation or as two
+    matrix products: whichever is fastest for the input.
 
     A 1×1 convolution projects first where in_channels ≠ out_channels.
 
@@ -57,13 +69,8 @@ class BilinearInit(Upsample):
         self.dense = dense
         self.border = border
         self.project = projection(in_channels, out_channels)
-        filt = bilinear_kernel(scale, kernel).float()
-        self.kernel = filt.shape[-1]
-        if dense:
-            weight = torch.zeros(out_channels, out_channels, self.kernel, self.kernel)
-            weight[range(out_channels), range(out_channels)] = filt
-        else:
-            weight = filt.repeat(out_channels, 1, 1, 1)  # (C, 1, k, k)
+        weight = start(out_channels, scale, kernel, dense)
+        self.kernel = weight.shape[-1]
         if trainable:
             self.weight = nn.Parameter(weight)
         else:
@@ -72,6 +79,17 @@ class BilinearInit(Upsample):
     def enlarge(self, x: Tensor) -> Tensor:
         """The whole map, (B, out_channels, scale·H, scale·W)."""
         x = self.project(x)
+        if self.trainable:
+            return self.stamp(x)
+        form = fastest_form(x, self.scale, self.border)
+        if form == "resize":
+            return resize(x, self.scale, "bilinear")
+        return (
+            bilinear_separable(x, self.scale, self.border) if form == "products" else self.stamp(x)
+        )
+
+    def stamp(self, x: Tensor) -> Tensor:
+        """The projected `x` enlarged by the transposed convolution itself."""
         groups = 1 if self.dense else self.out_channels
         weight = self.weight.to(x.dtype)
         if self.border == "zero":
@@ -85,9 +103,52 @@ class BilinearInit(Upsample):
         y = F.conv_transpose2d(x, weight, stride=self.scale, padding=crop, groups=groups)
         return y[..., : self.scale * h, : self.scale * w]
 
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, *rest: Any, **named: Any
+    ) -> None:
+        """Load as any module does, but keep a fixed kernel bilinear: it is not always read."""
+        super()._load_from_state_dict(state_dict, prefix, *rest, **named)
+        loaded = state_dict.get(f"{prefix}weight")
+        if self.trainable or loaded is None or loaded.shape != self.weight.shape:
+            return
+        fixed = start(self.out_channels, self.scale, self.kernel, self.dense, device="cpu")
+        if not torch.allclose(loaded.detach().cpu().float(), fixed, atol=1e-3):
+            errors = named["error_msgs"] if "error_msgs" in named else rest[-1]
+            errors.append(
+                f"{prefix}weight is not bilinear, but this kernel is fixed: trainable=true"
+            )
+
     def extra_repr(self) -> str:
         """Channels, scale and the options."""
         return (
             f"{super().extra_repr()}, kernel={self.kernel}, trainable={self.trainable}, "
             f"dense={self.dense}, border={self.border}"
         )
+
+
+def fastest_form(x: Tensor, scale: int, border: str) -> str:
+    """Which of three forms of the same map, "resize", "products" or "stamps", is fastest for `x`.
+
+    Measured forward and backward on a CPU (`benchmarks/operators.py`).
+    """
+    exact = border == "replicate"  # `resize` knows no other
+    if torch.compiler.is_compiling():  # no question about sizes, which may be dynamic
+        return "resize" if exact else "products"
+    if not is_channels_last(x):
+        return "products"
+    if exact and (scale <= 3 or x.shape[1] >= 32):
+        return "resize"
+    small = max(x.shape[-2:]) <= 32
+    return "products" if small or x.element_size() < 4 else "stamps"
+
+
+def start(
+    channels: int, scale: int, kernel: int | None, dense: bool, device: str | None = None
+) -> Tensor:
+    """The bilinear kernel of every channel, (C, 1, k, k), or on the diagonal of (C, C, k, k)."""
+    filt = bilinear_kernel(scale, kernel).float()
+    if not dense:
+        return filt.to(device).repeat(channels, 1, 1, 1)
+    weight = torch.zeros(channels, channels, *filt.shape, device=device)
+    weight[range(channels), range(channels)] = filt.to(device)
+    return weight

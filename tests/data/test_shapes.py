@@ -213,3 +213,24 @@ def test_batch_larger_than_the_data():
         ValueError, match="batch_size=6 is larger than the 5 training images of shapes"
     ):
         data.train_dataloader()
+
+
+@pytest.mark.parametrize("zoom", [1.0, 1.5, 3.0])
+def test_zoom_enlarges_objects_and_keeps_the_edge_one_pixel_wide(zoom):
+    image = np.zeros((3, 128, 128), np.float32)
+    mask = np.zeros((128, 128), np.uint8)
+    # The centre is drawn: repeat until the whole disc lies inside.
+    for seed in range(100):
+        image[:], mask[:] = 0, 0
+        paint(np.random.default_rng(seed), image, mask, "disc", 8.0, zoom)
+        rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
+        if min(rows[0], columns[0]) > 1 and max(rows[-1], columns[-1]) < 126:
+            break
+    assert (mask > 0).sum() == pytest.approx(np.pi * (8 * zoom) ** 2, rel=0.03)
+    touched = image.any(0)  # one pixel more than the mask, not `zoom` of them
+    assert touched.any(1).sum() - len(rows) <= 2
+
+
+def test_zoom_out_of_range_is_refused():
+    with pytest.raises(ValueError, match=r"zoom=0 must be a number from 0.5 to 16"):
+        Shapes(zoom=0)

@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from models.upsampling import BilinearInit
+from models.upsampling.bilinear import fastest_form
+from models.upsampling.interpolation import bilinear_matrix, bilinear_separable
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 5, 8, 32])
@@ -44,3 +46,61 @@ def test_refuses_a_kernel_smaller_than_the_filter():
     message = r"^BilinearInit: kernel=3 must be an integer of at least 4: bilinear at scale 2 has 4"
     with pytest.raises(ValueError, match=message):
         BilinearInit(2, 2, kernel=3)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 8])
+@pytest.mark.parametrize("border", ["replicate", "zero"])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("size", [(1, 1), (4, 3), (1, 6)])
+def test_two_products_equal_the_stamps_in_value_and_gradient(scale, border, layout, size):
+    operator = BilinearInit(3, 3, scale, border=border).double()
+    x = torch.randn(2, 3, *size, dtype=torch.float64).contiguous(memory_format=layout)
+    fast, plain = x.clone().requires_grad_(), x.clone().requires_grad_()
+    a, b = bilinear_separable(fast, scale, border), operator.stamp(plain)
+    torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
+    weights = torch.randn_like(a)
+    a.backward(weights)
+    b.backward(weights)
+    torch.testing.assert_close(fast.grad, plain.grad, rtol=1e-6, atol=1e-7)
+    if size != (1, 1):  # a single pixel is both
+        assert a.is_contiguous(memory_format=layout)
+
+
+def test_the_matrix_is_exact_at_any_size():
+    # 1 − |position − i| in float32 is off by 1e-4 where positions are in the thousands.
+    rows = bilinear_matrix(torch.ones(()), 5000, 3)[-4:, -3:]
+    # The last four positions: 4998⅓, 4998⅔, 4999, and 4999⅓ clamped to 4999.
+    expected = torch.tensor([[0, 2 / 3, 1 / 3], [0, 1 / 3, 2 / 3], [0, 0, 1], [0, 0, 1]])
+    torch.testing.assert_close(rows, expected, rtol=0, atol=1e-7)
+
+
+def test_a_fixed_kernel_refuses_another_ones_weights():
+    learned = BilinearInit(2, 2, trainable=True).state_dict()
+    BilinearInit(2, 2).load_state_dict(learned)
+    learned["weight"][0, 0, 0, 0] += 0.1
+    with pytest.raises(RuntimeError, match="weight is not bilinear, but this kernel is fixed"):
+        BilinearInit(2, 2).load_state_dict(learned)
+    BilinearInit(2, 2, trainable=True).load_state_dict(learned)
+
+
+@pytest.mark.parametrize("border", ["replicate", "zero"])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(
+    ("channels", "size", "scale"), [(3, 4, 2), (40, 4, 4), (3, 4, 8), (3, 40, 4)]
+)
+def test_whichever_form_is_taken_gives_the_same(border, layout, channels, size, scale):
+    operator = BilinearInit(channels, channels, scale, border=border)
+    x = torch.randn(1, channels, size, size + 1).contiguous(memory_format=layout)
+    y = operator(x)
+    torch.testing.assert_close(y, operator.stamp(x))
+    assert y.is_contiguous(memory_format=layout)
+
+
+def test_every_form_is_taken_somewhere():
+    last = {"memory_format": torch.channels_last}
+    small, large = torch.ones(1, 3, 4, 4), torch.ones(1, 3, 40, 40)
+    assert fastest_form(small, 8, "replicate") == "products"
+    assert fastest_form(small.contiguous(**last), 2, "replicate") == "resize"
+    assert fastest_form(small.contiguous(**last), 2, "zero") == "products"
+    assert fastest_form(large.contiguous(**last), 8, "replicate") == "stamps"
+    assert fastest_form(large.bfloat16().contiguous(**last), 8, "replicate") == "products"

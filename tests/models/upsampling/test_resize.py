@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from models.upsampling import BilinearAdditive, Interpolate, ResizeConv
 from models.upsampling.interpolation import group_channels
+from models.upsampling.resize import folding_pays
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
@@ -72,3 +73,32 @@ def test_resize_conv_refuses_an_even_kernel():
     message = r"^ResizeConv: kernel=4 must be an odd integer of at least 1: .* no centre to align$"
     with pytest.raises(ValueError, match=message):
         ResizeConv(2, 2, kernel=4)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 8])
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("size", [(1, 1), (4, 3), (1, 6)])
+def test_folded_equals_two_steps_in_value_and_gradients(scale, kernel, size):
+    operator = ResizeConv(3, 2, scale, kernel=kernel).double()
+    x = torch.randn(2, 3, *size, dtype=torch.float64)
+    results = []
+    for form in (operator.folded, operator.in_two_steps):
+        operator.zero_grad()
+        fresh = x.clone().requires_grad_()
+        y = form(fresh)
+        (y * torch.linspace(-1, 2, y.numel(), dtype=y.dtype).view_as(y)).sum().backward()
+        results.append((y.detach(), fresh.grad, operator.weight.grad.clone()))
+    for fast, plain in zip(*results, strict=True):
+        torch.testing.assert_close(fast, plain, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize(("size", "scale"), [(4, 2), (64, 2), (4, 32)])
+def test_whichever_form_is_taken_gives_the_same(size, scale):
+    operator = ResizeConv(3, 2, scale)
+    x = torch.randn(1, 3, size, size)
+    torch.testing.assert_close(operator(x), operator.in_two_steps(x), rtol=1e-4, atol=1e-5)
+
+
+def test_small_outputs_are_not_folded():
+    assert not folding_pays(torch.ones(8, 1, 8, 8), 2)
+    assert folding_pays(torch.ones(4, 1, 16, 16), 2)

@@ -1,0 +1,218 @@
+"""Every operator beside what a user would write by hand: time, peak memory, and the roofline.
+
+python -m benchmarks.operators            # minutes; writes benchmarks/results/operators.json
+python -m benchmarks.operators --report   # draws tables and plot in docs/ from that file
+
+Forward is measured without gradients, "training" is forward and backward. Everything is
+channels-last, weights and input of one dtype.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks import peers, report
+from benchmarks.facts import build, extras, flops
+from benchmarks.handwritten import rivals
+from benchmarks.memory import peak_bytes
+from benchmarks.timing import in_turn, ratio, spread, write
+from models.upsampling import OPERATORS
+
+RESULTS = Path("benchmarks/results/operators.json")
+DTYPES = (torch.float32, torch.bfloat16)
+PASSES = ("forward", "training")
+
+
+class Setting(NamedTuple):
+    """Channels, scale and the input's size."""
+
+    in_channels: int
+    out_channels: int
+    scale: int
+    batch: int
+    height: int
+    width: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.in_channels}→{self.out_channels} ×{self.scale}, "
+            f"{self.batch}×{self.height}×{self.width}"
+        )
+
+    def input(self, dtype: torch.dtype) -> Tensor:
+        """A random input that wants a gradient."""
+        x = torch.randn(self.batch, self.in_channels, self.height, self.width, dtype=dtype)
+        return x.contiguous(memory_format=torch.channels_last).requires_grad_()
+
+
+SETTINGS = (
+    Setting(64, 64, 2, 8, 32, 32),
+    Setting(128, 64, 2, 4, 16, 16),
+    Setting(21, 21, 8, 1, 16, 16),
+    Setting(21, 21, 32, 1, 16, 16),
+    Setting(21, 21, 8, 1, 45, 60),
+    Setting(16, 16, 2, 1, 128, 128),
+    Setting(8, 8, 2, 1, 4, 4),
+)
+QUICK = (Setting(16, 16, 2, 1, 8, 8), Setting(8, 8, 2, 1, 4, 4))
+
+
+class Effort(NamedTuple):
+    """Rounds, seconds that a side is called for in a round, seconds for all rounds."""
+
+    rounds: int = 7
+    least: float = 0.01
+    budget: float = 1.5
+
+
+def as_trained(
+    side: Callable[[Tensor], Tensor], x: Tensor, modules: list[nn.Module]
+) -> Callable[[], None]:
+    """Forward and backward of `side`, which leaves no gradient behind."""
+    with torch.no_grad():
+        gradient = torch.randn_like(side(x))
+
+    def run() -> None:
+        side(x).backward(gradient)
+        x.grad = None
+        for module in modules:
+            module.zero_grad(set_to_none=True)
+
+    return run
+
+
+def as_applied(side: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[], Tensor]:
+    """Forward alone."""
+
+    def run() -> Tensor:
+        with torch.no_grad():
+            return side(x)
+
+    return run
+
+
+def compare(
+    sides: Mapping[str, Callable[[Tensor], Tensor]],
+    x: Tensor,
+    modules: list[nn.Module],
+    effort: Effort,
+) -> list[dict[str, Any]]:
+    """Time and memory of each side in both passes; the first side is ours."""
+    rows = []
+    for name in PASSES:
+        if name == "forward":
+            calls = {key: as_applied(side, x) for key, side in sides.items()}
+        else:
+            calls = {key: as_trained(side, x, modules) for key, side in sides.items()}
+        seconds = in_turn(calls, effort.rounds, 2, least=effort.least, budget=effort.budget)
+        others = list(sides)[1:]
+        rows.append(
+            {
+                "pass": name,
+                "seconds": {key: spread(times) for key, times in seconds.items()},
+                "times_faster": {key: ratio(seconds[key], seconds["ours"]) for key in others},
+                "peak_bytes": {key: peak_bytes(call) for key, call in calls.items()},
+            }
+        )
+    return rows
+
+
+def operator_rows(name: str, setting: Setting, dtype: torch.dtype, effort: Effort) -> list[dict]:
+    """One operator at one setting beside its rivals."""
+    operator = build(name, setting.in_channels, setting.out_channels, setting.scale)
+    operator.to(dtype=dtype, memory_format=torch.channels_last)
+    x = setting.input(dtype)
+    given = extras(operator, x)
+    sides = {"ours": lambda x: operator(x, **given)}
+    for key, rival in rivals(name, operator).items():
+        sides[key] = lambda x, rival=rival: rival(operator, x, given)
+    with torch.no_grad():
+        output = operator(x, **given).nbytes
+    weights = sum(p.nbytes for p in operator.parameters())
+    facts = {
+        "operator": name,
+        "setting": str(setting),
+        "dtype": str(dtype).removeprefix("torch."),
+        "flops": flops(operator, x, given),
+        "bytes": x.nbytes + sum(t.nbytes for t in given.values()) + weights + output,
+    }
+    return [{**facts, **row} for row in compare(sides, x, [operator], effort)]
+
+
+def peer_rows(setting: Setting, dtype: torch.dtype, effort: Effort) -> list[dict]:
+    """Blocks of other libraries, those that are installed, beside ours."""
+    rows = []
+    for theirs, ours, peer, block in peers.pairs(setting.in_channels, setting.out_channels):
+        modules = [peer, block]
+        for module in modules:
+            module.to(dtype=dtype, memory_format=torch.channels_last)
+        facts = {"peer": theirs, "ours": ours, "setting": str(setting)}
+        facts["dtype"] = str(dtype).removeprefix("torch.")
+        found = compare({"ours": block, "peer": peer}, setting.input(dtype), modules, effort)
+        rows += [{**facts, **row} for row in found]
+    return rows
+
+
+def roofline(n: int, megabytes: int) -> dict[str, float]:
+    """What the machine can do at best: operations of a matrix product, bytes of a copy a second."""
+    found = {}
+    for dtype in DTYPES:
+        a, b = torch.randn(2, n, n, dtype=dtype).unbind()
+        times = in_turn({"product": lambda a=a, b=b: a @ b}, 7, 2)["product"]
+        found[str(dtype).removeprefix("torch.")] = 2 * n**3 / min(times)
+    source = torch.randn(megabytes * 2**18)
+    target = torch.empty_like(source)
+    times = in_turn({"copy": lambda: target.copy_(source)}, 7, 2)["copy"]
+    found["copy"] = 2 * source.nbytes / min(times)  # read and written
+    return found
+
+
+def measure(settings: tuple[Setting, ...], names: list[str], effort: Effort, size: int) -> dict:
+    """All of it."""
+    results: dict[str, Any] = {
+        "setting": {"threads": torch.get_num_threads(), "layout": "channels-last"},
+        "effort": effort._asdict(),
+        "roofline": roofline(size, size // 8),
+        "operators": [],
+        "peers": [],
+    }
+    for setting in settings:
+        for dtype in DTYPES:
+            print(f"{setting} {dtype}", flush=True)
+            for name in names:
+                results["operators"] += operator_rows(name, setting, dtype, effort)
+            if setting in settings[:2]:
+                results["peers"] += peer_rows(setting, dtype, effort)
+    return results
+
+
+def main() -> None:
+    """Measure and write, or report what was written."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--report", action="store_true", help="tables and plot; measures nothing")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works")
+    parser.add_argument("--only", nargs="+", choices=OPERATORS, default=list(OPERATORS))
+    parser.add_argument("--out", type=Path, help=f"{RESULTS} unless --quick or --only")
+    args = parser.parse_args()
+    if args.report:
+        report.write(json.loads((args.out or RESULTS).read_text()))
+        return
+    torch.manual_seed(0)
+    if args.quick:
+        results = measure(QUICK, args.only, Effort(3, 0.001, 0.1), 512)
+    else:
+        results = measure(SETTINGS, args.only, Effort(), 2048)
+    whole = not args.quick and args.only == list(OPERATORS)
+    out = args.out or (RESULTS if whole else None)
+    if out:
+        write(out, results)
+    print(report.speed_table(results, "float32"), report.speed_table(results, "bfloat16"), sep="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,266 @@
+"""Tables and plot of `docs/operators.md`, from what `benchmarks.operators` measured."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.facts import CHANNELS, SCALE, facts
+from benchmarks.handwritten import REFERENCES
+from benchmarks.plot import draw
+from models.upsampling import OPERATORS
+
+PAGE = Path("docs/operators.md")
+FIGURE = Path("docs/figures/operators_speed.png")
+DTYPES = ("float32", "bfloat16")
+Results = Mapping[str, Any]
+
+
+class Target(NamedTuple):
+    """A figure that a fast path is held to, for forward and backward."""
+
+    what: str
+    operator: str
+    setting: str
+    rival: str
+    dtype: str
+    faster: float
+    memory: float | None = None
+
+
+COMMON, LARGE = "64→64 ×2, 8×32×32", "21→21 ×32, 1×16×16"
+NEAREST = "`resize_conv` nearest 3×3 against two steps"
+TARGETS = (
+    Target(NEAREST, "resize_conv", COMMON, "by hand", "bfloat16", 1.7, 0.6),
+    Target(NEAREST, "resize_conv", COMMON, "by hand", "float32", 1.5, 0.6),
+    *(
+        Target(f"fixed `bilinear_init` against {what}", "bilinear_init", LARGE, rival, dtype, least)
+        for rival, what, least in (
+            ("dense", "the dense kernel", 4.0),
+            ("by hand", "the depthwise kernel", 2.0),
+        )
+        for dtype in DTYPES
+    ),
+    *(
+        Target("`carafe` against plain unfolding", "carafe", COMMON, "by hand", dtype, 3.0, 0.5)
+        for dtype in DTYPES
+    ),
+    *(
+        Target("`dysample` against its plain form", "dysample", COMMON, "by hand", dtype, 1.0)
+        for dtype in DTYPES
+    ),
+)
+
+
+def find(results: Results, operator: str, setting: str, dtype: str, part: str) -> Any:
+    """The one row of an operator, or None."""
+    wanted = {"operator": operator, "setting": setting, "dtype": dtype, "pass": part}
+    for row in results["operators"]:
+        if all(row[key] == value for key, value in wanted.items()):
+            return row
+    return None
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table, the first column to the left and the others to the right."""
+    head = list(head)
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
+
+
+def count(value: float) -> str:
+    """A count with three digits: 0, 512, 32.8k, 1.05M."""
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:#.3g}".rstrip(".") + unit
+    return f"{value:.0f}"
+
+
+def milliseconds(seconds: float) -> str:
+    """Three digits: 0.123, 1.23, 12.3, 123."""
+    return f"{1000 * seconds:#.3g}".rstrip(".")
+
+
+def times(row: Mapping[str, Any], rival: str) -> str:
+    """How many times faster than a rival ours is, the median; a dash without that rival."""
+    found = row["times_faster"].get(rival)
+    return f"{found['median']:.2f}×" if found else "–"
+
+
+def memory(row: Mapping[str, Any], rival: str) -> float:
+    """Our peak memory over a rival's."""
+    return row["peak_bytes"]["ours"] / row["peak_bytes"][rival]
+
+
+def roofline_share(results: Results, row: Mapping[str, Any]) -> str:
+    """Least time of a forward pass, by its arithmetic or its bytes, over the time it takes."""
+    roof = results["roofline"]
+    least = max(row["flops"] / roof[row["dtype"]], row["bytes"] / roof["copy"])
+    return f"{least / row['seconds']['ours']['median']:.0%}"
+
+
+def settings(results: Results) -> list[str]:
+    """The settings measured, in their order."""
+    return list(dict.fromkeys(row["setting"] for row in results["operators"]))
+
+
+def facts_table(results: Results) -> str:
+    """A row for each operator, 64 -> 64 channels at scale 2."""
+    rows = []
+    for name, operator in OPERATORS.items():
+        found = facts(name)
+        fewest, most = found["reach"]
+        ripple = "–" if found["ripple"] is None else f"{found['ripple']:.2f}"
+        forward, training = (
+            find(results, name, COMMON, "float32", part) for part in ("forward", "training")
+        )
+        rows.append(
+            (
+                f"`{name}`",
+                count(found["parameters"]),
+                count(found["flops_per_pixel"]),
+                f"{fewest}, even" if fewest == most else f"{fewest}–{most}, **uneven**",
+                "0" if ripple == "0.00" else ripple,
+                operator.nondeterministic or "deterministic",
+                operator.no_onnx or "yes",
+                milliseconds(training["seconds"]["ours"]["median"]),
+                times(training, "by hand"),
+                roofline_share(results, forward),
+            )
+        )
+    head = (
+        f"{CHANNELS}→{CHANNELS} channels, ×{SCALE}",
+        "parameters",
+        "FLOPs per output pixel",
+        "overlap",
+        "DC ripple at start",
+        "CUDA backward",
+        "ONNX",
+        "training, ms",
+        "against by hand",
+        "forward, of the roofline",
+    )
+    return table(head, rows)
+
+
+def targets_table(results: Results) -> str:
+    """The figures that fast paths are held to, reached or not."""
+    rows = []
+    for t in TARGETS:
+        row = find(results, t.operator, t.setting, t.dtype, "training")
+        if row is None:
+            continue
+        found, share = row["times_faster"][t.rival], memory(row, t.rival)
+        reached = found["median"] >= t.faster and (t.memory is None or share <= t.memory)
+        rows.append(
+            (
+                t.what,
+                t.setting,
+                t.dtype,
+                f"{found['median']:.2f}× ({found['min']:.2f}–{found['max']:.2f})",
+                f"{t.faster:g}×",
+                f"{share:.2f}",
+                "–" if t.memory is None else f"{t.memory:g}",
+                "yes" if reached else "**no**",
+            )
+        )
+    head = ("", "setting", "type", "speed", "wanted", "peak memory", "wanted", "reached")
+    return table(head, rows)
+
+
+def fast_table(results: Results) -> str:
+    """Every fast path against its readable reference, at every setting."""
+    rows = []
+    for name, rival in REFERENCES.items():
+        for setting in settings(results):
+            cells = []
+            for dtype in DTYPES:
+                for part in ("forward", "training"):
+                    row = find(results, name, setting, dtype, part)
+                    slow = row["times_faster"][rival]["median"] < 0.95
+                    speed = times(row, rival)
+                    cells.append(f"**{speed}**" if slow else speed)
+                cells.append(f"{memory(row, rival):.2f}")
+            rows.append((f"`{name}`", setting, *cells))
+    parts = ("forward", "training", "memory")
+    head = ("", "setting", *(f"{dtype} {part}" for dtype in ("fp32", "bf16") for part in parts))
+    return table(head, rows)
+
+
+def speed_table(results: Results, dtype: str) -> str:
+    """Milliseconds of forward and backward by operator and setting, and against by hand."""
+    columns = settings(results)
+    rows = []
+    for name in dict.fromkeys(row["operator"] for row in results["operators"]):
+        found = [find(results, name, setting, dtype, "training") for setting in columns]
+        cells = (
+            f"{milliseconds(row['seconds']['ours']['median'])} ({times(row, 'by hand')})"
+            for row in found
+        )
+        rows.append((f"`{name}`", *cells))
+    return table((f"{dtype}, training, ms", *columns), rows)
+
+
+def peers_table(results: Results) -> str:
+    """Blocks of other libraries beside ours; a line where none was installed."""
+    if not results["peers"]:
+        return "No peer was installed in this run."
+    pairs: dict[tuple[str, str, str], dict[tuple[str, str], Any]] = {}
+    for row in results["peers"]:
+        pair = pairs.setdefault((row["peer"], row["ours"], row["setting"]), {})
+        pair[row["dtype"], row["pass"]] = row
+    rows = []
+    for (peer, ours, setting), found in pairs.items():
+        cells = []
+        for dtype in DTYPES:
+            cells += [times(found[dtype, part], "peer") for part in ("forward", "training")]
+            cells.append(f"{memory(found[dtype, 'training'], 'peer'):.2f}")
+        rows.append((peer, ours, setting, *cells))
+    parts = ("forward", "training", "memory")
+    head = ("peer", "ours", "setting", *(f"{d} {p}" for d in ("fp32", "bf16") for p in parts))
+    return table(head, rows)
+
+
+def machine_line(results: Results) -> str:
+    """Where the figures come from."""
+    machine, roof = results["machine"], results["roofline"]
+    amx = "with" if machine["amx_bf16"] else "without"
+    return (
+        f"Measured on {machine['cpu']}, {results['setting']['threads']} threads, "
+        f"{amx} AMX, torch {results['versions']['torch']}, "
+        f"channels-last. Roofline of the same run: {roof['float32'] / 1e9:.0f} GFLOP/s in fp32, "
+        f"{roof['bfloat16'] / 1e9:.0f} in bf16, {roof['copy'] / 1e9:.1f} GB/s copying."
+    )
+
+
+def parts(results: Results) -> dict[str, str]:
+    """Every generated part of the page, by its marker."""
+    return {
+        "facts": facts_table(results),
+        "machine": machine_line(results),
+        "targets": targets_table(results),
+        "fast paths": fast_table(results),
+        "speed": "\n\n".join(speed_table(results, dtype) for dtype in DTYPES),
+        "peers": peers_table(results),
+    }
+
+
+def inserted(page: str, parts: Mapping[str, str]) -> str:
+    """`page` with each part between its markers, <!-- begin name --> and <!-- end name -->.
+
+    Raises:
+        ValueError: for a part that has no markers.
+    """
+    for name, text in parts.items():
+        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+        if begin not in page or end not in page:
+            raise ValueError(f"{name!r} has no place in the page: add {begin} and {end}")
+        before, rest = page.split(begin)
+        page = f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}"
+    return page
+
+
+def write(results: Results) -> None:
+    """Bring the page and its plot up to date."""
+    PAGE.write_text(inserted(PAGE.read_text(), parts(results)))
+    draw(results, COMMON, FIGURE)
+    print(f"written: {PAGE}, {FIGURE}")

@@ -1,0 +1,80 @@
+import json
+import sys
+
+import pytest
+import torch
+
+from benchmarks import operators, peers, report
+from benchmarks.operators import DTYPES, Effort, Setting, compare, operator_rows, peer_rows
+from models.upsampling import OPERATORS
+
+TINY = Setting(4, 4, 2, 1, 4, 4)
+EFFORT = Effort(3, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_of_an_operator(dtype):
+    rows = operator_rows("carafe", TINY, dtype, EFFORT)
+    assert [row["pass"] for row in rows] == ["forward", "training"]
+    for row in rows:
+        assert row["operator"] == "carafe"
+        assert row["setting"] == "4→4 ×2, 1×4×4"
+        assert row["seconds"].keys() == row["peak_bytes"].keys() == {"ours", "by hand", "reference"}
+        assert row["times_faster"].keys() == {"by hand", "reference"}
+        assert row["flops"] > 0
+        for spread in (*row["seconds"].values(), *row["times_faster"].values()):
+            assert 0 < spread["min"] <= spread["median"] <= spread["max"]
+    weights = sum(p.numel() for p in OPERATORS["carafe"](4, 4).parameters())
+    assert rows[0]["bytes"] == (4 * 16 + 4 * 64 + weights) * dtype.itemsize
+
+
+def test_training_takes_the_memory_of_gradients():
+    forward, training = operator_rows("interpolate", TINY, torch.float32, EFFORT)
+    output, gradient = 4 * 8 * 8 * 4, 4 * 4 * 4 * 4
+    assert forward["peak_bytes"]["ours"] == output
+    assert training["peak_bytes"]["ours"] >= output + gradient
+
+
+def test_training_leaves_no_gradient_behind():
+    conv, x = torch.nn.Conv2d(4, 4, 1), TINY.input(torch.float32)
+    compare({"ours": conv}, x, [conv], EFFORT)
+    assert x.grad is None
+    assert conv.weight.grad is None
+
+
+def test_quick_run_writes_what_the_report_reads(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(operators, "QUICK", (TINY,))
+    monkeypatch.setattr(peers, "installed", lambda library: False)
+    out = tmp_path / "found.json"
+    argv = ["operators", "--quick", "--only", "interpolate", "resize_conv", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", argv)
+    operators.main()
+    results = json.loads(out.read_text())
+    assert {row["operator"] for row in results["operators"]} == {"interpolate", "resize_conv"}
+    assert results["machine"]["cores"] >= 1
+    assert results["roofline"].keys() == {"float32", "bfloat16", "copy"}
+    assert results["peers"] == []
+    table = report.speed_table(results, "float32")
+    assert "| `resize_conv` |" in table
+    assert table in capsys.readouterr().out
+
+
+def test_missing_peers_are_left_out_in_a_line(monkeypatch, capsys):
+    monkeypatch.setattr(peers.importlib.util, "find_spec", lambda library: None)
+    assert peer_rows(TINY, torch.float32, EFFORT) == []
+    assert capsys.readouterr().out.count("is not installed: left out") == 2
+
+
+@pytest.mark.filterwarnings("ignore")  # the peers' own
+@pytest.mark.parametrize("channels", [(4, 4), (6, 4)])
+def test_peers_and_ours_have_one_shape(channels):
+    pytest.importorskip("monai")
+    pytest.importorskip("segmentation_models_pytorch")
+    x = torch.randn(2, channels[0], 3, 5)
+    for theirs, ours, peer, block in peers.pairs(*channels):
+        assert peer(x).shape == block(x).shape == (2, channels[1], 6, 10), (theirs, ours)
+        if "deconvgroup" not in theirs:
+            sizes = [
+                sorted(p.numel() for p in m.parameters() if p.dim() == 4) for m in (peer, block)
+            ]
+            assert sizes[0] == sizes[1], (theirs, ours)
