@@ -100,7 +100,7 @@ def ripple(operator: Upsample) -> float | None:
 def facts(name: str) -> dict[str, Any]:
     """The figures of an operator with default options, 64 -> 64 channels at scale 2."""
     operator = build(name, CHANNELS, CHANNELS, SCALE)
-    x = torch.randn(1, CHANNELS, 32, 32)
+    x = torch.randn(1, CHANNELS, 32, 32).contiguous(memory_format=torch.channels_last)
     per_pixel = flops(operator, x, extras(operator, x)) / (SCALE * 32) ** 2
     ripples = [ripple(build(name, CHANNELS, CHANNELS, SCALE, seed)) for seed in range(SEEDS)]
     return {

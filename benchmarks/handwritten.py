@@ -202,7 +202,16 @@ REFERENCES = {
 }
 
 
-def rivals(name: str, operator: Upsample) -> dict[str, Rival]:
-    """The rivals of an operator; a two-dimensional filter at scale 32 would take seconds."""
-    filters = name in ("smooth_transposed", "fir_transposed")
-    return {} if filters and operator.scale > 8 else RIVALS[name]
+def rivals(name: str, operator: Upsample, x: Tensor) -> dict[str, Rival]:
+    """The rivals of an operator that take no minutes and no gigabytes at this input.
+
+    Left out are two-dimensional filters at scale 32, and unfolded copies of over 256 MB in fp32.
+    """
+    if name in ("smooth_transposed", "fir_transposed") and operator.scale > 8:
+        return {}
+    if name in ("carafe", "fade", "sapa"):
+        channels = operator.query.out_features if name == "sapa" else operator.out_channels
+        copies = (operator.kernel_up * operator.scale) ** 2
+        if channels * copies * x[:, 0].numel() > 2**26:
+            return {}
+    return RIVALS[name]

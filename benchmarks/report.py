@@ -172,6 +172,9 @@ def fast_table(results: Results) -> str:
     rows = []
     for name, rival in REFERENCES.items():
         for setting in settings(results):
+            row = find(results, name, setting, DTYPES[0], "training")
+            if row is None or rival not in row["peak_bytes"]:
+                continue
             cells = []
             for dtype in DTYPES:
                 for part in ("forward", "training"):
@@ -194,6 +197,8 @@ def speed_table(results: Results, dtype: str) -> str:
         found = [find(results, name, setting, dtype, "training") for setting in columns]
         cells = (
             f"{milliseconds(row['seconds']['ours']['median'])} ({times(row, 'by hand')})"
+            if row
+            else "–"
             for row in found
         )
         rows.append((f"`{name}`", *cells))

@@ -26,7 +26,7 @@ def in_turn(
     Args:
         sides: what to run, by name.
         rounds: how many rounds.
-        warmup: calls of each side before, at least one.
+        warmup: calls of each side before, at least one; one is enough where it eats the budget.
         least: a side that takes fewer seconds is called again until a round takes as many; its
             seconds are those of one call.
         budget: seconds that all rounds may take together; fewer rounds then, but never below
@@ -38,6 +38,8 @@ def in_turn(
             start = time.perf_counter()
             side()
             took = time.perf_counter() - start
+            if took > budget / rounds:
+                break
         calls[name] = max(1, math.ceil(least / took))
         one_round += calls[name] * took
     if one_round * rounds > budget:

@@ -144,7 +144,7 @@ def _read_lightning(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:
-        # Whatever is wrong with it (no checkpoint, truncated, objects in the pickle), it stays shut.
+        # Whatever is wrong (no checkpoint, truncated, objects in the pickle), it stays shut.
         raise ValueError(
             f"{path}: not a checkpoint of weights and plain data (damaged, or a pickle of other "
             "objects, which is never executed)"

@@ -21,6 +21,8 @@ SMALL = (
     "data.eval_batch_size=4",
     "model.width=4",
     "trainer.max_epochs=2",
+    "trainer.check_val_every_n_epoch=1",
+    "average=0",
     "trainer.log_every_n_steps=1",
     "callbacks.panels.images=2",
 )

@@ -136,9 +136,10 @@ def fastest_form(x: Tensor, scale: int, border: str) -> str:
         return "resize" if exact else "products"
     if not is_channels_last(x):
         return "products"
-    if exact and (scale <= 3 or x.shape[1] >= 32):
+    longest = max(x.shape[-2:])
+    if exact and (x.shape[1] >= 32 or (scale <= 3 and longest <= 64)):
         return "resize"
-    small = max(x.shape[-2:]) <= 32
+    small = longest <= 32
     return "products" if small or x.element_size() < 4 else "stamps"
 
 

@@ -43,7 +43,7 @@ class SmoothTransposed(Upsample):
 
     Convolved with a box as long as the stride, any kernel gets the same gain in all phases: a
     constant leaves no checkerboard, whatever was learned (Kinoshita & Kiya 2020, "Fixed smooth
-    convolutional layer for avoiding checkerboard artifacts in CNNs", section 3).
+    convolutional layer for avoiding checkerboard artifacts in CNNs").
 
     Weights start as N(0, 1 / (in_channels · kernel²)): all kernel² taps reach every pixel of a
     constant.
@@ -104,8 +104,8 @@ class SmoothTransposed(Upsample):
 class FIRTransposed(Upsample):
     """Zero-insertion, a learned kernel, then a fixed low-pass filter, as StyleGAN2 enlarges.
 
-    The filter removes the images of the spectrum that zero-insertion makes (Karras et al. 2020,
-    appendix B; Zhang 2019). Its taps are scaled to a sum of `scale` along each axis, which makes up
+    The filter removes the images of the spectrum that zero-insertion makes (Karras et al. 2020;
+    Zhang 2019). Its taps are scaled to a sum of `scale` along each axis, which makes up
     for the zeros: a constant comes out multiplied by the sum of the learned kernel.
 
     Weights start as N(0, 1 / (in_channels · kernel²)).

@@ -150,7 +150,7 @@ def smooth_kernel(stride: int, order: int = 0) -> Tensor:
 
     Order 0 is the zero-order hold, which is nearest-neighbour enlargement; order 1 is a tent.
     Convolving any kernel with a box of the stride's length makes its phases alike, so that a
-    constant leaves no checkerboard (Kinoshita & Kiya 2020, section 3). Their kernel is not
+    constant leaves no checkerboard (Kinoshita & Kiya 2020). Their kernel is not
     normalised; this one's phase sums are 1.
 
     Returns:

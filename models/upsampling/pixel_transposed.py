@@ -10,7 +10,7 @@ from models.upsampling.base import Upsample, check_kernel, is_channels_last
 
 
 class PixelTransposed(Upsample):
-    """Neighbouring output pixels depend on each other (Gao et al. 2020, PixelTCL, section 2).
+    """Neighbouring output pixels depend on each other (Gao et al. 2020, PixelTCL).
 
     A transposed convolution of stride 2 interleaves four maps that know nothing of one another.
     Here F1 = k1 ∗ x and F2 = k2 ∗ F1 take the even and the odd diagonal of every 2×2 block, and one

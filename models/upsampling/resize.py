@@ -135,10 +135,10 @@ class ResizeConv(Upsample):
 
 
 def folding_pays(x: Tensor, scale: int) -> bool:
-    """Whether the output has enough pixels to make up for folding the kernel.
+    """Whether the folded form is faster: enough pixels to make up for folding, and a small scale.
 
     Measured forward and backward on a CPU (`benchmarks/operators.py`).
     """
     if torch.compiler.is_compiling():  # no question about sizes, which may be dynamic
-        return True
-    return x.shape[0] * x.shape[-2] * x.shape[-1] * scale**2 >= 4096
+        return scale <= 4
+    return scale <= 4 and x.shape[0] * x.shape[-2] * x.shape[-1] * scale**2 >= 4096

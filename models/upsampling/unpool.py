@@ -11,7 +11,7 @@ class MaxUnpool(Upsample):
     """Put every value where the matching max-pooling found its maximum, zeros elsewhere.
 
     The switches are the indices that `F.max_pool2d(…, kernel_size=scale, stride=scale,
-    ceil_mode=True, return_indices=True)` returns (Zeiler & Fergus 2014, section 2.1;
+    ceil_mode=True, return_indices=True)` returns (Zeiler & Fergus 2014;
     Badrinarayanan et al. 2017, section 3). They count pixels of the map that was pooled, of width
     `size[1]`: where that is no multiple of scale, `size` must be given.
 

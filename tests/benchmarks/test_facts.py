@@ -10,7 +10,6 @@ from models.upsampling.functional import phase_gains
     ("name", "macs"),
     [
         ("transposed_conv", 4 * 6 * 4),  # 2×2 of 4×4 taps meet a pixel
-        ("resize_conv", 4 * 6 * 4),  # folded
         ("pixel_shuffle", 4 * 6 * 9),
         ("interpolate", 4 * 6 / 4 + 6 * 4),  # the projection at the small size, four taps
         ("max_unpool", 4 * 6 / 4),

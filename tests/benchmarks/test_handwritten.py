@@ -42,5 +42,14 @@ def test_the_readable_reassembly_is_for_one_call_only(monkeypatch):
 
 @pytest.mark.parametrize("name", ["smooth_transposed", "fir_transposed"])
 def test_no_two_dimensional_filter_at_scale_32(name):
-    assert rivals(name, build(name, 1, 1, 8))
-    assert not rivals(name, build(name, 1, 1, 32))
+    x = torch.zeros(1, 1, 4, 4)
+    assert rivals(name, build(name, 1, 1, 8), x)
+    assert not rivals(name, build(name, 1, 1, 32), x)
+
+
+@pytest.mark.parametrize(("name", "channels"), [("carafe", 16), ("fade", 16), ("sapa", 64)])
+def test_no_unfolded_copy_of_gigabytes(name, channels):
+    operator = build(name, 16, 16, 2)
+    side = int((2**26 / (channels * 100)) ** 0.5)  # 16 or 64 channels, 10² copies
+    assert rivals(name, operator, torch.empty(1, 16, side, side, device="meta"))
+    assert not rivals(name, operator, torch.empty(1, 16, side + 9, side, device="meta"))

@@ -75,7 +75,7 @@ def test_disc_edges_are_anti_aliased_and_the_mask_is_half_coverage(monkeypatch):
     np.testing.assert_array_equal(mask == 1, coverage >= 0.5)
     # the coverage of a whole disc adds up to its area, pixel mask alike within its edge
     assert coverage.sum() == pytest.approx(math.pi * 12**2, rel=2e-3)
-    assert (mask == 1).sum() == pytest.approx(math.pi * 12**2, rel=0.03)
+    assert (mask == 1).sum() == pytest.approx(math.pi * 12**2, rel=0.04)
 
 
 @pytest.mark.parametrize(
@@ -148,13 +148,13 @@ def test_batches_are_the_same_whatever_the_workers(workers):
     (expected,) = reference.train_dataloader()
     assert torch.equal(images, expected["image"])
     for index in range(4):
-        np.testing.assert_array_equal(masks[index], draw((0, 1, index), 32, 48)[1])
+        np.testing.assert_array_equal(masks[index], draw((0, 1, index), 32, 48, 1.5)[1])
 
 
 def test_batch_contract_and_values():
     data = Shapes(size=(32, 48), train=4, val=2, test=3)
     sample = data.prepared("test")[1]
-    image, mask = draw((0, 2, 1), 32, 48)
+    image, mask = draw((0, 2, 1), 32, 48, 1.5)
     assert sample["image"].dtype == torch.float32
     assert sample["mask"].dtype == torch.int64
     torch.testing.assert_close(
@@ -226,7 +226,7 @@ def test_zoom_enlarges_objects_and_keeps_the_edge_one_pixel_wide(zoom):
         rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
         if min(rows[0], columns[0]) > 1 and max(rows[-1], columns[-1]) < 126:
             break
-    assert (mask > 0).sum() == pytest.approx(np.pi * (8 * zoom) ** 2, rel=0.03)
+    assert (mask > 0).sum() == pytest.approx(np.pi * (8 * zoom) ** 2, rel=0.04)
     touched = image.any(0)  # one pixel more than the mask, not `zoom` of them
     assert touched.any(1).sum() - len(rows) <= 2
 

@@ -99,6 +99,7 @@ def test_whichever_form_is_taken_gives_the_same(size, scale):
     torch.testing.assert_close(operator(x), operator.in_two_steps(x), rtol=1e-4, atol=1e-5)
 
 
-def test_small_outputs_are_not_folded():
+def test_small_outputs_and_large_scales_are_not_folded():
     assert not folding_pays(torch.ones(8, 1, 8, 8), 2)
     assert folding_pays(torch.ones(4, 1, 16, 16), 2)
+    assert not folding_pays(torch.ones(4, 1, 16, 16), 8)
