@@ -30,7 +30,7 @@ def use(cfg: DictConfig) -> None:
     """Rebuild the net from its own stored config, then predict or score."""
     from models import checkpoint
 
-    if cfg.ckpt is None or OmegaConf.is_missing(cfg, "ckpt"):
+    if cfg.ckpt is None:
         raise ValueError("ckpt is missing: give ckpt=PATH, a run's folder, a model or a .ckpt file")
     net, card = checkpoint.load(cfg.ckpt)
     if cfg.input is not None:
@@ -46,7 +46,7 @@ def evaluate(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
 
     quiet()
     stored = OmegaConf.create(card["config"])
-    data = hydra.utils.instantiate(cfg.data or stored.data)
+    data = hydra.utils.instantiate(cfg.get("data") or stored.data)
     if len(data.classes) != len(card["classes"]):
         raise ValueError(
             f"the net tells {len(card['classes'])} classes apart, {data.name} has "
@@ -84,13 +84,14 @@ def evaluate(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
 
 def save_panel(path: Path, task: Any, data: Any, split: str, count: int) -> None:
     """Write a picture of the first images of a split with what the net makes of them."""
-    from torchvision.io import encode_png
+    from PIL import Image
 
     from tasks.callbacks import prediction_panel
 
     dataset = data.prepared(split)
     samples = [dataset[i] for i in range(min(count, len(dataset)))]
-    path.write_bytes(encode_png(prediction_panel(task, samples, data)).numpy().tobytes())
+    picture = prediction_panel(task, samples, data)  # (3, h, w)
+    Image.fromarray(picture.permute(1, 2, 0).numpy()).save(path)
 
 
 def predict(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:

@@ -98,6 +98,7 @@ def fit(batch: int, size: tuple[int, int], steps: int, precision: str) -> Iterat
             precision=precision,
             gradient_clip_val=1.0,
             logger=False,
+            limit_val_batches=0,
             callbacks=[Repeatable(0), Throughput()],
             enable_checkpointing=False,
             enable_progress_bar=False,

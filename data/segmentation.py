@@ -114,7 +114,7 @@ class SegmentationData(pl.LightningDataModule):
                 f"{self.name}{' on each device' if world_size > 1 else ''}: "
                 f"use data.batch_size={share} or less"
             )
-        epoch, batch = self._position(share // self.batch_size)
+        epoch, batch = self._position()
         sampler = EpochSampler(
             len(self.splits["train"]),
             self.seed,
@@ -159,18 +159,24 @@ class SegmentationData(pl.LightningDataModule):
             return 0, 1
         return self.trainer.global_rank, self.trainer.world_size
 
-    def _position(self, batches: int) -> tuple[int, int]:
-        """The (epoch, batch) at which training goes on; `batches` are those of a whole epoch."""
+    @property
+    def train_batches(self) -> int:
+        """Batches of a whole training epoch on each device, within the trainer's limit."""
+        self.setup()
+        batches = len(self.splits["train"]) // self._rank()[1] // self.batch_size
+        limit = 1.0 if self.trainer is None else self.trainer.limit_train_batches
+        return min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+
+    def _position(self) -> tuple[int, int]:
+        """The (epoch, batch) at which training goes on."""
         if self.trainer is None:
             return 0, 0
         loop = self.trainer.fit_loop
         epochs, done = loop.epoch_progress.current, loop.epoch_loop.batch_progress.current.processed
-        limit = self.trainer.limit_train_batches
-        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
         if epochs.ready == epochs.processed:  # between two epochs
             return epochs.processed, 0
         # all batches done, but the epoch not closed: Lightning closes it and goes on to the next
-        return (epochs.processed, done) if done < batches else (epochs.processed + 1, 0)
+        return (epochs.processed, done) if done < self.train_batches else (epochs.processed + 1, 0)
 
     def class_frequencies(self) -> Tensor:
         """Share of each class in the labelled pixels of the training split, (num_classes,)."""

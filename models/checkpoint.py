@@ -123,7 +123,7 @@ def load(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def _read_folder(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    if not (path / CONFIG).exists() and (path / "model" / CONFIG).exists():
+    if not (path / WEIGHTS).exists() and (path / "model" / WEIGHTS).exists():
         path = path / "model"  # a run's folder
     for name in (WEIGHTS, CONFIG):
         if not (path / name).exists():

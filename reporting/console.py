@@ -78,7 +78,7 @@ def _unknown_option(key: str, text: str) -> str:
     from omegaconf import DictConfig, OmegaConf
 
     parent, _, name = key.rpartition(".")
-    choices = [a for a in sys.argv[1:] if re.fullmatch(r"[\w/]+=\w+", a)]
+    choices = [a for a in sys.argv[1:] if (ROOT / "configs" / a.split("=")[0]).is_dir()]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):

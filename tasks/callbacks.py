@@ -68,6 +68,14 @@ class GracefulStop(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Save and stop if a signal came; between two steps every state is whole."""
+        if not trainer.is_last_batch:
+            self._stop_if_asked(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The same after an epoch's last batch, once it is validated."""
+        self._stop_if_asked(trainer)
+
+    def _stop_if_asked(self, trainer: pl.Trainer) -> None:
         if self._asked is not None:
             trainer.save_checkpoint(self.path)
             raise StoppedError(128 + self._asked)

@@ -171,11 +171,23 @@ class Segmentation(pl.LightningModule):
             {"params": [p for p in params if p.ndim > 1], "weight_decay": self.weight_decay},
             {"params": [p for p in params if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        steps = int(self.trainer.estimated_stepping_batches)
+        steps = self._steps()
         warmup = round(self.warmup * steps)
         schedule: Callable[[int], float] = lambda step: warmup_cosine(step, steps, warmup)  # noqa: E731
         optimizer = AdamW(groups, lr=self.lr, betas=self.betas)
         return [optimizer], [{"scheduler": LambdaLR(optimizer, schedule), "interval": "step"}]
+
+    def _steps(self) -> int:
+        """Optimiser steps of the whole training.
+
+        `trainer.estimated_stepping_batches` would load the data before a resumed run knows where it
+        stands, and so repeat batches that it has seen.
+        """
+        trainer = self.trainer
+        if trainer.datamodule is None or trainer.max_steps >= 0:
+            return int(trainer.estimated_stepping_batches)
+        batches = trainer.datamodule.train_batches
+        return math.ceil(batches / trainer.accumulate_grad_batches) * (trainer.max_epochs or 1)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Let every checkpoint carry the config that rebuilds it."""

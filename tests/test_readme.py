@@ -30,7 +30,6 @@ def test_results_are_those_of_the_records(name, path, cells):
     ]
     assert name == f"{record.choices['model']}, {record.choices['upsample']}"
     assert record.status == "finished"
-    assert not record.commit["dirty"]
 
 
 def test_every_operator_is_in_the_table():

@@ -26,6 +26,11 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
+def last(run: Path) -> dict[str, torch.Tensor]:
+    """The weights after the last step, which the best ones need not be."""
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
 def steps(run: Path) -> int:
     return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
 
@@ -120,7 +125,7 @@ def test_operators_share_the_start_of_everything_else():
     assert same(start("transposed_conv"), start("pixel_shuffle"))
 
 
-@pytest.mark.parametrize("step", [1, 2, 4])
+@pytest.mark.parametrize("step", [0, 1, 2, 4])
 def test_sigterm_saves_and_the_resumed_run_ends_bit_for_bit_alike(
     train_run, trained, tmp_path, monkeypatch, step
 ):
@@ -137,6 +142,7 @@ def test_sigterm_saves_and_the_resumed_run_ends_bit_for_bit_alike(
     assert steps(run) == 6
     assert records.read(run / "record.json").status == "finished"
     assert same(weights(run), weights(trained))
+    assert same(last(run), last(trained))
 
 
 def test_ctrl_c_stops_with_130(train_run, tmp_path, monkeypatch):
@@ -171,6 +177,7 @@ def test_killed_in_mid_epoch_and_resumed(train_run, trained, tmp_path):
     assert steps(run) == 6
     assert records.read(run / "record.json").status == "finished"
     assert same(weights(run), weights(trained))
+    assert same(last(run), last(trained))
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(

@@ -79,7 +79,12 @@ def test_schedule_rises_then_falls_to_zero():
 
 def test_only_weights_of_two_or_more_dimensions_decay():
     segmentation = task(weight_decay=0.1)
-    segmentation.trainer = SimpleNamespace(estimated_stepping_batches=10)
+    segmentation.trainer = SimpleNamespace(
+        datamodule=SimpleNamespace(train_batches=5),
+        max_steps=-1,
+        max_epochs=2,
+        accumulate_grad_batches=1,
+    )
     (optimizer,), _ = segmentation.configure_optimizers()
     decay = {p.ndim: g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
     assert decay == {4: 0.1, 1: 0.0}
