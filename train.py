@@ -72,7 +72,8 @@ def train(cfg: DictConfig) -> None:
         fit(trainer, task, data, ckpt)
         record.cost |= time_and_memory(trainer)
         splits = dict.fromkeys(("val", data.test_split))
-        record.metrics = score(cfg, task, data, splits, trainer.logger)
+        record.metrics = score(cfg, task, data, splits)
+        log_scores(trainer, record.metrics[data.test_split])
         record.checkpoint = save_model(run, net, card, record).relative_to(run).as_posix()
         record.status = "finished"
     except SystemExit:
@@ -200,6 +201,15 @@ def time_and_memory(trainer: "pl.Trainer") -> dict[str, Any]:
         "images_per_second": clock.images_per_second,
         "peak_memory_bytes": costs.peak_memory(),
     }
+
+
+def log_scores(trainer: "pl.Trainer", scores: dict[str, Any]) -> None:
+    """Put the final scores of the best weights beside the curves, at the last step."""
+    values = {f"test/{name}": v for name, v in scores.items() if isinstance(v, float)}
+    values |= {f"test_iou/{name}": v for name, v in scores["per_class_iou"].items()}
+    if trainer.logger is not None:
+        trainer.logger.log_metrics(values, step=trainer.global_step)
+        trainer.logger.finalize("success")
 
 
 def save_model(run: Path, net: "nn.Module", card: dict[str, Any], record: "Record") -> Path:

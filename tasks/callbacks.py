@@ -153,11 +153,11 @@ class SegmentationPanels(pl.Callback):
         self._samples: list[dict[str, torch.Tensor]] = []
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the kernels before the first step."""
-        self._log_kernels(trainer, pl_module)
+        """Show the kernels before the first step, fixed ones too."""
+        self._log_kernels(trainer, pl_module, fixed=True)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show predictions and kernels as they are now."""
+        """Show predictions and learned kernels as they are now."""
         last = trainer.current_epoch + 1 == trainer.max_epochs
         if trainer.sanity_checking or (
             (trainer.current_epoch + 1) % self.every_n_epochs and not last
@@ -172,11 +172,13 @@ class SegmentationPanels(pl.Callback):
             self._samples = [dataset[i] for i in range(min(self.images, len(dataset)))]
         with trainer.precision_plugin.val_step_context():
             picture = prediction_panel(pl_module, self._samples, trainer.datamodule)
-        self._add(trainer, "validation", picture)
+        self._add(trainer, "predictions/validation", picture)
 
-    def _log_kernels(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        for name, weight in upsampling_kernels(pl_module.net).items():
-            self._add(trainer, f"kernels/{name}", kernel_panel(weight))
+    def _log_kernels(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, fixed: bool = False
+    ) -> None:
+        for name, weight in upsampling_kernels(pl_module.net, fixed).items():
+            self._add(trainer, f"upsampling/{name}", kernel_panel(weight, name))
 
     @staticmethod
     def _add(trainer: pl.Trainer, tag: str, picture: torch.Tensor) -> None:
@@ -203,12 +205,20 @@ def prediction_panel(
     )
 
 
-def upsampling_kernels(net: nn.Module) -> dict[str, torch.Tensor]:
-    """The spatial kernels of a net's upsampling operators, by name: 4-D and larger than 1×1."""
+def upsampling_kernels(net: nn.Module, fixed: bool) -> dict[str, torch.Tensor]:
+    """The spatial kernels of a net's upsampling operators by name: 4-D, larger than 1×1.
+
+    Args:
+        net: the net.
+        fixed: those that are not learned, too.
+    """
     kernels = {}
     for name, module in net.named_modules():
         if isinstance(module, Upsample):
-            for key, value in (*module.named_parameters(), *module.named_buffers()):
+            tensors = dict(module.named_parameters()) | (
+                dict(module.named_buffers()) if fixed else {}
+            )
+            for key, value in tensors.items():
                 if value.ndim == 4 and value.shape[-1] > 1:
                     kernels[f"{name}.{key}"] = value.detach().float().cpu()
     return kernels

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 
 from tasks.precision import resolve_precision
@@ -28,7 +27,6 @@ def score(
     task: pl.LightningModule,
     data: Any,
     splits: Iterable[str],
-    logger: Logger | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Run a task's weights over splits of a data module.
 
@@ -37,7 +35,6 @@ def score(
         task: keeps the scores of its latest pass in `results`.
         data: has `eval_dataloader(split)`.
         splits: names of splits.
-        logger: also gets the scores, under "val/" or "test/".
 
     Returns:
         Split -> name -> score.
@@ -49,7 +46,7 @@ def score(
         precision=resolve_precision(options.precision),
         limit_val_batches=options.limit_val_batches,
         limit_test_batches=options.limit_test_batches,
-        logger=logger or False,
+        logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

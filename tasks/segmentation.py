@@ -115,6 +115,7 @@ class Segmentation(pl.LightningModule):
                 f"epoch {self.current_epoch}"
             )
         self.log("train/loss", loss.detach(), prog_bar=True)
+        self.log("train/learning_rate", self.optimizers().param_groups[0]["lr"])
         return loss
 
     def on_validation_epoch_start(self) -> None:

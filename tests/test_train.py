@@ -78,9 +78,17 @@ def test_a_run_leaves_record_model_checkpoints_and_events(trained):
     scalars = set(events.Tags()["scalars"])
     assert {"train/loss", "val/miou", "val/boundary_f1", "val_iou/disc", "test/miou"} <= scalars
     assert "throughput/images_per_second" in scalars
-    assert [e.step for e in events.Images("validation")] == [3, 6]
-    assert [e.step for e in events.Images("kernels/upsamples.0.weight")] == [0, 3, 6]
+    assert [e.step for e in events.Images("predictions/validation")] == [3, 6]
+    assert [e.step for e in events.Images("upsampling/upsamples.0.weight")] == [0]  # fixed
+    assert [e.step for e in events.Scalars("test/miou")] == [6]
     assert events.Scalars("test/miou")[-1].value == pytest.approx(record.metrics["test"]["miou"])
+
+
+def test_learned_kernels_are_shown_as_they_change(train_run):
+    events = EventAccumulator(str(train_run("upsample=transposed_conv"))).Reload()
+    pictures = events.Images("upsampling/upsamples.2.weight")
+    assert [e.step for e in pictures] == [0, 3, 6]
+    assert pictures[0].encoded_image_string != pictures[-1].encoded_image_string
 
 
 def test_the_config_of_a_run_is_kept_resolved(trained):

@@ -136,11 +136,10 @@ def fastest_form(x: Tensor, scale: int, border: str) -> str:
         return "resize" if exact else "products"
     if not is_channels_last(x):
         return "products"
-    longest = max(x.shape[-2:])
-    if exact and (x.shape[1] >= 32 or (scale <= 3 and longest <= 64)):
+    longest, half = max(x.shape[-2:]), x.element_size() < 4
+    if exact and (x.shape[1] >= 32 or (scale <= 3 and (half or longest <= 64))):
         return "resize"
-    small = longest <= 32
-    return "products" if small or x.element_size() < 4 else "stamps"
+    return "products" if half or longest <= 32 else "stamps"
 
 
 def start(
