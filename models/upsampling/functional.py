@@ -253,7 +253,7 @@ def fold_nearest(weight: Tensor, scale: int) -> Tensor:
         )
     turned = weight.flip(-2, -1).transpose(0, 1)
     # K = box(s) ∗ w rotated by 180°: window sums of the padded kernel
-    return F.avg_pool2d(F.pad(turned, [scale - 1] * 4), scale, stride=1, divisor_override=1)
+    return F.avg_pool2d(F.pad(turned, [scale - 1] * 4), scale, stride=1) * scale**2
 
 
 def replicate_border(x: Tensor, pixels: int) -> Tensor:
