@@ -74,9 +74,9 @@ def segment(net: nn.Module, image: Tensor, mean: list[float], std: list[float]) 
     return logits[0].argmax(0).to(torch.uint8)
 
 
-def segment_file(nets: nn.Module, card: Mapping[str, Any], source: Path, target: Path) -> None:
+def segment_file(net: nn.Module, card: Mapping[str, Any], source: Path, target: Path) -> None:
     """Segment one image file; the mask is a PNG of class indices with the data's palette."""
-    classes = segment(nets, read_image(source), card["mean"], card["std"])
+    classes = segment(net, read_image(source), card["mean"], card["std"])
     mask = Image.fromarray(classes.numpy(), mode="P")
     mask.putpalette([value for colour in card["palette"] for value in colour])
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -46,3 +46,23 @@ def test_exit_status_and_stream(capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err == "error: Interpolate: scale=0 must be an integer of at least 1\n"
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_image_is_named_in_one_line_from_any_process(tmp_path, workers):
+    from PIL import Image
+
+    from data.folder import Folder
+
+    for kind, mode in (("images", "RGB"), ("masks", "L")):
+        for split in ("train", "val"):
+            (tmp_path / kind / split).mkdir(parents=True)
+            Image.new(mode, (16, 16)).save(tmp_path / kind / split / "a.png")
+    (tmp_path / "images" / "train" / "a.png").write_bytes(b"no image")
+    data = Folder(
+        root=tmp_path, classes=["a", "b"], size=(16, 16), batch_size=1, num_workers=workers
+    )
+    line = console.explain(caught(lambda: next(iter(data.train_dataloader()))))
+    assert line is not None
+    assert "a.png" in line
+    assert "\n" not in line
