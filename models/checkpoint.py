@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from models.fcn import FCN
+from models.unet import UNet
 from models.upsampling import OPERATORS
 
 WEIGHTS = "model.safetensors"
@@ -31,6 +32,7 @@ CARD_KEY = "card"
 #: Every class that a config may name.
 BUILDABLE: dict[str, type[nn.Module]] = {
     "models.fcn.FCN": FCN,
+    "models.unet.UNet": UNet,
     **{f"models.upsampling.{cls.__name__}": cls for cls in OPERATORS.values()},
 }
 

@@ -6,12 +6,14 @@ from typing import Any
 
 from models.backbones.base import Backbone, unknown
 from models.backbones.compact import Compact
+from models.backbones.plain import Plain
 from models.backbones.resnet import ResNet
 from models.backbones.timm import Timm
 from models.backbones.vgg import VGG16
 
 #: Adding a backbone: one class, one line here.
 BACKBONES: dict[str, Callable[..., Backbone]] = {
+    "plain": Plain,
     "compact": Compact,
     "vgg16": VGG16,
     "resnet18": partial(ResNet, depth=18),
@@ -39,4 +41,4 @@ def build_backbone(
     return BACKBONES[name](in_channels, weights, width, **options)
 
 
-__all__ = ["BACKBONES", "VGG16", "Backbone", "Compact", "ResNet", "Timm", "build_backbone"]
+__all__ = ["BACKBONES", "VGG16", "Backbone", "Compact", "Plain", "ResNet", "Timm", "build_backbone"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -20,6 +21,8 @@ class Backbone(nn.Module):
     """
 
     channels: dict[int, int]
+    #: Whether it halves by max-pooling alone and has `with_switches`, as `Plain`.
+    has_switches: ClassVar[bool] = False
 
     def __init__(self, in_channels: int = 3, weights: str | None = None, width: int | None = None):
         super().__init__()
