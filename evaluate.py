@@ -1,4 +1,4 @@
-"""Score a trained net on a whole split, or segment images of your own with it.
+"""Score a trained net, apply it to images of your own, draw with it, or examine any net.
 
 python evaluate.py ckpt=logs/default/fcn8s-bilinear_init-shapes/seed0-…
 python evaluate.py ckpt=… input=photo.jpg output=mask.png
@@ -18,6 +18,13 @@ from reporting import console
 if TYPE_CHECKING:
     from torch import nn
 
+#: Where a net may come from, with what to give.
+SOURCES = {
+    "ckpt": "RUN",
+    "foreign": "WEIGHTS.pth",
+    "audit": "torchvision:fcn_resnet50",
+}
+
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="evaluate")
 def main(cfg: DictConfig) -> None:
@@ -27,34 +34,71 @@ def main(cfg: DictConfig) -> None:
 
 
 def use(cfg: DictConfig) -> None:
-    """Rebuild the net from its own stored config, then predict or score."""
-    from models import checkpoint
-
-    if cfg.ckpt is None:
-        raise ValueError("ckpt is missing: give ckpt=PATH, a run's folder, a model or a .ckpt file")
-    net, card = checkpoint.load(cfg.ckpt)
-    if cfg.input is not None:
+    """Rebuild the net, then apply it, draw with it, or score it; or examine anybody's."""
+    given = [key for key in SOURCES if cfg[key] is not None]
+    if len(given) != 1:
+        what = f"{' and '.join(given)} are given" if given else "no net is given"
+        raise ValueError(f"{what}: give one of {', '.join(f'{k}={v}' for k, v in SOURCES.items())}")
+    if cfg.audit is not None:
+        examine(cfg)
+        return
+    net, card = load(cfg)
+    if cfg.samples is not None:
+        sample(cfg, net)
+    elif cfg.input is not None:
         predict(cfg, net, card)
+    elif cfg.foreign is not None:
+        convert(cfg, net, card)
     else:
         evaluate(cfg, net, card)
+
+
+def load(cfg: DictConfig) -> tuple["nn.Module", dict[str, Any]]:
+    """The net and its card."""
+    from models import checkpoint, foreign
+
+    if cfg.foreign is not None:
+        return foreign.load(cfg.foreign, cfg.layout)
+    return checkpoint.load(cfg.ckpt)
+
+
+def convert(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
+    """Write a released net as a model file of ours."""
+    from models import checkpoint
+
+    if cfg.output is None:
+        raise ValueError(
+            f"foreign={cfg.foreign} is {card['foreign']['layout']}: give input=IMAGE to apply it, "
+            "or output=FOLDER to write it as a model file"
+        )
+    if Path(cfg.output).exists():
+        raise ValueError(f"output={cfg.output} exists: give the name of a new folder")
+    print(f"{card['foreign']['layout']} written: {checkpoint.save(cfg.output, net, card)}")
 
 
 def evaluate(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
     """Score the net on a split; print, write the record and a panel."""
     from reporting import costs, records, runs, tables
-    from tasks.scoring import quiet, score
+    from tasks.scoring import measure_artifacts, quiet, score
 
     quiet()
+    if "config" not in card:
+        raise ValueError(
+            "this net was not trained here and its file says of no data to score it on: "
+            "give input=IMAGE to apply it"
+        )
     stored = OmegaConf.create(card["config"])
     data = hydra.utils.instantiate(cfg.get("data") or stored.data)
-    if len(data.classes) != len(card["classes"]):
+    classes = getattr(data, "classes", ())
+    if "classes" in card and len(classes) != len(card["classes"]):
         raise ValueError(
             f"the net tells {len(card['classes'])} classes apart, {data.name} has "
-            f"{len(data.classes)}: choose data with the same classes"
+            f"{len(classes)}: choose data with the same classes"
         )
     split = cfg.split or data.test_split
     shape = data.prepared(split)[0]["image"].shape
-    options = OmegaConf.merge(stored.task, {"class_weights": None})
+    unweighted = {"class_weights": None} if "class_weights" in stored.task else {}
+    options = OmegaConf.merge(stored.task, unweighted)
     task = hydra.utils.instantiate(options, net=net, data=data)
 
     started = time.perf_counter()
@@ -72,6 +116,7 @@ def evaluate(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
         status="finished",
     )
     record.metrics = score(cfg, task, data, [split])
+    record.metrics[split] |= measure_artifacts(cfg, task, data, split)
     seconds = time.perf_counter() - started
     arm = "-".join(str(record.choices[k]) for k in ("model", "upsample", "data"))
     folder = runs.new_folder(Path(cfg.logs, "evaluate", arm), card["choices"]["seed"])
@@ -84,25 +129,49 @@ def evaluate(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
 
 def save_panel(path: Path, task: Any, data: Any, split: str, count: int) -> None:
     """Write a picture of the first images of a split with what the net makes of them."""
-    from PIL import Image
+    from torchvision.transforms.v2.functional import to_pil_image
 
-    from tasks.callbacks import prediction_panel
+    from tasks.pictures import picture
 
     dataset = data.prepared(split)
-    samples = [dataset[i] for i in range(min(count, len(dataset)))]
-    picture = prediction_panel(task, samples, data)  # (3, h, w)
-    Image.fromarray(picture.permute(1, 2, 0).numpy()).save(path)
+    panel = picture(task, [dataset[i] for i in range(min(count, len(dataset)))], data)
+    if panel is not None:
+        to_pil_image(panel).save(path)
 
 
 def predict(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
-    """Segment a user's own images at their own size and write index masks with a palette."""
+    """Apply the net to a user's own images at their own size: masks, or rebuilt images."""
     from tasks import prediction
 
-    pairs = prediction.plan(cfg.input, cfg.output)
+    if hasattr(net, "latent"):
+        raise ValueError("this net draws from noise, not from images: give samples=64 output=PNG")
+    if "classes" in card and "palette" not in card:
+        raise ValueError("this net classifies whole images and makes none: leave input out")
+    kind = "mask" if "palette" in card else "reconstruction"
+    write = prediction.segment_file if kind == "mask" else prediction.rebuild_file
+    pairs = prediction.plan(cfg.input, cfg.output, kind)
     for source, target in pairs:
-        prediction.segment_file(net, card, source, target)
+        write(net, card, source, target)
     where = pairs[0][1] if len(pairs) == 1 else pairs[0][1].parent
-    print(f"{len(pairs)} mask{'s' if len(pairs) > 1 else ''} written: {where}")
+    print(f"{len(pairs)} {kind}{'s' if len(pairs) > 1 else ''} written: {where}")
+
+
+def sample(cfg: DictConfig, net: "nn.Module") -> None:
+    """Draw images with a generator and write them as one picture."""
+    from torchvision.transforms.v2.functional import to_pil_image
+
+    from reporting.samples import sample_grid
+    from tasks import prediction
+
+    if not hasattr(net, "latent"):
+        raise ValueError(f"samples={cfg.samples}: this net draws nothing from noise: give input=")
+    target = Path(cfg.output or "samples.png")
+    if target.suffix.lower() != ".png":
+        raise ValueError(f"output={target}: the picture is a PNG file, give a name ending in .png")
+    images = prediction.draw_samples(net, cfg.samples, cfg.seed)
+    columns = min(8, len(images))
+    prediction.save_picture(to_pil_image(sample_grid(images, columns)), target)
+    print(f"{len(images)} images drawn: {target}")
 
 
 if __name__ == "__main__":

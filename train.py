@@ -32,7 +32,7 @@ def train(cfg: DictConfig) -> None:
     import lightning.pytorch as pl
 
     from reporting import costs, records, runs, tables
-    from tasks.scoring import quiet, score
+    from tasks.scoring import measure_artifacts, quiet, score
 
     quiet()
     check(cfg)
@@ -73,6 +73,7 @@ def train(cfg: DictConfig) -> None:
         record.cost |= time_and_memory(trainer)
         splits = dict.fromkeys(("val", data.test_split))
         record.metrics = score(cfg, task, data, splits)
+        record.metrics[data.test_split] |= measure_artifacts(cfg, task, data, data.test_split)
         log_scores(trainer, record.metrics[data.test_split])
         record.checkpoint = save_model(run, net, card, record).relative_to(run).as_posix()
         record.status = "finished"
@@ -104,8 +105,11 @@ def build_net(cfg: DictConfig, data: Any) -> tuple["nn.Module", dict[str, Any]]:
 
     spec = OmegaConf.to_container(cfg.model, resolve=True)
     assert isinstance(spec, dict)
-    spec |= {"num_classes": data.num_classes, "in_channels": data.in_channels}
-    return checkpoint.build(spec), spec | {"weights": None}  # a rebuilt net has its weights already
+    outputs = hydra.utils.get_class(cfg.task._target_).outputs(data)
+    known = {"num_classes": outputs, "in_channels": data.in_channels, "size": list(data.size)}
+    spec |= {key: value for key, value in known.items() if key in spec}
+    rebuilt = {"weights": None} if "weights" in spec else {}  # its weights are in the file
+    return checkpoint.build(spec), spec | rebuilt
 
 
 def make_card(
@@ -117,11 +121,7 @@ def make_card(
     return {
         "model": spec,
         "choices": choices,
-        "classes": list(data.classes),
-        "palette": [list(colour) for colour in data.palette],
-        "mean": list(data.mean),
-        "std": list(data.std),
-        "ignore_index": data.ignore_index,
+        **data.card(),
         "data": {"name": data.name, "fingerprint": data.fingerprint(), "licence": data.licence},
         "config": OmegaConf.to_container(cfg, resolve=True),
         "commit": environment.commit(),
@@ -206,9 +206,14 @@ def time_and_memory(trainer: "pl.Trainer") -> dict[str, Any]:
 def log_scores(trainer: "pl.Trainer", scores: dict[str, Any]) -> None:
     """Put the final scores of the best weights beside the curves, at the last step."""
     values = {f"test/{name}": v for name, v in scores.items() if isinstance(v, float)}
-    values |= {f"test_iou/{name}": v for name, v in scores["per_class_iou"].items()}
+    for name, each in scores.items():
+        if isinstance(each, dict):
+            group = name.removeprefix("per_class_")
+            values |= {f"test_{group}/{label}": v for label, v in each.items()}
     if trainer.logger is not None:
-        trainer.logger.log_metrics(values, step=trainer.global_step)
+        # A task with two optimisers counts its iterations itself.
+        step = getattr(trainer.lightning_module, "iteration", trainer.global_step)
+        trainer.logger.log_metrics(values, step=step)
         trainer.logger.finalize("success")
 
 

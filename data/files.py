@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import Dataset
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 MASK_MODES = ("1", "L", "P", "I", "I;16")
+UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 class DataError(ValueError):
@@ -35,9 +36,27 @@ def read_image(path: Path) -> Tensor:
     try:
         with Image.open(path) as image:
             pixels = np.array(image.convert("RGB"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise DataError(f"cannot read the image {path}: {_reason(error)}") from None
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+def open_on_white(path: Path) -> Image.Image:
+    """The image as RGB, turned as its EXIF says, whatever is transparent composited on white.
+
+    Raises:
+        DataError: if it is no image that Pillow reads.
+    """
+    try:
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file)
+            if image.mode in ("RGBA", "LA", "La", "RGBa", "PA") or "transparency" in image.info:
+                image = image.convert("RGBA")
+                white = Image.new("RGBA", image.size, "white")
+                image = Image.alpha_composite(white, image)
+            return image.convert("RGB")
+    except UNREADABLE as error:
+        raise DataError(f"cannot read the image {path}: {_reason(error)}") from None
 
 
 def read_indices(path: Path) -> Tensor:
@@ -45,7 +64,7 @@ def read_indices(path: Path) -> Tensor:
     try:
         with Image.open(path) as image:
             mode, values = image.mode, np.array(image)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise DataError(f"cannot read the mask {path}: {_reason(error)}") from None
     if mode not in MASK_MODES:
         raise DataError(

@@ -13,6 +13,11 @@ def seed_from(*key: int | str) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
+def share_from(*key: int | str) -> float:
+    """A number in 0 .. 1 hashed from `key`, uniform over keys."""
+    return seed_from(*key) / 2**63
+
+
 class EpochSampler(Sampler[tuple[int, int]]):
     """Yields (epoch, index) over a permutation drawn from (seed, epoch), split between ranks.
 

@@ -20,7 +20,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from models.classifier import Classifier
+from models.dcgan import DCGAN, Discriminator, Generator
+from models.deconvnet import DeconvNet
+from models.dilated_fcn import DilatedFCN
 from models.fcn import FCN
+from models.segnet import SegNetBasic
 from models.unet import UNet
 from models.upsampling import OPERATORS
 
@@ -31,7 +36,14 @@ CARD_KEY = "card"
 
 #: Every class that a config may name.
 BUILDABLE: dict[str, type[nn.Module]] = {
+    "models.classifier.Classifier": Classifier,
+    "models.dcgan.DCGAN": DCGAN,
+    "models.deconvnet.DeconvNet": DeconvNet,
+    "models.dcgan.Generator": Generator,
+    "models.dcgan.Discriminator": Discriminator,
+    "models.dilated_fcn.DilatedFCN": DilatedFCN,
     "models.fcn.FCN": FCN,
+    "models.segnet.SegNetBasic": SegNetBasic,
     "models.unet.UNet": UNet,
     **{f"models.upsampling.{cls.__name__}": cls for cls in OPERATORS.values()},
 }

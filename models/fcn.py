@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbones import build_backbone
+from models.fitting import refuse_needs
 
 #: Crops of the paper's padded layout, by stride: one for each skip's score, then the final one.
 CROPS = {32: (19,), 16: (5, 27), 8: (5, 9, 31)}
@@ -58,7 +59,12 @@ class FCN(nn.Module):
         self.stride = stride
         self.padded = padded
         self.strides = tuple(s for s in (32, 16, 8) if s >= stride)
-        _refuse_unfit(upsample)
+        refuse_needs(
+            upsample,
+            "FCN",
+            no_switches="class scores come from no pooling",
+            no_guide="the last step to the image has none",
+        )
 
         # The operators come last: with one seed, all else starts alike whatever they draw.
         layout = {"padded": True} if padded else {}
@@ -120,19 +126,3 @@ def _crop(x: Tensor, offset: int, like: Tensor) -> Tensor:
     """As many pixels of `x` as `like` has, from `offset` on in both directions."""
     h, w = like.shape[-2:]
     return x[..., offset : offset + h, offset : offset + w]
-
-
-def _refuse_unfit(upsample: Callable[..., nn.Module]) -> None:
-    """Refuse operators that need what FCN does not have, before anything is built."""
-    operator = getattr(upsample, "func", upsample)  # the class inside a partial
-    name = getattr(operator, "__name__", "this operator")
-    if getattr(operator, "needs_switches", False):
-        raise ValueError(
-            f"FCN does not take {name}: it needs the switches of a matching max-pooling, and "
-            "class scores come from no pooling; choose another operator"
-        )
-    if getattr(operator, "needs_guide", False):
-        raise ValueError(
-            f"FCN does not take {name}: it needs a guiding feature at the enlarged size, and the "
-            "last step to the image has none; choose another operator"
-        )

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from models.backbones import build_backbone
 from models.backbones.base import initialise
 from models.backbones.compact import ConvBlock
-from models.upsampling.base import operator_class
+from models.fitting import operator_class
 
 
 class UNet(nn.Module):
@@ -69,8 +69,8 @@ class UNet(nn.Module):
         self.needs_switches = getattr(operator, "needs_switches", False)
         if self.needs_switches and not self.backbone.has_switches:
             raise ValueError(
-                f"backbone={backbone!r} keeps no switches of its pooling, which {operator.__name__} "
-                "needs: take backbone=plain, or another operator"
+                f"backbone={backbone!r} keeps no switches of its pooling, which "
+                f"{operator.__name__} needs: take backbone=plain, or another operator"
             )
 
         skips = self.backbone.channels

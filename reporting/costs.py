@@ -19,13 +19,14 @@ def of_net(net: nn.Module, image_shape: Sequence[int]) -> dict[str, Any]:
     for each pair; interpolation and elementwise work are not.
 
     Args:
-        net: takes (1, *image_shape).
-        image_shape: (channels, height, width).
+        net: takes (1, *image_shape), or noise (1, latent) if it is a generator.
+        image_shape: (channels, height, width), of what it takes or draws.
     """
     training, device = net.training, next(net.parameters()).device
+    shape = (net.latent,) if hasattr(net, "latent") else image_shape
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        net.eval()(torch.zeros(1, *image_shape, device=device))
+        net.eval()(torch.zeros(1, *shape, device=device))
     net.train(training)
     upsampling = {
         id(p): p.numel()

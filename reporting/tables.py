@@ -23,6 +23,19 @@ TITLES = {
     "per_class_f1": "Boundary F1",
 }
 SHARES = {name for name in TITLES if not name.startswith("per_class")}
+#: Scores that are no shares: title and decimals.
+NUMBERS = {
+    "psnr": ("PSNR, dB", 2),
+    "ssim": ("SSIM", 4),
+    "accuracy": ("Accuracy", 4),
+    "swd": ("Sliced Wasserstein distance, ×10³", 2),
+    "fid": ("Fréchet distance", 2),
+    "kid": ("Kernel distance", 4),
+    "precision": ("Precision", 3),
+    "recall": ("Recall", 3),
+    "diversity": ("Diversity, against real images", 3),
+    "loss": ("Loss", 4),
+}
 
 
 def percent(share: Any) -> str:
@@ -36,14 +49,21 @@ def percent(share: Any) -> str:
     return "–" if missing else f"{100 * float(share):.1f}"
 
 
-def scores_table(metrics: Mapping[str, Mapping[str, Any]], title: str = "Scores in %") -> Table:
+def scores_table(
+    metrics: Mapping[str, Mapping[str, Any]], title: str = "Scores in %"
+) -> Table | None:
     """Lay out the shares among a run's metrics: one row a score, one column a split.
 
     Args:
         metrics: split → name → score, as a record holds them. Per-class scores and numbers that
-            are no shares (a loss) are left to other tables.
+            are no shares are left to other tables.
         title: written above.
+
+    Returns:
+        None where there are none.
     """
+    if not any(name in scores for scores in metrics.values() for name in SHARES):
+        return None
     table = _table(title)
     table.add_column("", no_wrap=True)
     for split in metrics:
@@ -53,6 +73,30 @@ def scores_table(metrics: Mapping[str, Mapping[str, Any]], title: str = "Scores 
             cells = (percent(scores.get(name)) for scores in metrics.values())
             style = "bold" if name == "miou" else None
             table.add_row(TITLES[name], *cells, style=style)
+    return table
+
+
+def numbers_table(metrics: Mapping[str, Mapping[str, Any]], title: str = "Scores") -> Table | None:
+    """Lay out the scores that are no shares: one row a score, one column a split.
+
+    Args:
+        metrics: split → name → score, as a record holds them.
+        title: written above.
+
+    Returns:
+        None where there are none.
+    """
+    names = [name for name in NUMBERS if any(name in scores for scores in metrics.values())]
+    if not names:
+        return None
+    table = _table(title)
+    table.add_column("", no_wrap=True)
+    for split in metrics:
+        table.add_column(split, justify="right", min_width=7)
+    for name in names:
+        words, decimals = NUMBERS[name]
+        values = [scores.get(name) for scores in metrics.values()]
+        table.add_row(words, *("–" if v is None else f"{v:.{decimals}f}" for v in values))
     return table
 
 
@@ -101,6 +145,7 @@ def show(record: Record, console: Console | None = None) -> None:
         split, scores = list(record.metrics.items())[-1]
         parts += [
             scores_table(record.metrics),
+            numbers_table(record.metrics),
             classes_table(scores, title=f"Classes in %, {split}"),
         ]
     console.print(Group(*(part for part in parts if part is not None)))

@@ -1,25 +1,28 @@
-"""Segment images of a user's own, at their own size."""
+"""Apply a net to images of a user's own, at their own size, or draw images with it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as T
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
+from data.files import IMAGE_SUFFIXES, open_on_white
 
 
-def plan(source: str | Path, target: str | Path | None) -> list[tuple[Path, Path]]:
-    """Which image goes to which mask.
+def plan(
+    source: str | Path, target: str | Path | None, kind: str = "mask"
+) -> list[tuple[Path, Path]]:
+    """Which image goes to which result.
 
     Args:
         source: an image, or a folder of images.
-        target: for an image the mask's file or a folder for it, for a folder a folder. By default
-            `<name>_mask.png` beside the image, or `<folder>_masks`.
+        target: for an image the result's file or a folder for it, for a folder a folder. By default
+            `<name>_<kind>.png` beside the image, or `<folder>_<kind>s`.
+        kind: what the results are called.
 
     Raises:
         FileNotFoundError: if there is nothing at `source`.
@@ -30,17 +33,17 @@ def plan(source: str | Path, target: str | Path | None) -> list[tuple[Path, Path
         raise FileNotFoundError(f"input={source}: no such file or folder")
     if source.is_file():
         if target is None:
-            return [(source, source.with_name(f"{source.stem}_mask.png"))]
+            return [(source, source.with_name(f"{source.stem}_{kind}.png"))]
         target = Path(target)
         if target.is_dir():
             return [(source, target / f"{source.stem}.png")]
         if target.suffix.lower() != ".png":
-            raise ValueError(f"output={target}: masks are PNG files, give a name ending in .png")
+            raise ValueError(f"output={target}: a {kind} is a PNG file, give a name ending in .png")
         return [(source, target)]
-    images = sorted(p for p in source.iterdir() if p.suffix.lower() in SUFFIXES)
+    images = sorted(p for p in source.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
     if not images:
-        raise ValueError(f"input={source}: no image in this folder ({', '.join(SUFFIXES)})")
-    folder = source.with_name(f"{source.name}_masks") if target is None else Path(target)
+        raise ValueError(f"input={source}: no image in this folder ({', '.join(IMAGE_SUFFIXES)})")
+    folder = source.with_name(f"{source.name}_{kind}s") if target is None else Path(target)
     if folder.is_file():
         raise ValueError(f"output={folder} is a file, and input={source} a folder: give a folder")
     stems = [p.stem for p in images]
@@ -48,41 +51,51 @@ def plan(source: str | Path, target: str | Path | None) -> list[tuple[Path, Path
     return [(p, folder / f"{name}.png") for p, name in zip(images, names, strict=True)]
 
 
-def read_image(path: Path) -> Tensor:
-    """An image as (3, H, W) uint8, turned as its EXIF says; transparency on white.
-
-    Raises:
-        ValueError: if it is no image that Pillow reads.
-    """
-    try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file)
-            if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-                image = image.convert("RGBA")
-                white = Image.new("RGBA", image.size, "white")
-                image = Image.alpha_composite(white, image)
-            return T.pil_to_tensor(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"{path}: not a readable image: {error}") from None
-
-
 @torch.inference_mode()
-def segment(net: nn.Module, image: Tensor, mean: list[float], std: list[float]) -> Tensor:
-    """Class map (H, W) uint8 of a (3, H, W) uint8 image."""
-    x = T.normalize(T.to_dtype(image, torch.float32, scale=True), mean, std)[None]
-    logits = net(x.contiguous(memory_format=torch.channels_last))
-    return logits[0].argmax(0).to(torch.uint8)
+def apply(net: nn.Module, image: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """The net's output (channels, H, W) for a (3, H, W) uint8 image; grey nets see luminance."""
+    if len(mean) == 1:
+        image = T.rgb_to_grayscale(image)
+    x = T.normalize(T.to_dtype(image, torch.float32, scale=True), list(mean), list(std))[None]
+    return net(x.contiguous(memory_format=torch.channels_last))[0]
+
+
+def segment(net: nn.Module, image: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Class map (H, W) uint8 of a (3, H, W) uint8 image; a single logit tells two classes apart."""
+    logits = apply(net, image, mean, std)
+    return (logits.argmax(0) if len(logits) > 1 else logits[0] > 0).to(torch.uint8)
 
 
 def segment_file(net: nn.Module, card: Mapping[str, Any], source: Path, target: Path) -> None:
     """Segment one image file; the mask is a PNG of class indices with the data's palette."""
-    classes = segment(net, read_image(source), card["mean"], card["std"])
+    classes = segment(net, T.pil_to_tensor(open_on_white(source)), card["mean"], card["std"])
     mask = Image.fromarray(classes.numpy(), mode="P")
     mask.putpalette([value for colour in card["palette"] for value in colour])
+    save_picture(mask, target)
+
+
+def rebuild_file(net: nn.Module, card: Mapping[str, Any], source: Path, target: Path) -> None:
+    """Rebuild one image file with a net that reconstructs its input."""
+    found = apply(net, T.pil_to_tensor(open_on_white(source)), card["mean"], card["std"])
+    mean, std = (torch.tensor(card[name]).view(-1, 1, 1) for name in ("mean", "std"))
+    save_picture(T.to_pil_image((found * std + mean).clamp(0, 1)), target)
+
+
+def save_picture(picture: Image.Image, target: Path) -> None:
+    """Write a PNG, whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        mask.save(beside, format="PNG")
+        picture.save(beside, format="PNG")
         os.replace(beside, target)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@torch.inference_mode()
+def draw_samples(net: nn.Module, count: int, seed: int) -> Tensor:
+    """Images of a generator (count, channels, H, W) in [-1, 1], from noise of this seed."""
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise ValueError(f"samples={count!r} must be an integer of at least 1")
+    noise = torch.randn(count, net.latent, generator=torch.Generator().manual_seed(seed))
+    return torch.cat([net(z) for z in noise.split(64)])

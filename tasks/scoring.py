@@ -8,6 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 from omegaconf import DictConfig
 
+from tasks.artifacts import examine
 from tasks.precision import resolve_precision
 
 
@@ -58,3 +59,20 @@ def score(
         run(task, dataloaders=data.eval_dataloader(split), verbose=False)
         scores[split] = dict(task.results)
     return scores
+
+
+def measure_artifacts(
+    cfg: DictConfig, task: pl.LightningModule, data: Any, split: str
+) -> dict[str, Any]:
+    """The checkerboard figures of a task's net on a split, as a record holds them.
+
+    Args:
+        cfg: `artifacts` says how many images of the split to look at; 0 looks at none.
+        task: as it is scored.
+        data: has `prepared(split)`.
+        split: name of the split.
+    """
+    dataset = data.prepared(split)
+    samples = [dataset[i] for i in range(min(cfg.artifacts, len(dataset)))]
+    found = examine(task, samples) if samples else None
+    return {} if found is None else found.record()

@@ -18,7 +18,7 @@ FILES = [p for g in GROUPS for p in sorted((ROOT / "configs" / g).glob("*.yaml")
 def test_options_and_defaults_are_those_of_the_constructor(path: Path):
     cfg = OmegaConf.load(path)
     parameters = inspect.signature(get_class(cfg._target_)).parameters
-    given = {"net", "data", "card", "upsample", "num_classes", "in_channels"}
+    given = {"net", "data", "card", "upsample", "num_classes", "in_channels", "defaults"}
     options = {k for k in cfg if not str(k).startswith("_")} - given
     assert options == set(parameters) - given
 

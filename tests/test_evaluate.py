@@ -102,20 +102,20 @@ def refused(*overrides):
 
 
 def test_refusals(trained, tmp_path):
-    assert "ckpt is missing" in refused()
+    assert "no net is given: give one of ckpt=RUN, foreign=WEIGHTS.pth, audit=" in refused()
+    assert "ckpt and audit are given" in refused(f"ckpt={trained}", "audit=torchvision:resnet18")
+    assert "this net draws nothing from noise" in refused(f"ckpt={trained}", "samples=4")
     assert "no such checkpoint" in refused(f"ckpt={tmp_path / 'none'}")
     assert "has no split dev" in refused(f"ckpt={trained}", "split=dev", f"logs={tmp_path}")
     assert "no such file or folder" in refused(f"ckpt={trained}", "input=nowhere.png")
     (tmp_path / "broken.png").write_bytes(b"not an image")
-    assert "broken.png: not a readable image" in refused(
-        f"ckpt={trained}", f"input={tmp_path / 'broken.png'}"
-    )
+    assert "cannot read the image" in refused(f"ckpt={trained}", f"input={tmp_path / 'broken.png'}")
     assert not list(tmp_path.rglob("*.tmp"))
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "no image in this folder" in refused(f"ckpt={trained}", f"input={empty}")
     Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
-    assert "masks are PNG files" in refused(
+    assert "a mask is a PNG file" in refused(
         f"ckpt={trained}", f"input={tmp_path / 'x.png'}", "output=x.jpg"
     )
 

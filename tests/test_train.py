@@ -123,7 +123,7 @@ def test_operators_share_the_start_of_everything_else():
         import train
 
         class Data:
-            num_classes, in_channels = 9, 3
+            num_classes, in_channels, size = 9, 3, (96, 96)
 
         torch.manual_seed(0)
         net, _ = train.build_net(compose_config("train", [f"upsample={name}"]), Data)

@@ -19,6 +19,7 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {
     "resnet18": partial(ResNet, depth=18),
     "resnet34": partial(ResNet, depth=34),
     "resnet50": partial(ResNet, depth=50),
+    "resnet101": partial(ResNet, depth=101),
 }
 
 

@@ -34,6 +34,10 @@ class Backbone(nn.Module):
         """(B, in_channels, H, W) -> features by stride."""
         raise NotImplementedError
 
+    def with_switches(self, x: Tensor) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
+        """The same features, and by stride the indices of the maxima of each that is pooled."""
+        raise NotImplementedError
+
 
 def initialise(net: nn.Module) -> None:
     """He's normal start for every convolution: variance 2 / (k²·out_channels), bias zero."""

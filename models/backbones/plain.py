@@ -56,7 +56,9 @@ class Plain(Backbone):
         self.channels = {1 << i: channels for i, channels in enumerate(widths)}
         self.levels = nn.ModuleList()
         for channels in widths:
-            blocks = [ConvBlock(in_channels if i == 0 else channels, channels) for i in range(convs)]
+            blocks = [
+                ConvBlock(in_channels if i == 0 else channels, channels) for i in range(convs)
+            ]
             self.levels.append(nn.Sequential(*blocks))
             in_channels = channels
         initialise(self)

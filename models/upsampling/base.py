@@ -1,7 +1,7 @@
 """The contract that every upsampling operator keeps."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -132,11 +132,6 @@ class Upsample(nn.Module):
     def extra_repr(self) -> str:
         """Channels and scale, as printed in the module's representation."""
         return f"{self.in_channels}, {self.out_channels}, scale={self.scale}"
-
-
-def operator_class(upsample: Callable[..., nn.Module]) -> Any:
-    """The class that a factory builds: a class itself, or the one inside a partial."""
-    return getattr(upsample, "func", upsample)
 
 
 def crop(y: Tensor, size: Sequence[int] | None) -> Tensor:

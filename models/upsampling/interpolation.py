@@ -5,12 +5,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def resize(x: Tensor, scale: int, mode: str) -> Tensor:
-    """(B, C, H, W) -> (B, C, scale·H, scale·W), pixel centres aligned (align_corners=False)."""
+def resize(x: Tensor, scale: int, mode: str, align_corners: bool = False) -> Tensor:
+    """(B, C, H, W) -> (B, C, scale·H, scale·W), aligned by pixel edges or by corner centres."""
     size = [scale * x.shape[-2], scale * x.shape[-1]]
     if mode == "nearest":
         return F.interpolate(x, size, mode="nearest")
-    return F.interpolate(x, size, mode=mode, align_corners=False)
+    return F.interpolate(x, size, mode=mode, align_corners=align_corners)
 
 
 def bilinear_matrix(x: Tensor, n: int, scale: int, border: str = "replicate") -> Tensor:

@@ -20,12 +20,13 @@ class Interpolate(Upsample):
         in_channels: channels of the input.
         out_channels: channels of the output.
         scale: integer enlargement.
-        mode: "nearest", "bilinear" or "bicubic"; align_corners=False. On CUDA bicubic's backward
-            is not deterministic.
+        mode: "nearest", "bilinear" or "bicubic". On CUDA bicubic's backward is not deterministic.
+        align_corners: put the centres of the corner pixels, not their outer edges, over each other:
+            steps of (n − 1) / (scale·n − 1), which depend on the size. For nets trained that way.
         residual: add the bilinear-additive enlargement (see `Upsample`).
 
     Raises:
-        ValueError: for an unknown mode.
+        ValueError: for an unknown mode, or align_corners with "nearest".
     """
 
     flat = True
@@ -37,20 +38,28 @@ class Interpolate(Upsample):
         scale: int = 2,
         *,
         mode: str = "bilinear",
+        align_corners: bool = False,
         residual: bool = False,
     ):
         super().__init__(in_channels, out_channels, scale, residual=residual)
         check_choice(self, "mode", mode, MODES)
+        if align_corners and mode == "nearest":
+            raise ValueError(
+                "Interpolate: align_corners=True is not defined for mode='nearest': "
+                "take bilinear or bicubic"
+            )
         self.mode = mode
+        self.align_corners = align_corners
         self.project = projection(in_channels, out_channels)
 
     def enlarge(self, x: Tensor) -> Tensor:
         """The whole map, (B, out_channels, scale·H, scale·W)."""
-        return resize(self.project(x), self.scale, self.mode)
+        return resize(self.project(x), self.scale, self.mode, self.align_corners)
 
     def extra_repr(self) -> str:
-        """Channels, scale and mode."""
-        return f"{super().extra_repr()}, mode={self.mode}"
+        """Channels, scale, mode and, where it is not the usual one, the alignment."""
+        corners = ", align_corners=True" if self.align_corners else ""
+        return f"{super().extra_repr()}, mode={self.mode}{corners}"
 
 
 class BilinearAdditive(Upsample):

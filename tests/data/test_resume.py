@@ -5,7 +5,11 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from data.images import Images
+from data.mnist import MNIST
 from data.shapes import Shapes
+from tests.data.test_images import save_image
+from tests.data.test_mnist import write_mnist
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*isinstance.*:FutureWarning"),
@@ -42,8 +46,8 @@ class Watcher(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), 0.1)
 
 
-def fit(folder, model, every=1, ckpt=None, workers=0, on_train_end=False):
-    data = Shapes(
+def fit(folder, model, every=1, ckpt=None, workers=0, on_train_end=False, data=None):
+    data = data or Shapes(
         size=(16, 16),
         train=10,
         val=2,
@@ -99,3 +103,29 @@ def test_end_of_epoch(tmp_path, whole, workers, on_train_end):
         fit(tmp_path, Watcher(8), None, on_train_end=on_train_end)
     seen = fit(tmp_path, Watcher(), None, str(tmp_path / "last.ckpt"), workers, on_train_end)
     assert seen == {step: value for step, value in whole.items() if step >= 5}
+
+
+def mnist(folder, workers):
+    write_mnist(folder, train=12)
+    return MNIST(root=folder, val=2, batch_size=2, num_workers=workers, seed=4)
+
+
+def images(folder, workers):
+    for index in range(16):
+        save_image(folder / f"{index}.png", [[(11 * index + index % 3, 90, 7), (9, 9, 15 * index)]])
+    return Images(
+        root=folder, val=0.2, test=0.2, size=(4, 8), flip=0.5, batch_size=2, num_workers=workers
+    )
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("make", [mnist, images])
+def test_mid_epoch_of_data_fetched_by_the_batch(tmp_path, make, workers):
+    whole = fit(tmp_path / "whole", Watcher(), data=make(tmp_path / "data", workers))
+    assert len(set(whole.values())) == len(whole)
+    kill = len(whole) // 2
+    with pytest.raises(KilledError):
+        fit(tmp_path, Watcher(kill), data=make(tmp_path / "data", 0))
+    last = str(tmp_path / "last.ckpt")
+    seen = fit(tmp_path, Watcher(), ckpt=last, data=make(tmp_path / "data", workers))
+    assert seen == {step: value for step, value in whole.items() if step >= kill}

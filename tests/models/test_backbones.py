@@ -221,12 +221,14 @@ def test_refusals_are_one_line_and_say_what_works(name, options, message):
 
 
 def test_every_name_builds_what_it_says():
-    assert list(BACKBONES) == ["compact", "vgg16", "resnet18", "resnet34", "resnet50"]
+    resnets = [f"resnet{depth}" for depth in (18, 34, 50, 101)]
+    assert list(BACKBONES) == ["plain", "compact", "vgg16", *resnets]
     with torch.device("meta"):
         # torchvision's documented counts, less the 1000-way classifier.
         for name, count in {
             "resnet34": 21_797_672 - 513_000,
             "resnet50": 25_557_032 - 2_049_000,
+            "resnet101": 44_549_160 - 2_049_000,
         }.items():
             net = build_backbone(name)
             assert isinstance(net, ResNet)

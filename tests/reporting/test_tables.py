@@ -78,3 +78,11 @@ def test_a_terminal_gets_colour():
         tables.scores_table(example().metrics), force_terminal=True, color_system="standard"
     )
     assert "\x1b[1m" in text
+
+
+def test_numbers_have_their_unit_and_decimals():
+    text = printed(tables.numbers_table({"val": {"psnr": 21.456}, "test": {"psnr": None}}))
+    assert row(text, "PSNR, dB") == ["PSNR,", "dB", "21.46", "–"]
+    assert "SSIM" not in text, "nothing was said of it"
+    assert tables.numbers_table({"val": {"miou": 0.5}}) is None
+    assert tables.scores_table({"val": {"psnr": 21.0}}) is None

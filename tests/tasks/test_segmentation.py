@@ -88,3 +88,63 @@ def test_only_weights_of_two_or_more_dimensions_decay():
     (optimizer,), _ = segmentation.configure_optimizers()
     decay = {p.ndim: g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
     assert decay == {4: 0.1, 1: 0.0}
+
+
+def optimise(steps, **options):
+    """Learning rates of so many steps, and the optimiser, of a task in ten steps of training."""
+    segmentation = task(**options)
+    segmentation.trainer = SimpleNamespace(
+        datamodule=SimpleNamespace(train_batches=5),
+        max_steps=-1,
+        max_epochs=2,
+        accumulate_grad_batches=1,
+    )
+    (optimizer,), (schedule,) = segmentation.configure_optimizers()
+    scheduler, rates = schedule["scheduler"], []
+    for _ in range(steps):
+        rates.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+    return rates, optimizer
+
+
+def test_constant_schedule_stays_after_the_warm_up():
+    rates, _ = optimise(10, schedule="constant", warmup=0.2, lr=0.4)
+    assert rates == pytest.approx([0.2] + [0.4] * 9)
+    assert optimise(10, schedule="constant", warmup=0.0, lr=0.4)[0] == pytest.approx([0.4] * 10)
+
+
+def test_sgd_steps_with_momentum_and_decay():
+    _, optimizer = optimise(
+        1, optimiser="sgd", momentum=0.5, lr=0.1, warmup=0, schedule="constant", weight_decay=0.2
+    )
+    weight, bias = (group["params"][0] for group in optimizer.param_groups)
+    start, velocity = weight.detach().clone(), torch.zeros_like(weight)
+    first = bias.detach().clone()
+    for gradient in (1.0, 3.0):
+        weight.grad, bias.grad = torch.full_like(weight, gradient), torch.full_like(bias, gradient)
+        optimizer.step()
+        # v ← m·v + g + λ·w, w ← w − lr·v
+        velocity = 0.5 * velocity + gradient + 0.2 * start
+        start = start - 0.1 * velocity
+    torch.testing.assert_close(weight.detach(), start)
+    torch.testing.assert_close(bias.detach(), first - 0.1 * (1 + 3.5))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimiser": "adam"}, "task.optimiser='adam' must be adamw or sgd"),
+        ({"schedule": "step"}, "task.schedule='step' must be cosine or constant"),
+        ({"momentum": 1.0}, "task.momentum=1.0 must be a number from 0 to below 1"),
+        ({"lr": 0}, "task.lr=0 must be a number above 0"),
+        ({"warmup": 2}, "task.warmup=2 must be a share of the steps, 0 to 1"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        task(**options)
+
+
+def test_the_net_gives_a_score_for_each_class():
+    assert Segmentation.outputs(SimpleNamespace(num_classes=8, in_channels=3)) == 8

@@ -27,6 +27,19 @@ def test_nearest_repeats():
     assert Interpolate(1, 1, 3, mode="nearest")(x)[0, 0, 2].tolist() == [1, 1, 1, 2, 2, 2]
 
 
+@pytest.mark.parametrize("scale", [1, 2, 3])
+def test_aligned_corners_keep_their_values_and_steps_are_even(scale):
+    x = torch.tensor([1.0, 4.0, 7.0]).expand(1, 1, 1, 3)
+    y = Interpolate(1, 1, scale, align_corners=True)(x)
+    torch.testing.assert_close(y[0, 0, 0], torch.linspace(1, 7, 3 * scale))
+
+
+def test_nearest_has_no_corners_to_align():
+    message = r"^Interpolate: align_corners=True is not defined for mode='nearest': take bilinear"
+    with pytest.raises(ValueError, match=message):
+        Interpolate(1, 1, mode="nearest", align_corners=True)
+
+
 @pytest.mark.parametrize("channels", range(1, 12))
 def test_groups_are_consecutive_complete_and_even(channels):
     x = 2.0 ** torch.arange(7, dtype=torch.float64).view(1, 7, 1, 1)  # a sum tells its terms

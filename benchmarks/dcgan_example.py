@@ -1,0 +1,128 @@
+"""PyTorch's DCGAN example in plain form, for the same time as ours, scored by the same measures.
+
+python -m benchmarks.dcgan_example --data mnist --root PATH --minutes 15
+    # writes benchmarks/results/dcgan_example_mnist.json and docs/figures/dcgan_example_mnist.png
+
+Nets, losses and optimiser are those of the example (64×64, width 64, batches of 64, Adam 2e-4 with
+β1 = 0.5), in float32 and channels first, as anybody would copy them.
+"""
+
+import argparse
+import itertools
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.transforms.v2.functional import to_pil_image
+
+from benchmarks.timing import write
+from data.images import Images
+from data.mnist import MNIST
+from metrics.generation import GenerationScores
+from models.classifier import load_features
+from reporting.samples import sample_grid
+
+LATENT, WIDTH, SIDE, BATCH = 100, 64, 64, 64
+DATA = {
+    "mnist": lambda root: MNIST(root=root, size=(SIDE, SIDE), batch_size=BATCH),
+    "emoji": lambda root: Images(root=root, name="emoji", size=(SIDE, SIDE), batch_size=BATCH),
+}
+
+
+def generator(channels: int) -> nn.Sequential:
+    """netG: five transposed convolutions of kernel 4."""
+    widths = [8 * WIDTH, 4 * WIDTH, 2 * WIDTH, WIDTH]
+    layers: list[nn.Module] = [nn.ConvTranspose2d(LATENT, widths[0], 4, 1, 0, bias=False)]
+    for a, b in itertools.pairwise([*widths, channels]):
+        layers += [nn.BatchNorm2d(a), nn.ReLU(True), nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False)]
+    return nn.Sequential(*layers, nn.Tanh())
+
+
+def discriminator(channels: int) -> nn.Sequential:
+    """netD: its mirror image, with leaky rectifiers."""
+    layers: list[nn.Module] = []
+    for i, (a, b) in enumerate(
+        itertools.pairwise([channels, WIDTH, 2 * WIDTH, 4 * WIDTH, 8 * WIDTH])
+    ):
+        layers += [nn.Conv2d(a, b, 4, 2, 1, bias=False)]
+        layers += [nn.BatchNorm2d(b)] if i else []
+        layers += [nn.LeakyReLU(0.2, inplace=True)]
+    return nn.Sequential(*layers, nn.Conv2d(8 * WIDTH, 1, 4, 1, 0, bias=False), nn.Flatten(0))
+
+
+def start(net: nn.Module) -> None:
+    """The example's `weights_init`."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+def train(data: Any, seconds: float) -> tuple[nn.Module, dict[str, float]]:
+    """Train for so many seconds, the reading of data among them."""
+    channels = data.in_channels
+    nets = generator(channels), discriminator(channels)
+    for net in nets:
+        start(net)
+    made, judge = nets
+    optimizers = [torch.optim.Adam(n.parameters(), lr=2e-4, betas=(0.5, 0.999)) for n in nets]
+    loss = nn.BCEWithLogitsLoss()
+    began, images, epochs = time.perf_counter(), 0, 0
+    while True:
+        for batch in data.train_dataloader():
+            real = batch["image"].contiguous()
+            ones, zeros = torch.ones(len(real)), torch.zeros(len(real))
+            judge.zero_grad()
+            loss(judge(real), ones).backward()
+            fake = made(torch.randn(len(real), LATENT, 1, 1))
+            loss(judge(fake.detach()), zeros).backward()
+            optimizers[1].step()
+            made.zero_grad()
+            loss(judge(fake), ones).backward()
+            optimizers[0].step()
+            images += len(real)
+            spent = time.perf_counter() - began
+            if spent > seconds:
+                counts = {"epochs": epochs + 1, "images": images, "seconds": spent}
+                return made.eval(), counts | {"images_per_second": images / spent}
+        epochs += 1
+
+
+@torch.no_grad()
+def score(made: nn.Module, data: Any, features: nn.Module | None) -> dict[str, float]:
+    """As many generated images as the test split has, against it."""
+    scores, noise = GenerationScores(features), torch.Generator().manual_seed(0)
+    for batch in data.eval_dataloader("test"):
+        z = torch.randn(len(batch["image"]), LATENT, 1, 1, generator=noise)
+        scores.update((batch["image"] + 1) / 2, real=True)
+        scores.update((made(z) + 1) / 2, real=False)
+    return {name: value.item() for name, value in scores.compute().items()}
+
+
+def main() -> None:
+    """Train, score, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", choices=DATA, required=True)
+    parser.add_argument("--root", required=True)
+    parser.add_argument("--minutes", type=float, default=15.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    options = parser.parse_args()
+    torch.manual_seed(options.seed)
+    data = DATA[options.data](options.root)
+    data.setup()
+    made, counts = train(data, 60 * options.minutes)
+    features = load_features() if options.data == "mnist" else None
+    results = {"test": score(made, data, features), "threads": torch.get_num_threads(), **counts}
+    write(options.out / f"dcgan_example_{options.data}.json", results)
+    with torch.no_grad():
+        z = torch.randn(64, LATENT, 1, 1, generator=torch.Generator().manual_seed(0))
+        picture: Tensor = sample_grid(made(z), 8)
+    to_pil_image(picture).save(Path("docs/figures") / f"dcgan_example_{options.data}.png")
+
+
+if __name__ == "__main__":
+    main()

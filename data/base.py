@@ -1,0 +1,199 @@
+"""What all image data share: options, splits, resumable loaders, fingerprint."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from data.files import DataError
+from data.loading import Batch, First, Normalised, ResumableLoader, Split, collate
+from data.sampler import EpochSampler
+
+
+class ImageData(pl.LightningDataModule):
+    """The base of all data; a subclass says what it is and gives raw splits.
+
+    A subclass sets `name`, `licence`, `mean` and `std` (and `classes` where samples are labelled)
+    before any image is read, and implements `raw(split)`. Unless it has its own `prepared` and
+    `augmented`, its splits are of images of one size, indexed by lists (see `Normalised`). After
+    `setup`, `splits[name]` are the raw splits and `prepared(name)` is one ready for evaluation.
+
+    Args:
+        size: (height, width) of a training sample in pixels.
+        batch_size: training samples a step, on each device.
+        eval_batch_size: evaluation samples a step.
+        num_workers: worker processes of each loader; 0 loads in the training process.
+        overfit: train on the first so many training images, without augmentation, and evaluate on
+            the same; None trains as usual.
+        seed: seed of order and augmentation.
+
+    Raises:
+        ValueError: an option out of range, an empty split, a batch larger than the data set.
+        FileNotFoundError: the data is not there.
+    """
+
+    name: str
+    licence: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    classes: tuple[str, ...] = ()
+    in_channels: int = 3
+    test_split: str = "val"
+    #: Probability of mirroring a training image.
+    flip: float = 0.0
+
+    def __init__(
+        self,
+        *,
+        size: Sequence[int],
+        batch_size: int,
+        eval_batch_size: int,
+        num_workers: int,
+        overfit: int | None,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.size = pair("size", size)
+        self.batch_size = at_least("batch_size", batch_size, 1)
+        self.eval_batch_size = at_least("eval_batch_size", eval_batch_size, 1)
+        self.num_workers = at_least("num_workers", num_workers, 0)
+        self.overfit = None if overfit is None else at_least("overfit", overfit, 1)
+        self.seed = seed
+        self.splits: dict[str, Any] = {}
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, void not among them; 0 where nothing is labelled."""
+        return len(self.classes)
+
+    def raw(self, split: str) -> Split:
+        """The raw samples of "train", "val" or "test"."""
+        raise NotImplementedError
+
+    def setup(self, stage: str | None = None) -> None:
+        """Finds the samples of every split, once, whatever the stage."""
+        if self.splits:
+            return
+        splits = {name: self.raw(name) for name in dict.fromkeys(("train", "val", self.test_split))}
+        if self.overfit:
+            splits = dict.fromkeys(splits, First(splits["train"], self.overfit))
+        for name, split in splits.items():
+            if len(split) == 0:
+                raise DataError(f"the {name} split of {self.name} is empty")
+        self.splits = splits
+
+    def split(self, name: str) -> Any:
+        """The raw split `name`; refuses one that this data does not have."""
+        self.setup()
+        if name not in self.splits:
+            raise ValueError(f"{self.name} has no split {name}: use {', '.join(self.splits)}")
+        return self.splits[name]
+
+    def prepared(self, split: str) -> Dataset[Batch]:
+        """The split `split` as it is evaluated: {"image", …} by index."""
+        return Normalised(self.split(split), self.mean, self.std)
+
+    def augmented(self) -> Dataset[Batch]:
+        """The training split as it is trained on: {"image", …} by (epoch, index)."""
+        flip = 0.0 if self.overfit else self.flip
+        return Normalised(self.split("train"), self.mean, self.std, flip, self.seed)
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Loads augmented samples, from where the trainer stands if it resumes in mid-epoch."""
+        self.setup()
+        rank, world_size = self._rank()
+        share = len(self.splits["train"]) // world_size
+        if self.batch_size > share:
+            raise ValueError(
+                f"batch_size={self.batch_size} is larger than the {share} training images of "
+                f"{self.name}{' on each device' if world_size > 1 else ''}: "
+                f"use data.batch_size={share} or less"
+            )
+        epoch, batch = self._position()
+        sampler = EpochSampler(
+            len(self.splits["train"]),
+            self.seed,
+            epoch=epoch,
+            start=batch * self.batch_size,
+            rank=rank,
+            world_size=world_size,
+        )
+        return self._loader(self.augmented(), self.batch_size, sampler=sampler, drop_last=True)
+
+    def val_dataloader(self) -> DataLoader:
+        """Loads the validation split in its order."""
+        return self.eval_dataloader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        """Loads the test split, or the validation split of data without one."""
+        return self.eval_dataloader(self.test_split)
+
+    def eval_dataloader(self, split: str) -> DataLoader:
+        """Loads any split in its order; under DDP each rank gets its share, no sample twice."""
+        dataset = self.prepared(split)
+        rank, world_size = self._rank()
+        if world_size > 1:
+            dataset = Subset(dataset, range(rank, len(self.splits[split]), world_size))
+        return self._loader(dataset, self.eval_batch_size)
+
+    def _loader(self, dataset: Dataset, batch_size: int, **options: Any) -> ResumableLoader:
+        return ResumableLoader(
+            dataset,
+            batch_size,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            collate_fn=collate,
+            **options,
+        )
+
+    def _rank(self) -> tuple[int, int]:
+        if self.trainer is None:
+            return 0, 1
+        return self.trainer.global_rank, self.trainer.world_size
+
+    @property
+    def train_batches(self) -> int:
+        """Batches of a whole training epoch on each device, within the trainer's limit."""
+        self.setup()
+        batches = len(self.splits["train"]) // self._rank()[1] // self.batch_size
+        limit = 1.0 if self.trainer is None else self.trainer.limit_train_batches
+        return min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+
+    def _position(self) -> tuple[int, int]:
+        """The (epoch, batch) at which training goes on."""
+        if self.trainer is None:
+            return 0, 0
+        loop = self.trainer.fit_loop
+        epochs, done = loop.epoch_progress.current, loop.epoch_loop.batch_progress.current.processed
+        if epochs.ready == epochs.processed:  # between two epochs
+            return epochs.processed, 0
+        # all batches done, but the epoch not closed: Lightning closes it and goes on to the next
+        return (epochs.processed, done) if done < self.train_batches else (epochs.processed + 1, 0)
+
+    def fingerprint(self) -> str:
+        """16 hex digits of what the data is: names and sizes of files, or how it is drawn."""
+        self.setup()
+        content = [(name, split.identity()) for name, split in self.splits.items()]
+        return hashlib.sha256(repr((self.name, self.classes, content)).encode()).hexdigest()[:16]
+
+    def card(self) -> dict[str, Any]:
+        """What a checkpoint tells of the data, as plain lists: how images are normalised."""
+        return {"mean": list(self.mean), "std": list(self.std)}
+
+
+def pair(name: str, value: Sequence[int]) -> tuple[int, int]:
+    """The option `name` as (height, width); refuses anything else."""
+    if len(value) != 2 or not all(isinstance(side, int) and side > 0 for side in value):
+        raise ValueError(f"{name}={list(value)} must be [height, width] in pixels, both above 0")
+    return value[0], value[1]
+
+
+def at_least(name: str, value: int, least: int) -> int:
+    """The option `name`, a whole number of `least` or more; refuses anything else."""
+    if not isinstance(value, int) or value < least:
+        raise ValueError(f"{name}={value} must be a whole number of {least} or more")
+    return value

@@ -1,0 +1,102 @@
+"""Run a net's convolutions as if its maps went on for ever.
+
+Zeros beyond the border would make a constant image anything but constant, deep inside as well:
+a pixel of a deep layer sees the whole picture. Here a map repeats itself instead, so that a
+constant stays one up to the first layer that makes a grid, and a grid stays one after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+CONV = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+TRANSPOSED = (*CONV[:5], "output_padding", "groups", "dilation")
+#: Function -> its arguments, in order.
+ARGUMENTS: dict[str, tuple[str, ...]] = {"pad": ("input", "pad", "mode", "value")}
+for _d in (1, 2, 3):
+    ARGUMENTS |= {
+        f"conv{_d}d": CONV,
+        f"conv_transpose{_d}d": TRANSPOSED,
+        f"avg_pool{_d}d": (
+            *("input", "kernel_size", "stride", "padding"),
+            *("ceil_mode", "count_include_pad", "divisor_override"),
+        ),
+    }
+
+
+def boundless(func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Call a function of torch; where it would pad with zeros, the map repeats itself instead.
+
+    It covers convolutions, transposed ones, average pooling and padding.
+    """
+    name = getattr(func, "__name__", "")
+    if name not in ARGUMENTS:
+        return func(*args, **kwargs)
+    given = dict(zip(ARGUMENTS[name], args, strict=False)) | kwargs
+    if name == "pad":
+        return _pad(func, given)
+    x = given["input"]
+    dims = x.ndim - 2
+    if name.startswith("conv_transpose"):
+        return _transposed(func, given, dims)
+    padding = given.get("padding", 0)
+    if isinstance(padding, str):
+        kernel = zip(given["weight"].shape[2:], axes(given.get("dilation", 1), dims), strict=True)
+        total = [d * (k - 1) if padding == "same" else 0 for k, d in kernel]
+        edges = [(t // 2, t - t // 2) for t in total]
+    else:
+        edges = [(p, p) for p in axes(padding, dims)]
+    given |= {"input": repeat_beyond(x, edges), "padding": 0}
+    return func(**given)
+
+
+def repeat_beyond(x: Tensor, edges: Sequence[tuple[int, int]]) -> Tensor:
+    """Continue a map periodically by (before, after) pixels along each spatial axis.
+
+    Example:
+        >>> repeat_beyond(torch.tensor([[[1, 2, 3]]]), [(2, 1)])
+        tensor([[[2, 3, 1, 2, 3, 1]]])
+    """
+    for dim, (before, after) in enumerate(edges, start=x.ndim - len(edges)):
+        if before or after:
+            n = x.shape[dim]
+            x = x.index_select(dim, torch.arange(-before, n + after, device=x.device) % n)
+    return x
+
+
+def axes(value: int | Sequence[int], dims: int) -> tuple[int, ...]:
+    """`value` for each of `dims` axes."""
+    values = (value,) if isinstance(value, int) else tuple(value)
+    return values * dims if len(values) == 1 else values
+
+
+def _transposed(func: Callable[..., Any], given: dict[str, Any], dims: int) -> Tensor:
+    def option(name: str, default: int) -> tuple[int, ...]:
+        return axes(given.get(name, default), dims)
+
+    x, kernel = given["input"], given["weight"].shape[2:]
+    stride, dilation = option("stride", 1), option("dilation", 1)
+    padding, extra = option("padding", 0), option("output_padding", 0)
+    reach = [-(-d * (k - 1) // s) + 1 for k, s, d in zip(kernel, stride, dilation, strict=True)]
+    y = func(**given | {"input": repeat_beyond(x, [(r, r) for r in reach]), "padding": 0,
+                        "output_padding": 0})  # fmt: skip
+    for axis in range(dims):
+        s, p = stride[axis], padding[axis]
+        # (n − 1)·s − 2p + d·(k − 1) + output_padding + 1 pixels, as ever
+        stamp = dilation[axis] * (kernel[axis] - 1) + 1
+        out = (x.shape[2 + axis] - 1) * s - 2 * p + stamp + extra[axis]
+        y = y.narrow(2 + axis, reach[axis] * s + p, out)
+    return y
+
+
+def _pad(func: Callable[..., Any], given: dict[str, Any]) -> Tensor:
+    x, pad = given["input"], list(given["pad"])
+    zeros = given.get("mode", "constant") == "constant" and not given.get("value")
+    if not zeros or min(pad) < 0 or len(pad) > 2 * (x.ndim - 2):
+        return func(**given)
+    edges = [(pad[i], pad[i + 1]) for i in range(len(pad) - 2, -1, -2)]  # last axis first
+    return repeat_beyond(x, edges)

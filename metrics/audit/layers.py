@@ -1,0 +1,281 @@
+"""Watch a net run, and see every layer that enlarges a map or thins it out.
+
+Modules and bare functions alike end in a few functions of torch (`conv_transpose2d`, `interpolate`,
+`pixel_shuffle`, …), which a function mode sees; hooks tell whose they are. An upsampling operator
+(anything with `scale`, `in_channels` and `enlarge`) counts as one layer, whatever it calls, and so
+does a module that enlarges its input by none of these functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from metrics.audit.boundless import CONV, TRANSPOSED, axes, boundless
+from metrics.checkerboard.response import constant
+from metrics.checkerboard.weights import shuffle_kernel
+
+POOL = ("input", "kernel_size", "stride")
+#: Function -> kind of layer, and the order of its arguments.
+FUNCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "interpolate": ("interpolation", ("input", "size", "scale_factor", "mode", "align_corners")),
+    "pixel_shuffle": ("pixel shuffle", ("input", "upscale_factor")),
+}
+for _d in (1, 2, 3):
+    FUNCTIONS |= {
+        f"conv{_d}d": ("convolution", CONV),
+        f"conv_transpose{_d}d": ("transposed convolution", TRANSPOSED),
+        f"max_unpool{_d}d": ("unpooling", ("input", "indices", "kernel_size", "stride")),
+        f"avg_pool{_d}d": ("average pooling", POOL),
+        f"max_pool{_d}d": ("max-pooling", POOL),
+        f"max_pool{_d}d_with_indices": ("max-pooling", POOL),
+    }
+UP = ("interpolation", "pixel shuffle", "transposed convolution", "unpooling")
+
+
+@dataclass
+class Call:
+    """One layer that changes the size of a map, as it ran.
+
+    Attributes:
+        name: path of its module, with the function's name where the module is no layer itself.
+        kind: what it is, in words.
+        up: whether it enlarges.
+        stride: by axis, how many times it enlarges or thins out; not always whole.
+        mean: (C,) mean of its input over images and pixels.
+        input_size: of the map that it took.
+        output_size: of the map that it gave.
+        kernel: its size by axis, where it has one.
+        weight: (in, out // groups, *kernel) of its transposed convolution or, if it thins out, of
+            its gradient's.
+        seen: (in,) mean of what that kernel was applied to.
+        groups: of the weight.
+        dilation: of the weight.
+        again: runs the layer on another input (1, C, *any size), where that can be done.
+    """
+
+    name: str
+    kind: str
+    up: bool
+    stride: tuple[float, ...]
+    mean: Tensor
+    input_size: tuple[int, ...]
+    output_size: tuple[int, ...]
+    kernel: tuple[int, ...] | None = None
+    weight: Tensor | None = None
+    seen: Tensor | None = None
+    groups: int = 1
+    dilation: tuple[int, ...] | int = 1
+    again: Callable[[Tensor], Any] | None = None
+
+    @property
+    def scale(self) -> int:
+        """The largest stride, or 1 where strides are not whole: then there is no fixed grid."""
+        whole = all(s == int(s) for s in self.stride)
+        return int(max(self.stride)) if whole else 1
+
+
+Replace = Callable[[int, Tensor], Tensor]
+See = Callable[[int, Call, Tensor], Tensor]
+
+
+class Watch(TorchFunctionMode):
+    """Collects the calls of a net while active; the net is as before when it ends.
+
+    Args:
+        net: the net to watch.
+        replace: (index of an enlarging call, its input) -> the input to use.
+        see: (index, call, its output) -> the output to use.
+        endless: let maps repeat beyond their borders (see `boundless`).
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        replace: Replace | None = None,
+        see: See | None = None,
+        endless: bool = False,
+    ):
+        super().__init__()
+        self._endless = endless
+        self.calls: list[Call] = []
+        self._names = {module: name for name, module in net.named_modules()}
+        self._replace = replace or (lambda index, x: x)
+        self._see = see or (lambda index, call, y: y)
+        self._path: list[tuple[nn.Module, int]] = []  # running modules, and the calls before each
+        self._unit: nn.Module | None = None  # the operator that is running
+        self._inner: list[tuple[str, dict[str, Any]]] = []  # what it called
+        self._conv: dict[str, Any] = {}  # the last convolution, which may feed a pixel shuffle
+        self._hooks: list[Any] = []
+
+    def __enter__(self) -> Watch:
+        for module in self._names:
+            self._hooks.append(module.register_forward_pre_hook(self._begin, with_kwargs=True))
+            self._hooks.append(module.register_forward_hook(self._end, with_kwargs=True))
+        super().__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        for hook in self._hooks:
+            hook.remove()
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run a function of torch, and note it where it changes the size of a map."""
+        kwargs = kwargs or {}
+        kind, order = FUNCTIONS.get(getattr(func, "__name__", ""), ("", ()))
+        if not kind or not self._path:
+            return self._call(func, args, kwargs)
+        given = dict(zip(order, args, strict=False)) | kwargs
+        if self._unit is not None:
+            self._inner.append((kind, given))
+            return self._call(func, args, kwargs)
+        x = given["input"]
+        if kind in UP and max(x.shape[2:]) > 1:
+            x = given["input"] = self._replace(len(self.calls), x)
+        rest = {k: v for k, v in kwargs.items() if k != "input"}
+        y = self._call(func, (x, *args[1:]), rest)
+        if kind == "convolution":
+            self._conv = given
+        facts = _facts(kind, given, _map(y), self._conv)
+        pooled = kind in UP and max(x.shape[2:]) == 1  # one value spread over a map: no phases
+        if pooled or max(facts["stride"], default=0) <= 1:
+            return y
+
+        def again(x: Tensor) -> Any:
+            if kind != "interpolation":
+                return func(x, *args[1:], **rest)
+            size = [round(n * s) for n, s in zip(x.shape[2:], facts["stride"], strict=True)]
+            how = {k: given[k] for k in ("mode", "align_corners") if k in given}
+            return func(x, size=size, **how)
+
+        module = self._path[-1][0]
+        name = self._names[module]
+        if not type(module).__module__.startswith("torch.nn"):
+            name = f"{name}.{func.__name__}()".lstrip(".")
+        mode = f"{given.get('mode') or 'nearest'} " if kind == "interpolation" else ""
+        free = again if kind in UP and kind != "unpooling" else None
+        return self._note(name, mode + kind, kind in UP, x, y, free, facts)
+
+    def _call(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        return boundless(func, args, kwargs) if self._endless else func(*args, **kwargs)
+
+    def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self._path.append((module, len(self.calls)))
+        if self._unit is None and args and is_operator(module):
+            self._unit, self._inner = module, []
+            return (self._replace(len(self.calls), args[0]), *args[1:]), kwargs
+        return None
+
+    def _end(self, module: nn.Module, args: Any, kwargs: dict[str, Any], y: Any) -> Any:
+        _, before = self._path.pop()
+        unit = self._unit is module
+        if unit:
+            self._unit = None
+        built_in = type(module).__module__.startswith("torch.nn")  # padding, for instance
+        if self._unit is not None or built_in or len(self.calls) > before:
+            return None
+        if not args or not _enlarges(args[0], y):
+            return None
+        x = args[0]
+        stride = tuple(-(-b // a) for a, b in zip(x.shape[2:], y.shape[2:], strict=True))
+        facts: dict[str, Any] = {"stride": stride}
+        kinds = [kind for kind, _ in self._inner] if unit else []
+        if kinds in (["transposed convolution"], ["convolution", "pixel shuffle"]):
+            facts = _facts(*self._inner[-1], y, self._inner[0][1])
+        # beside x an operator takes the size to keep, which is left out, and maps at that size
+        maps = {k: v for k, v in kwargs.items() if isinstance(v, Tensor)}
+        free = unit and all(v.is_floating_point() for v in maps.values())
+        guides = {k: channel_means(v) for k, v in maps.items()} if free else {}
+
+        def again(x: Tensor) -> Any:
+            size = [n * s for n, s in zip(x.shape[2:], stride, strict=True)]
+            return module(x, **{k: constant(v, size) for k, v in guides.items()})
+
+        kind = type(module).__name__
+        return self._note(self._names[module], kind, True, x, y, again if free else None, facts)
+
+    def _note(
+        self,
+        name: str,
+        kind: str,
+        up: bool,
+        x: Tensor,
+        y: Any,
+        again: Callable[[Tensor], Any] | None,
+        facts: dict[str, Any],
+    ) -> Any:
+        """Add a call, and return its output after `see` had its say."""
+        call = Call(
+            name=name or "net",
+            kind=kind,
+            up=up,
+            mean=channel_means(x),
+            input_size=tuple(x.shape[2:]),
+            output_size=tuple(_map(y).shape[2:]),
+            again=again,
+            **facts,
+        )
+        self.calls.append(call)
+        shown = self._see(len(self.calls) - 1, call, _map(y))
+        return (shown, *y[1:]) if isinstance(y, tuple) else shown
+
+
+def is_operator(module: nn.Module) -> bool:
+    """Whether a module is an upsampling operator, by what it has."""
+    scale = getattr(module, "scale", None)
+    named = hasattr(module, "enlarge") and hasattr(module, "in_channels")
+    return named and isinstance(scale, int) and scale > 1
+
+
+def channel_means(x: Tensor) -> Tensor:
+    """Mean over images and pixels: (B, C, *spatial) -> (C,)."""
+    return x.detach().float().transpose(0, 1).flatten(1).mean(1).to(x.dtype)
+
+
+def _map(y: Any) -> Any:
+    return y[0] if isinstance(y, tuple) else y
+
+
+def _enlarges(x: Any, y: Any) -> bool:
+    """Whether maps grow by nearly the same whole factor along every axis: up to a crop."""
+    if not isinstance(x, Tensor) or not isinstance(y, Tensor) or not 4 <= x.ndim == y.ndim:
+        return False
+    scales = {-(-b // a) for a, b in zip(x.shape[2:], y.shape[2:], strict=True)}
+    return len(scales) == 1 and max(scales) > 1 and max(x.shape[2:]) > 1
+
+
+def _facts(kind: str, given: dict[str, Any], y: Tensor, conv: dict[str, Any]) -> dict[str, Any]:
+    """Kernel, stride and weight of a function's call, from its arguments and its output."""
+    x = given["input"]
+    dims = x.ndim - 2
+    if kind == "interpolation":
+        ratios = [b / a for a, b in zip(x.shape[2:], y.shape[2:], strict=True)]
+        return {"stride": tuple(int(r) if r == int(r) else r for r in ratios)}
+    if kind == "pixel shuffle":
+        scale = given["upscale_factor"]
+        facts: dict[str, Any] = {"stride": axes(scale, dims)}
+        weight = conv.get("weight")
+        if weight is None or weight.shape[0] != x.shape[1]:
+            return facts
+        kernel = shuffle_kernel(weight.detach(), scale, conv.get("groups", 1))
+        more = {"groups": conv.get("groups", 1), "seen": channel_means(conv["input"])}
+        return facts | more | {"kernel": tuple(weight.shape[2:]), "weight": kernel}
+    if "weight" not in given:
+        kernel_size = axes(given["kernel_size"], dims)
+        return {"kernel": kernel_size, "stride": axes(given.get("stride") or kernel_size, dims)}
+    weight = given["weight"].detach()
+    return {
+        "kernel": tuple(weight.shape[2:]),
+        "stride": axes(given.get("stride", 1), dims),
+        "weight": weight,
+        "groups": given.get("groups", 1),
+        "dilation": axes(given.get("dilation", 1), dims),
+        "seen": channel_means(x) if kind == "transposed convolution" else None,
+    }

@@ -1,0 +1,145 @@
+"""Phases: the p×p kinds of pixels of a grid of period p, and how far they differ.
+
+A pixel at (y, x) has the phase φ = (y mod p, x mod p). An image without a grid looks alike at every
+phase. An additive grid (a bias that repeats) moves the mean of a phase; a multiplicative one (a
+gain or a noise that repeats) changes how much fine detail a phase carries. Where the grid
+starts does not matter: another offset only permutes the phases.
+
+Means are taken under a Hann window, since a slope across the image would else count as a
+difference of phases: by 1/n of the slope's range in an image n pixels wide. Sizes need be no
+multiple of the period. All is float32, good to 1e-6 of the image's root mean square.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from metrics.checkerboard.spectrum import hann
+
+
+def fold(values: Tensor, period: int) -> Tensor:
+    """Mean of each phase under a Hann window: E[v|φ] = Σ_(t≡φ) w(t)·v(t) / Σ_(t≡φ) w(t).
+
+    Args:
+        values: (..., H, W).
+        period: p.
+
+    Returns:
+        (..., p, p).
+
+    Example:
+        >>> fold(torch.arange(12.0).remainder(3).expand(12, 12), 3)
+        tensor([[0., 1., 2.],
+                [0., 1., 2.],
+                [0., 1., 2.]])
+    """
+    rows, columns = (_folding(n, period).to(values.device) for n in values.shape[-2:])
+    return rows.T @ (values @ columns)
+
+
+def grid_maps(images: Tensor, period: int) -> Tensor:
+    """Mean of each phase less the mean of all phases, for each image and channel.
+
+    The mean over images of these maps is the additive grid itself.
+
+    Args:
+        images: (B, C, H, W) floats.
+        period: p.
+
+    Returns:
+        (B, C, p, p) float32, in the images' unit.
+    """
+    folded = fold(images.float(), period)
+    return folded - folded.mean((-2, -1), keepdim=True)
+
+
+def detail_energy(images: Tensor) -> Tensor:
+    """Energy of fine detail at every pixel, (Hx)² averaged over channels: (B, C, H, W) -> (B, H, W).
+
+    H is the Laplacian of 4 neighbours. It is one filter for all pixels and symmetric, so that it
+    prefers no phase.
+    """
+    return laplacian(images.float()).square().mean(1)
+
+
+def detail_maps(images: Tensor, period: int) -> Tensor:
+    """Energy of fine detail at each phase, E[(Hx)²|φ], for each image, averaged over channels.
+
+    Args:
+        images: (B, C, H, W) floats.
+        period: p.
+
+    Returns:
+        (B, p, p) float32.
+    """
+    return fold(detail_energy(images), period)
+
+
+def phase_mean(means: Tensor, variance: Tensor) -> Tensor:
+    """Size of the additive grid against the image's contrast: √(mean_c Var_φ E[x_c|φ]) / σ_x.
+
+    Args:
+        means: (..., C, p, p), `grid_maps` averaged over images.
+        variance: (...), σ_x², averaged over images.
+
+    Returns:
+        (...), 0 without a grid.
+
+    Example:
+        >>> columns = torch.tensor([[0.1, -0.1], [0.1, -0.1]])
+        >>> phase_mean(columns[None], torch.tensor(4.0))
+        tensor(0.0500)
+    """
+    return (means.square().mean((-3, -2, -1)) / variance).sqrt()
+
+
+def phase_variance_ratio(energy: Tensor, means: Tensor) -> Tensor:
+    """Fine detail of the richest phase over that of the poorest, without the additive grid.
+
+    max_φ V_φ / min_φ V_φ with V_φ = E[(Hx)²|φ] − mean_c (H g_c)²(φ), g the additive grid.
+
+    Args:
+        energy: (..., p, p), `detail_maps` averaged over images.
+        means: (..., C, p, p), `grid_maps` averaged over the same images: g.
+
+    Returns:
+        (...), 1 without a grid or without any detail, inf where a phase has none.
+
+    Example:
+        >>> flat = torch.zeros(1, 2, 2)
+        >>> phase_variance_ratio(torch.tensor([[3.0, 2.0], [2.0, 2.0]]), flat)
+        tensor(1.5000)
+    """
+    # the grid repeats, so that its detail is that of one period, wrapped around
+    steady = laplacian(means, mode="circular").square().mean(-3)
+    detail = (energy - steady).clamp(min=0).flatten(-2)
+    low, high = detail.aminmax(dim=-1)
+    return torch.where(high > 0, high / low, 1.0)
+
+
+def laplacian(images: Tensor, mode: str = "replicate") -> Tensor:
+    """Hx = x − mean of the 4 neighbours, the same at every phase.
+
+    Args:
+        images: (..., C, H, W).
+        mode: how the border is padded, as in `torch.nn.functional.pad`.
+
+    Returns:
+        (..., C, H, W).
+    """
+    flat = images.flatten(0, -4) if images.ndim > 4 else images
+    x = F.pad(flat, (1, 1, 1, 1), mode=mode)
+    # x is wider than the image by one pixel on each side
+    around = x[..., :-2, 1:-1] + x[..., 2:, 1:-1] + x[..., 1:-1, :-2] + x[..., 1:-1, 2:]
+    return images - (around / 4).view_as(images)
+
+
+@lru_cache(maxsize=64)
+def _folding(n: int, period: int) -> Tensor:
+    """Weights (n, p) of every pixel of an axis in the mean of every phase; columns sum to 1."""
+    weights = hann(n)[:, None] * (torch.arange(n)[:, None] % period == torch.arange(period))
+    return weights / weights.sum(0)

@@ -1,0 +1,255 @@
+"""All checkerboard measures of generated images against real ones, in one streaming metric."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from metrics.checkerboard.sharpness import sharpness
+from metrics.checkerboard.spectrum import check_periods, profile_distance
+from metrics.checkerboard.terms import (
+    NAMES,
+    Terms,
+    averaged,
+    bootstrap_weights,
+    measured,
+    measures,
+    null_weights,
+)
+
+SIDES = ("generated", "real")
+LEVEL = 0.99  # of what real images give by chance: above it a measure tells a grid
+JUDGED = ("peak_excess_db", "phase_mean", "phase_variance_ratio")
+VISIBLE_DB = 1.0  # an excess that is called a grid, besides being above chance
+
+
+class CheckerboardScores(Metric):
+    """Grids in generated images: spectral peaks, phases, sharpness, beside real images.
+
+    What is kept of an image is a few hundred numbers, for periods 2, 4, 8 about 2 kB, whatever its
+    size. Every frequency is judged once, with the smallest of the periods that has it: a grid of
+    period 2 does not count again at 4 and 8. Intervals and thresholds come from a generator of
+    their own, and are the same in every run.
+
+    Args:
+        periods: of the grids to look for, in pixels: 2 and its powers up to the decoder's scale.
+        confidence: of the interval of the excess, by a bootstrap over generated and real images.
+        resamples: sets drawn for interval and threshold.
+        **kwargs: handed to `torchmetrics.Metric`.
+
+    Raises:
+        ValueError: no period, one below 2, a confidence outside 0…1, fewer than 100 resamples.
+
+    Example:
+        >>> scores = CheckerboardScores(periods=(2, 4))
+        >>> noise = torch.randn(80, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+        >>> checker = (-1.0) ** torch.arange(32).add(torch.arange(32)[:, None])
+        >>> scores.update(noise[:40], real=True)
+        >>> scores.update(noise[40:] + 0.2 * checker, real=False)
+        >>> values = scores.compute()
+        >>> round(values["grid_db"], 1), round(values["period2_phase_mean"], 2)
+        (12.3, 0.18)
+        >>> describe(values)
+        'grid at period 2, 12.3 dB above real images, mostly additive'
+    """
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+
+    def __init__(
+        self,
+        periods: Sequence[int] = (2, 4, 8),
+        *,
+        confidence: float = 0.95,
+        resamples: int = 400,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_periods(periods)
+        if not 0 < confidence < 1:
+            raise ValueError(f"confidence={confidence} is no share: give one between 0 and 1")
+        if resamples < 100:
+            raise ValueError(f"resamples={resamples} are too few for an interval: give 100 or more")
+        self.periods = tuple(sorted(set(periods)))
+        self.confidence = confidence
+        self.resamples = resamples
+        for side in SIDES:
+            for name in NAMES:
+                self.add_state(f"{side}_{name}", [], dist_reduce_fx="cat")
+
+    def update(self, images: Tensor, real: bool) -> None:
+        """Add images or logits (B, C, H, W), all of one size and number of channels."""
+        terms = measured(images.detach(), self.periods)
+        side = SIDES[bool(real)]
+        for other in SIDES:
+            seen = getattr(self, f"{other}_grid"), getattr(self, f"{other}_profile")
+            if seen[0] and (
+                seen[0][0].shape[1:] != terms["grid"].shape[1:]
+                or seen[1][0].shape[1:] != terms["profile"].shape[1:]
+            ):
+                raise ValueError(
+                    f"images of {tuple(images.shape)} differ from the {other} ones before in size "
+                    "or channels: give all of one size"
+                )
+        for name, values in terms.items():
+            getattr(self, f"{side}_{name}").append(values)
+
+    def compute(self) -> dict[str, float]:
+        """Return every figure by name.
+
+        `grid_db` is the worst `peak_excess_db` of all periods. For each period p:
+        `period<p>_peak_excess_db` in dB above real images, with `_low` and `_high` of its interval
+        at the harmonic that is highest; `_mean_excess_db` of all its harmonics; `_phase_mean` in
+        standard deviations of the image; `_phase_variance_ratio`. `_threshold` beside the first,
+        third and fourth is the 99th percentile of pairs of sets of real images. `sharpness_db` is
+        0 for the detail of real images, `profile_distance_db` 0 for their radial profile.
+        Without real images the excess is that above the surrounding frequencies, and whatever
+        needs real images is nan.
+
+        Raises:
+            ValueError: no generated images were given.
+        """
+        generated, real = self._terms("generated"), self._terms("real")
+        if generated is None:
+            raise ValueError("no generated images to score: call update(images, real=False) first")
+        generator = torch.Generator().manual_seed(0)
+        means = _mean(generated), _mean(real) if real else None
+        found = measures(*means, self.periods)
+        low, high = self._interval(generated, real, found, generator)
+        thresholds = self._thresholds(len(generated["peak"]), real, generator)
+        values = {"grid_db": max(f["peak_excess_db"].item() for f in found.values())}
+        for period in self.periods:
+            name = f"period{period}_"
+            values |= {
+                name + key: value.item()
+                for key, value in found[period].items()
+                if key != "excess_db"
+            }
+            values[name + "peak_excess_db_low"] = low[period]
+            values[name + "peak_excess_db_high"] = high[period]
+            values |= {f"{name}{key}_threshold": thresholds[period][key] for key in JUDGED}
+        values["sharpness_db"] = values["profile_distance_db"] = math.nan
+        if real:
+            ours, theirs = generated["spread"][:, 1], real["spread"][:, 1]
+            values["sharpness_db"] = sharpness(ours, theirs).item()
+            profiles = (terms["profile"].mean(0) for terms in (generated, real))
+            values["profile_distance_db"] = profile_distance(*profiles).item()
+        return values
+
+    def _terms(self, side: str) -> Terms | None:
+        """All terms of a side, on the CPU; None where there are no images."""
+        states = {name: getattr(self, f"{side}_{name}") for name in NAMES}
+        if not len(states["peak"]):
+            return None
+        return {name: dim_zero_cat(state).cpu() for name, state in states.items()}
+
+    def _interval(
+        self,
+        generated: Terms,
+        real: Terms | None,
+        found: dict[int, dict[str, Tensor]],
+        generator: torch.Generator,
+    ) -> tuple[dict[int, float], dict[int, float]]:
+        """Low and high ends of the peak excess; nan with fewer than two images on a side."""
+        sides = [side for side in (generated, real) if side]
+        if min(len(side["peak"]) for side in sides) < 2:
+            unknown = dict.fromkeys(self.periods, math.nan)
+            return unknown, unknown
+        drawn = [
+            averaged(side, bootstrap_weights(len(side["peak"]), self.resamples, generator))
+            for side in sides
+        ]
+        redrawn = measures(drawn[0], drawn[1] if real else None, self.periods)
+        tail = (1 - self.confidence) / 2
+        ends = torch.tensor([tail, 1 - tail])
+        low, high = {}, {}
+        for period, measure in redrawn.items():
+            # at the harmonic that is highest in all images: the maximum of each set would be biased
+            highest = found[period]["excess_db"][0].argmax()
+            low[period], high[period] = measure["excess_db"][:, highest].quantile(ends).tolist()
+        return low, high
+
+    def _thresholds(
+        self, count: int, real: Terms | None, generator: torch.Generator
+    ) -> dict[int, dict[str, float]]:
+        """What real images exceed by chance in 1 % of pairs of sets; nan with fewer than 4."""
+        if real is None or len(real["peak"]) < 4:
+            return {period: dict.fromkeys(JUDGED, math.nan) for period in self.periods}
+        size = len(real["peak"])
+        weights = null_weights(size, count, size, self.resamples, generator)
+        null = measures(*(averaged(real, w) for w in weights), self.periods)
+        return {
+            period: {key: found[key].quantile(LEVEL).item() for key in JUDGED}
+            for period, found in null.items()
+        }
+
+
+def _mean(terms: Terms) -> Terms:
+    return {name: values.mean(0, keepdim=True) for name, values in terms.items()}
+
+
+def describe(values: Mapping[str, float]) -> str:
+    """Say in words what `CheckerboardScores.compute` found.
+
+    A period has a grid where its peak stands 1 dB or more above real images and above what chance
+    gives, or 3 dB above its surroundings where there were no real images. A period that divides
+    another one with a grid belongs to that grid. It is called additive or multiplicative by whether
+    the phase mean or the phase-variance ratio passes its threshold further; where neither
+    does, its sign changes from place to place.
+
+    Example:
+        >>> describe({"grid_db": 0.2, "period2_peak_excess_db": 0.2, "sharpness_db": -4.0})
+        'no grid: 0.2 dB at period 2; 4.0 dB less fine detail than real images'
+    """
+    excess = {
+        int(key.removeprefix("period").removesuffix("_peak_excess_db")): value
+        for key, value in values.items()
+        if key.startswith("period") and key.endswith("_peak_excess_db")
+    }
+    bare = math.isnan(values.get("sharpness_db", math.nan))
+    against = "its surroundings" if bare else "real images"
+    grids = []
+    for period, value in excess.items():
+        chance = values.get(f"period{period}_peak_excess_db_threshold", math.nan)
+        least = 3 * VISIBLE_DB if math.isnan(chance) else max(chance, VISIBLE_DB)
+        if value > least:
+            grids.append(period)
+    if grids:
+        named = [p for p in grids if not any(q > p and q % p == 0 for q in grids)]
+        periods = " and ".join(str(p) for p in named)
+        worst = max(grids, key=lambda p: excess[p])
+        said = f"grid at period{'s' * (len(named) > 1)} {periods}, {excess[worst]:.1f} dB "
+        said += f"above {against}{_kind(values, named)}"
+    else:
+        period = max(excess, key=lambda p: excess[p])
+        said = f"no grid: {excess[period]:.1f} dB at period {period}"
+    detail = values.get("sharpness_db", math.nan)
+    if abs(detail) >= VISIBLE_DB:
+        said += f"; {abs(detail):.1f} dB {'less' if detail < 0 else 'more'} fine detail than "
+        said += "real images"
+    return said
+
+
+def _kind(values: Mapping[str, float], periods: Sequence[int]) -> str:
+    """Whether the grids are additive, multiplicative or of changing sign; empty if not known."""
+    passed = dict.fromkeys(("phase_mean", "phase_variance_ratio"), 0.0)
+    for key in passed:
+        for period in periods:
+            value = values.get(f"period{period}_{key}", math.nan)
+            chance = values.get(f"period{period}_{key}_threshold", math.nan)
+            if math.isnan(chance) or math.isnan(value):
+                return ""
+            # a ratio begins at 1, a mean at 0
+            base = 1.0 if key.endswith("ratio") else 0.0
+            passed[key] = max(passed[key], (value - base) / max(chance - base, 1e-12))
+    if max(passed.values()) <= 1:
+        return ", of changing sign"
+    additive = passed["phase_mean"] >= passed["phase_variance_ratio"]
+    return f", mostly {'additive' if additive else 'multiplicative'}"

@@ -1,0 +1,177 @@
+"""What each image contributes to the measures, and the measures of a set from its mean.
+
+Every measure of a set of images is a function of a few means over its images. So one pass keeps
+a few hundred numbers of each image, and any weighted set, such as a bootstrap's or half of the real
+images, is measured from them without touching a pixel again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from metrics.checkerboard.phases import (
+    detail_energy,
+    fold,
+    grid_maps,
+    phase_mean,
+    phase_variance_ratio,
+)
+from metrics.checkerboard.sharpness import detail_share
+from metrics.checkerboard.spectrum import (
+    check_images,
+    decibels,
+    grid_powers,
+    harmonics,
+    power_spectrum,
+    radial_profile,
+)
+
+Terms = dict[str, Tensor]
+NAMES = ("peak", "ring", "grid", "detail", "profile", "spread")
+CHUNK = 2**19  # values that are worked on at a time, so that they stay in the cache
+
+
+def measured(images: Tensor, periods: Sequence[int]) -> Terms:
+    """The terms of every image.
+
+    peak and ring (B, F): powers at the harmonics and around them, periods in rising order, each
+    frequency with the smallest period that has it. An image's powers are divided by the geometric
+    mean of its levels, so that a busy image does not outvote a smooth one. grid (B, C, Σp²) and
+    detail (B, Σp²): the phase maps, flattened. profile (B, R). spread (B, 2): variance and share
+    of fine detail.
+
+    Args:
+        images: (B, C, H, W) floats.
+        periods: whole numbers of 2 or more, rising.
+
+    Raises:
+        ValueError: for what `check_images` refuses.
+    """
+    check_images(images, periods)
+    rows = max(1, CHUNK // math.prod(images.shape[1:]))
+    parts = [_measured(chunk.float(), tuple(periods)) for chunk in images.split(rows)]
+    return {name: torch.cat([part[name] for part in parts]) for name in NAMES}
+
+
+def _measured(images: Tensor, periods: tuple[int, ...]) -> Terms:
+    height, width = images.shape[-2:]
+    powers: dict[tuple[int, int], Tensor] = {}
+    peaks, rings = [], []
+    for place, period in enumerate(periods):
+        size = height - height % period, width - width % period
+        if size not in powers:
+            powers[size] = power_spectrum(images, period)
+        peak, ring = grid_powers(powers[size], period, periods[:place])
+        peaks.append(peak)
+        rings.append(ring)
+    peak, ring = torch.cat(peaks, -1), torch.cat(rings, -1)
+    level = ring.log().mean(-1, keepdim=True).exp()
+    detail = detail_energy(images)
+    power = powers[max(powers)]
+    variance = images.var((-2, -1), correction=0).mean(-1)
+    return {
+        "peak": peak / level,
+        "ring": ring / level,
+        "grid": torch.cat([grid_maps(images, p).flatten(-2) for p in periods], -1),
+        "detail": torch.cat([fold(detail, p).flatten(-2) for p in periods], -1),
+        "profile": radial_profile(power),
+        "spread": torch.stack((variance, detail_share(power, periods)), -1),
+    }
+
+
+def averaged(terms: Terms, weights: Tensor) -> Terms:
+    """Weighted means over images.
+
+    Args:
+        terms: of N images.
+        weights: (S, N), each row with the sum 1: one set of images a row.
+
+    Returns:
+        The terms of S sets.
+    """
+    return {
+        name: (weights @ values.flatten(1)).unflatten(1, values.shape[1:])
+        for name, values in terms.items()
+    }
+
+
+def measures(
+    generated: Terms, real: Terms | None, periods: Sequence[int]
+) -> dict[int, dict[str, Tensor]]:
+    """All measures of S sets by period, from the sets' mean terms.
+
+    Args:
+        generated: of S sets.
+        real: of as many, or None: then nothing is subtracted from the excess.
+        periods: as they were measured.
+
+    Returns:
+        Period -> `excess_db` (S, F) of each harmonic; and (S,) each `peak_excess_db`, the highest,
+        `mean_excess_db`, of the mean ratio, `phase_mean` and `phase_variance_ratio`.
+    """
+    excess = excesses(generated) - (excesses(real) if real else 0)
+    found, harmonic, phase = {}, 0, 0
+    for place, period in enumerate(periods):
+        count, area = len(harmonics(period, periods[:place])), period**2
+        own = excess[:, harmonic : harmonic + count]
+        grid, detail = (
+            generated[name][..., phase : phase + area].unflatten(-1, (period, period))
+            for name in ("grid", "detail")
+        )
+        found[period] = {
+            "excess_db": own,
+            "peak_excess_db": own.amax(-1),
+            # mean_f of P(f) / level, generated over real
+            "mean_excess_db": decibels((10 ** (own / 10)).mean(-1)),
+            "phase_mean": phase_mean(grid, generated["spread"][:, 0]),
+            "phase_variance_ratio": phase_variance_ratio(detail, grid),
+        }
+        harmonic, phase = harmonic + count, phase + area
+    return found
+
+
+def excesses(terms: Terms) -> Tensor:
+    """Excess in dB at every harmonic of all periods, (S, F), 0 on average without a grid."""
+    # a level is the median of an exponential variable, ln 2 of its mean
+    return decibels(terms["peak"] / terms["ring"] * math.log(2))
+
+
+def bootstrap_weights(count: int, sets: int, generator: torch.Generator) -> Tensor:
+    """Sets of `count` images drawn from as many with replacement, as weights (sets, count)."""
+    drawn = torch.randint(0, count, (sets, count), generator=generator)
+    return _weights(drawn, count)
+
+
+def null_weights(
+    count: int, generated: int, real: int, sets: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Pairs of sets that both are real: one from a random half of the images, one from the other.
+
+    Each is drawn with replacement, as large as the sets to be compared, so that what the pairs
+    differ by is what chance alone makes of such sets; a little more, since a half varies more.
+
+    Args:
+        count: of the real images, 2 or more.
+        generated: size of the first set.
+        real: size of the second.
+        sets: how many pairs.
+        generator: of the random numbers.
+
+    Returns:
+        Weights (sets, count), twice.
+    """
+    order = torch.rand(sets, count, generator=generator).argsort(-1)
+    pair = []
+    for half, size in zip(order.tensor_split(2, dim=-1), (generated, real), strict=True):
+        drawn = torch.randint(0, half.shape[-1], (sets, size), generator=generator)
+        pair.append(_weights(half.gather(-1, drawn), count))
+    return pair[0], pair[1]
+
+
+def _weights(drawn: Tensor, count: int) -> Tensor:
+    ones = torch.ones_like(drawn, dtype=torch.float32)
+    return torch.zeros(len(drawn), count).scatter_add_(-1, drawn, ones) / drawn.shape[-1]

@@ -1,0 +1,246 @@
+"""Deep convolutional generative adversarial net (Radford, Metz and Chintala 2016)."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.fitting import refuse_needs
+
+#: Side of the coarsest map by side of the image; each ×2 between them is an operator's.
+STARTS = {28: 7, 32: 4, 64: 4, 96: 6, 128: 4}
+
+
+class Generator(nn.Module):
+    """Noise to image: a coarse map, then ×2 by the operator until the image's size.
+
+    The noise becomes the coarse map by a transposed convolution of a single pixel, which is a
+    linear layer without bias. Channels halve at every ×2; batch normalisation and a rectifier
+    follow each but the last, which gives the image's channels directly, through tanh. An operator
+    that has no spatial weights of its own (`interpolate`) is thus a poor generator: there are no
+    other convolutions around it.
+
+    With `size=64, width=64` and learned transposed convolutions this is netG of PyTorch's example.
+
+    Args:
+        upsample: builds an operator from (in_channels, out_channels, scale).
+        size: side of the square image: 28 (from a 7×7 map), 96 (from 6×6), 32, 64 or 128
+            (from 4×4).
+        channels: of the image.
+        latent: numbers of noise.
+        width: channels before the last ×2.
+        slope: of the rectifier below zero; 0 is ReLU.
+        stem: kernel of an ordinary convolution on the coarse map, which then has twice the
+            channels, as in TensorFlow's tutorial; None for none.
+        std: as in `initialise`.
+    """
+
+    def __init__(
+        self,
+        upsample: Callable[[int, int, int], nn.Module],
+        size: int,
+        channels: int,
+        latent: int = 100,
+        width: int = 64,
+        slope: float = 0.0,
+        stem: int | None = None,
+        std: float | None = 0.02,
+    ):
+        super().__init__()
+        self.latent = latent
+        self.slope = slope
+        widths = _widths(size, width)[::-1]  # from coarse to fine
+        first = 2 * widths[0] if stem else widths[0]
+        self.start = nn.ConvTranspose2d(latent, first, STARTS[size], bias=False)
+        self.start_norm = nn.BatchNorm2d(first)
+        self.stem: nn.Module = nn.Identity()
+        if stem:
+            self.stem = nn.Sequential(
+                nn.Conv2d(first, widths[0], stem, padding=stem // 2, bias=False),
+                nn.BatchNorm2d(widths[0]),
+                _rectifier(slope),
+            )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(w) for w in widths[1:])
+        initialise(self, std)
+        # The operators come last, after `initialise`, since they own their initialisation.
+        outputs = [*widths[1:], channels]
+        self.upsamples = nn.ModuleList(
+            upsample(i, o, 2) for i, o in zip(widths, outputs, strict=True)
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Noise (B, latent) -> images (B, channels, size, size) in [-1, 1]."""
+        x = self.start(z[:, :, None, None])  # (B, C, 4, 4)
+        x = self.stem(self._rectify(self.start_norm(x)))
+        for up, norm in zip(self.upsamples, self.norms, strict=False):
+            x = self._rectify(norm(up(x)))
+        return self.upsamples[-1](x).tanh()
+
+    def _rectify(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(x, self.slope, inplace=True)
+
+
+class Discriminator(nn.Module):
+    """Image to score: strided convolutions to the coarsest map, then one number.
+
+    Channels double at every halving. All but the first convolution are normalised by batch. The
+    padding is (kernel − 1) // 2: for an odd kernel, TensorFlow's SAME seen in a mirror. A kernel
+    that the stride of 2 does not divide overlaps unevenly, which puts a checkerboard into the
+    gradient that the generator learns from (Odena et al. 2016).
+
+    With `size=64, width=64` this is netD of PyTorch's example.
+
+    Args:
+        size: side of the square image: 28, 32, 64, 96 or 128.
+        channels: of the image.
+        width: channels of the first convolution.
+        kernel: 3, 4 or 5.
+        slope: of the rectifiers below zero.
+        norm: normalise by batch; without it the convolutions have biases.
+        dropout: share of values dropped after every rectifier.
+        std: as in `initialise`.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        channels: int,
+        width: int = 64,
+        kernel: int = 4,
+        slope: float = 0.2,
+        norm: bool = True,
+        dropout: float = 0.0,
+        std: float | None = 0.02,
+    ):
+        super().__init__()
+        if kernel not in (3, 4, 5):
+            raise ValueError(f"kernel={kernel!r} of the discriminator must be 3, 4 or 5")
+        widths = [channels, *_widths(size, width)]
+        layers: list[nn.Module] = []
+        for i, (a, b) in enumerate(itertools.pairwise(widths)):
+            padding = (kernel - 1) // 2
+            layers.append(nn.Conv2d(a, b, kernel, stride=2, padding=padding, bias=not norm))
+            if norm and i > 0:
+                layers.append(nn.BatchNorm2d(b))
+            layers.append(_rectifier(slope))
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+        layers.append(nn.Conv2d(widths[-1], 1, STARTS[size], bias=not norm))
+        self.layers = nn.Sequential(*layers)
+        initialise(self, std)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (B, channels, size, size) in [-1, 1] -> logits (B,) of being real."""
+        return self.layers(x).flatten()
+
+
+class DCGAN(nn.Module):
+    """A generator whose every ×2 is the operator's, and the discriminator that teaches it.
+
+    As a module it is the generator: noise (B, latent) -> images in [-1, 1].
+
+    Args:
+        upsample: builds an operator from (in_channels, out_channels, scale).
+        in_channels: channels of the image.
+        size: (height, width) of the image: square, of 28, 32, 64, 96 or 128 pixels.
+        latent: numbers of noise.
+        width: channels at half the image's size, in both nets.
+        slope: the generator's rectifiers below zero; 0 is ReLU.
+        stem: see `Generator`.
+        kernel: the discriminator's, 3, 4 or 5.
+        discriminator_slope: the discriminator's rectifiers below zero.
+        norm: whether the discriminator normalises by batch.
+        dropout: the discriminator's.
+        std: of the normal start of all weights but the operators'; None: uniform after Glorot.
+
+    Raises:
+        ValueError: for a size, an option or an operator that does not fit.
+    """
+
+    label = "dcgan"
+
+    def __init__(
+        self,
+        upsample: Callable[[int, int, int], nn.Module],
+        in_channels: int,
+        size: Sequence[int],
+        latent: int = 100,
+        width: int = 64,
+        slope: float = 0.0,
+        stem: int | None = None,
+        kernel: int = 4,
+        discriminator_slope: float = 0.2,
+        norm: bool = True,
+        dropout: float = 0.0,
+        std: float | None = 0.02,
+    ):
+        super().__init__()
+        side = _side(size)
+        for name, value in (("in_channels", in_channels), ("latent", latent), ("width", width)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}={value!r} must be an integer of at least 1")
+        if stem is not None and (not isinstance(stem, int) or stem < 1 or stem % 2 == 0):
+            raise ValueError(f"stem={stem!r} must be an odd kernel, such as 5, or null")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout={dropout!r} must be a share from 0 to below 1")
+        refuse_needs(
+            upsample,
+            "DCGAN",
+            no_switches="its generator has no pooling",
+            no_guide="its generator has no encoder",
+        )
+        self.size = (side, side)
+        self.latent = latent
+        # The operators come last: with one seed, all else starts alike whatever they draw.
+        self.discriminator = Discriminator(
+            side, in_channels, width, kernel, discriminator_slope, norm, dropout, std
+        )
+        self.generator = Generator(upsample, side, in_channels, latent, width, slope, stem, std)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Noise (B, latent) -> images (B, in_channels, *size) in [-1, 1]."""
+        return self.generator(z)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile both nets, which are called one by one, in place."""
+        self.generator.compile(*args, **kwargs)
+        self.discriminator.compile(*args, **kwargs)
+
+
+def initialise(module: nn.Module, std: float | None) -> None:
+    """Start convolutions from N(0, std²), normalisations from N(1, std²), biases from 0.
+
+    Without a `std`: convolutions uniform after Glorot, normalisations at 1, as in Keras.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            if std is None:
+                nn.init.xavier_uniform_(layer.weight)
+            else:
+                nn.init.normal_(layer.weight, 0.0, std)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm2d) and std is not None:
+            nn.init.normal_(layer.weight, 1.0, std)
+
+
+def _widths(size: int, width: int) -> list[int]:
+    """Channels at each halving of the image, from fine to coarse: each twice the one before."""
+    halvings = (size // STARTS[size]).bit_length() - 1
+    return [width * 2**i for i in range(halvings)]
+
+
+def _rectifier(slope: float) -> nn.Module:
+    return nn.LeakyReLU(slope, inplace=True)
+
+
+def _side(size: Sequence[int]) -> int:
+    pair = [size] if isinstance(size, int) else list(size or ())
+    if len(pair) != 2 or pair[0] != pair[1] or pair[0] not in STARTS:
+        raise ValueError(
+            f"size={pair} does not fit DCGAN: set data.size to [s, s], s one of "
+            f"{', '.join(map(str, STARTS))}"
+        )
+    return pair[0]

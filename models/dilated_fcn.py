@@ -1,0 +1,77 @@
+"""Fully convolutional net on a dilated ResNet, as torchvision builds and releases it."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from models.backbones import build_backbone
+from models.backbones.base import initialise
+from models.fitting import refuse_needs
+
+#: ResNets whose bottlenecks torchvision can dilate.
+BACKBONES = ("resnet50", "resnet101")
+
+
+class DilatedFCN(nn.Module):
+    """Features at stride 8, a 3×3 convolution to a quarter of them, scores, and one step of ×8.
+
+    The ResNet's last two stages dilate instead of halving (Yu & Koltun 2016), so that nothing has
+    to be fused: the operator enlarges the class scores once. With operator `interpolate` and sizes
+    that are multiples of 8 it is torchvision's fcn_resnet50 or fcn_resnet101 without the auxiliary
+    classifier; at other sizes torchvision stretches the scores to the image, and this net crops.
+
+    Args:
+        upsample: builds an operator from (in_channels, out_channels, scale).
+        num_classes: classes to score.
+        in_channels: channels of the image.
+        backbone: "resnet50" or "resnet101".
+        weights: name of the backbone's released weights; None starts at random.
+        dropout: share of channel values dropped before the scores.
+
+    Raises:
+        ValueError: for a backbone, weights or an operator that do not fit.
+    """
+
+    label = "dilated_fcn"
+
+    def __init__(
+        self,
+        upsample: Callable[[int, int, int], nn.Module],
+        num_classes: int,
+        in_channels: int = 3,
+        backbone: str = "resnet50",
+        weights: str | None = None,
+        dropout: float = 0.1,
+    ):
+        super().__init__()
+        if num_classes is None or num_classes < 1:
+            raise ValueError(f"num_classes={num_classes} must be an integer of at least 1")
+        if backbone not in BACKBONES:
+            raise ValueError(f"backbone={backbone!r} must be {' or '.join(BACKBONES)}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout={dropout} must be at least 0 and below 1")
+        refuse_needs(
+            upsample,
+            "DilatedFCN",
+            no_switches="class scores come from no pooling",
+            no_guide="the only step, to the image, has none",
+        )
+        self.backbone = build_backbone(backbone, in_channels, weights, dilated=True)
+        channels = self.backbone.channels[8]
+        score = nn.Conv2d(channels // 4, num_classes, 1)
+        self.head = nn.Sequential(
+            nn.Conv2d(channels, channels // 4, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels // 4),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+            score,
+        )
+        initialise(self.head)
+        nn.init.zeros_(score.weight)  # every class starts equally likely, as in `FCN`
+        # The operator comes last: with one seed, all else starts alike whatever it draws.
+        self.upsample = upsample(num_classes, num_classes, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in_channels, H, W) -> class scores (B, num_classes, H, W), before the softmax."""
+        scores = self.head(self.backbone(x)[8])
+        return self.upsample(scores, size=x.shape[-2:])

@@ -1,0 +1,268 @@
+"""Take the checkerboard out of trained weights, with the least change to them.
+
+A transposed convolution leaves no grid on a constant if and only if all its phase gains are equal,
+G_φ = Σ w[t] over the n_φ taps t that land on phase φ. For each pair of channels we look for
+
+    min Σ δ[t]²   subject to   Σ_{t on φ} (w[t] + δ[t]) = g for every φ, with g free.
+
+For a given g the phases do not meet, and by Cauchy–Schwarz the least δ of a phase is an equal share
+for each of its taps, δ[t] = (g − G_φ) / n_φ, at the cost (g − G_φ)² / n_φ. The sum of these costs
+is least where its derivative by g is zero:
+
+    g = Σ_φ (G_φ / n_φ) / Σ_φ (1 / n_φ).
+
+If only one constant matters, the mean activation μ, one equation for each output channel is left:
+Σ_i μ_i G_φ[i] = g. Then δ[i, t] = μ_i · (g − Σ_j μ_j G_φ[j]) / (n_φ ‖μ‖²), by the same argument
+for the vector of μ_i, each n_φ times, and the same g of these sums. The change is of rank one in
+the channels, and smaller; but a constant other than a multiple of μ still shows a grid.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from models.upsampling.bilinear import BilinearInit
+from models.upsampling.decomposed import DecomposedTransposed
+from models.upsampling.pixel_shuffle import PixelShuffle
+from models.upsampling.transposed import TransposedConv
+
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+OPERATORS = (TransposedConv, BilinearInit, DecomposedTransposed, PixelShuffle)
+
+
+class Change(NamedTuple):
+    """What equalising did to one layer.
+
+    Attributes:
+        name: of the layer in its net.
+        before: ripple of the phase gains, √(mean_φ ‖G_φ − Ḡ‖²) / ‖Ḡ‖; of G_φ μ where μ was given.
+        after: the same, now.
+        change: ‖new − old‖ / ‖old‖ of the weights.
+    """
+
+    name: str
+    before: float
+    after: float
+    change: float
+
+
+class Kernel(NamedTuple):
+    """A weight with its taps in line and the phase that each lands on.
+
+    `taps` is (groups, in, out, taps) in float64, channels within their group; `lands` is (taps,)
+    and counts `phases`.
+    """
+
+    taps: Tensor
+    lands: Tensor
+    phases: int
+
+    def gains(self, mean: Tensor | None) -> Tensor:
+        """G_φ, (groups, in, out, phases), or G_φ μ, (groups, 1, out, phases)."""
+        gains = self.taps.new_zeros(*self.taps.shape[:-1], self.phases)
+        gains.index_add_(-1, self.lands, self.taps)
+        return gains if mean is None else (gains * mean).sum(1, keepdim=True)
+
+
+def equalise(
+    module: nn.Module, *, shuffle: int | None = None, mean: Tensor | None = None
+) -> nn.Module:
+    """A copy of a layer whose phase gains are all equal, its weights as close as can be.
+
+    Args:
+        module: `nn.ConvTranspose*`, or our TransposedConv, BilinearInit, DecomposedTransposed (each
+            of its kernels for itself) or PixelShuffle; or the `nn.Conv2d` before a pixel shuffle.
+        shuffle: scale of the pixel shuffle that follows; only for `nn.Conv2d`. A bias is averaged
+            over the phases then.
+        mean: (in,) mean input activation; only a constant of these channels is freed of its grid.
+
+    Raises:
+        ValueError: for another module, a parametrised weight, phases that no tap reaches, or a
+            mean that does not fit.
+
+    >>> layer = nn.ConvTranspose1d(1, 1, 3, stride=2)
+    >>> _ = layer.weight.data.copy_(torch.tensor([1.0, 3.0, 1.0]))  # gains 2 on two taps, 3 on one
+    >>> equalise(layer).weight[0, 0].tolist()  # g = (2/2 + 3/1) / (1/2 + 1)
+    [1.3333333730697632, 2.6666667461395264, 1.3333333730697632]
+    """
+    module = copy.deepcopy(module)
+    _equalise_(module, shuffle, mean)
+    return module
+
+
+def equalise_net(
+    net: nn.Module, means: Mapping[str, Tensor] | None = None
+) -> tuple[nn.Module, list[Change]]:
+    """A copy of a net with every layer equalised that `equalise` knows, and what that changed.
+
+    A convolution counts as one before a pixel shuffle where `nn.PixelShuffle` is registered right
+    after it in the same parent. Layers of stride 1 stay as they are.
+
+    Args:
+        net: any module.
+        means: name of a layer -> its mean input activation (in,); a layer without one is equalised
+            for every constant.
+
+    Raises:
+        ValueError: for a mean of a layer that is not there, and as `equalise`.
+    """
+    net = copy.deepcopy(net)
+    found = list(_find(net))
+    names = [name for name, *_ in found]
+    for name in means or {}:
+        if name not in names:
+            raise ValueError(f"means has {name!r}, but the layers to equalise are {names}")
+    means = means or {}
+    return net, [
+        _equalise_(module, shuffle, means.get(name), name) for name, module, shuffle in found
+    ]
+
+
+def _find(net: nn.Module) -> Iterator[tuple[str, nn.Module, int | None]]:
+    """Name, module and scale of the pixel shuffle after it, of every layer to equalise."""
+    after: dict[nn.Module, int] = {}
+    for parent in net.modules():
+        children = list(parent.children())
+        for first, second in pairwise(children):
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.PixelShuffle):
+                after[first] = second.upscale_factor
+    for name, module in net.named_modules():
+        if module in after:
+            yield name, module, after[module]
+        elif _is_learned_enlargement(module):
+            yield name, module, None
+
+
+def _is_learned_enlargement(module: nn.Module) -> bool:
+    if isinstance(module, TRANSPOSED):
+        return max(module.stride) > 1
+    if isinstance(module, BilinearInit):
+        return module.scale > 1 and module.trainable
+    return isinstance(module, OPERATORS) and module.scale > 1
+
+
+def _equalise_(
+    module: nn.Module, shuffle: int | None, mean: Tensor | None, name: str = ""
+) -> Change:
+    """Equalise in place, and say what that did."""
+    before, after, moved, size = [], [], 0.0, 0.0
+    with torch.no_grad():
+        for weight, kernel, phases_first in _kernels(module, shuffle):
+            mu = _by_group(mean, kernel)
+            new = kernel._replace(taps=kernel.taps + _least_change(kernel, mu))
+            before.append(_ripple(kernel.gains(mu)))
+            after.append(_ripple(new.gains(mu)))
+            moved += (new.taps - kernel.taps).square().sum().item()
+            size += kernel.taps.square().sum().item()
+            taps = new.taps
+            if phases_first:  # (g, in, out, φ·k) -> (g, out, φ, in, k)
+                taps = taps.unflatten(-1, (kernel.phases, -1)).permute(0, 2, 3, 1, 4)
+            weight.copy_(taps.reshape(weight.shape))
+        bias = getattr(module, "bias", None)
+        if shuffle is not None and bias is not None:
+            by_phase = bias.view(-1, kernel.phases)
+            by_phase.copy_(by_phase.mean(1, keepdim=True).expand_as(by_phase))
+    return Change(name, max(before), max(after), (moved / size) ** 0.5 if size else 0.0)
+
+
+def _least_change(kernel: Kernel, mean: Tensor | None) -> Tensor:
+    """δ of the module's docstring, (groups, in, out, taps)."""
+    n = torch.bincount(kernel.lands, minlength=kernel.phases)
+    if (n == 0).any():
+        raise ValueError(
+            f"{int((n == 0).sum())} of {kernel.phases} phases are reached by no tap, the kernel "
+            "being smaller than the stride: no weights can level them"
+        )
+    gains = kernel.gains(mean)
+    # g = Σ_φ (G_φ / n_φ) / Σ_φ (1 / n_φ)
+    target = (gains / n).sum(-1, keepdim=True) / (1 / n).sum()
+    # δ[t] = (g − G_φ) / n_φ, of which each channel takes μ_i / ‖μ‖²
+    share = ((target - gains) / n)[..., kernel.lands]
+    if mean is None:
+        return share
+    power = mean.square().sum(1, keepdim=True)
+    return share * mean / power.where(power > 0, 1)
+
+
+def _kernels(module: nn.Module, shuffle: int | None) -> Iterator[tuple[Tensor, Kernel, bool]]:
+    """Each weight of a layer, its kernel, and whether its outputs are ordered by phase."""
+    if isinstance(module, nn.Conv2d) != (shuffle is not None):
+        raise ValueError(
+            f"{type(module).__name__} with shuffle={shuffle}: the scale of the pixel shuffle "
+            "belongs to a convolution, and only to one"
+        )
+    for name in ("row", "column") if isinstance(module, DecomposedTransposed) else ("weight",):
+        if name not in module._parameters and name not in module._buffers:
+            raise ValueError(
+                f"{type(module).__name__} has no {name} of its own to equalise (remove a "
+                "parametrisation such as weight norm first)"
+            )
+    if isinstance(module, DecomposedTransposed):
+        yield module.row, _transposed(module.row, (1, module.scale)), False
+        yield module.column, _transposed(module.column, (module.scale, 1)), False
+    elif isinstance(module, TransposedConv):
+        yield module.weight, _transposed(module.weight, [module.scale] * 2), False
+    elif isinstance(module, BilinearInit):
+        groups = 1 if module.dense else module.out_channels
+        yield module.weight, _transposed(module.weight, [module.scale] * 2, groups), False
+    elif isinstance(module, TRANSPOSED):
+        kernel = _transposed(module.weight, module.stride, module.groups, module.dilation)
+        yield module.weight, kernel, False
+    elif isinstance(module, PixelShuffle):
+        yield module.weight, _shuffled(module.weight, module.scale), True
+    elif isinstance(module, nn.Conv2d) and shuffle is not None:
+        yield module.weight, _shuffled(module.weight, shuffle, module.groups), True
+    else:
+        raise ValueError(f"{type(module).__name__} is no layer that can be equalised")
+
+
+def _transposed(
+    weight: Tensor, stride: Sequence[int], groups: int = 1, dilation: Sequence[int] = (1, 1, 1)
+) -> Kernel:
+    """(in, out // groups, *kernel) of a transposed convolution."""
+    lands, phases = torch.zeros(1, dtype=torch.int64, device=weight.device), 1
+    for k, s, d in zip(weight.shape[2:], stride, dilation, strict=False):
+        # tap t of an axis lands on phase d·t mod s
+        line = d * torch.arange(k, device=weight.device) % s
+        lands, phases = (lands[:, None] * s + line).flatten(), phases * s
+    return Kernel(weight.double().unflatten(0, (groups, -1)).flatten(3), lands, phases)
+
+
+def _shuffled(weight: Tensor, scale: int, groups: int = 1) -> Kernel:
+    """(out · scale^dims, in // groups, *kernel) of a convolution before a pixel shuffle."""
+    phases = scale ** (weight.ndim - 2)
+    if weight.shape[0] % (groups * phases):
+        raise ValueError(
+            f"{weight.shape[0]} output channels are no multiple of {groups} × {phases}: "
+            f"a pixel shuffle of scale {scale} cannot follow"
+        )
+    split = weight.double().flatten(2).unflatten(0, (groups, -1, phases))  # (g, out, φ, in, k)
+    lands = torch.arange(phases, device=weight.device).repeat_interleave(split.shape[-1])
+    return Kernel(split.permute(0, 3, 1, 2, 4).flatten(3), lands, phases)
+
+
+def _by_group(mean: Tensor | None, kernel: Kernel) -> Tensor | None:
+    """(in,) -> (groups, in // groups, 1, 1), in the kernel's precision."""
+    if mean is None:
+        return None
+    groups, channels = kernel.taps.shape[:2]
+    if mean.shape != (groups * channels,):
+        raise ValueError(
+            f"mean is {tuple(mean.shape)}, expected ({groups * channels},): one for each input "
+            "channel"
+        )
+    return mean.to(kernel.taps).view(groups, channels, 1, 1)
+
+
+def _ripple(gains: Tensor) -> float:
+    """√(mean_φ ‖G_φ − Ḡ‖²) / ‖Ḡ‖; nothing over nothing is 0."""
+    mean = gains.mean(-1, keepdim=True)
+    ripple = (gains - mean).square().sum((0, 1, 2)).mean().sqrt().item()
+    size = mean.norm().item()
+    return ripple / size if size else float("inf") if ripple else 0.0

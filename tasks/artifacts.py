@@ -1,0 +1,203 @@
+"""Checkerboards of a task's net: in its weights, its response, its pictures and its gradients."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from metrics.audit import AuditReport, audit
+from metrics.checkerboard import gradient_phases
+from metrics.checkerboard.scores import CheckerboardScores, describe
+from metrics.checkerboard.spectrum import FEWEST
+from tasks.generation import Generation
+from tasks.reconstruction import Reconstruction
+from tasks.segmentation import Segmentation
+
+Batch = Mapping[str, Tensor]
+PERIODS = (2, 4, 8)
+#: Inputs whose mean activations the audit weighs the kernels by.
+EXAMPLES = 2
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """What was found.
+
+    Attributes:
+        headlines: one figure for each kind, of which lower is better: `ripple` of the weights,
+            `response` to a constant, `grid_db` of the pictures, `gradient_ratio`; and
+            `sharpness_db`, 0 for real images. A figure that does not apply is left out.
+        details: all figures by name.
+        words: a sentence.
+        report: the audit of the net.
+    """
+
+    headlines: dict[str, float]
+    details: dict[str, float]
+    words: str
+    report: AuditReport
+
+    def record(self) -> dict[str, Any]:
+        """As a record holds it."""
+        return {**self.headlines, "artifacts": self.details, "artifacts_in_words": self.words}
+
+
+@singledispatch
+def pictures(task: pl.LightningModule, batch: Batch) -> tuple[Tensor, Tensor | None] | None:
+    """What the net makes, and real images to hold against it, (B, C, H, W) each.
+
+    Logits have no real counterpart: their grid is held against the frequencies around it. A net
+    that makes no pictures has none.
+    """
+    return None
+
+
+@pictures.register
+def _(task: Segmentation, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    return task(batch["image"]).float(), None
+
+
+@pictures.register
+def _(task: Reconstruction, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    return task.colours(task(batch["image"])).float(), task.colours(batch["image"])
+
+
+@pictures.register
+def _(task: Generation, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    real = task.real_images(batch)
+    generator = torch.Generator().manual_seed(len(real))
+    z = torch.randn(len(real), task.net.latent, generator=generator)
+    return task(z.to(task.device)).float(), real
+
+
+@torch.no_grad()
+def examine(
+    task: pl.LightningModule, samples: Sequence[Batch], periods: Sequence[int] = PERIODS
+) -> Artifacts | None:
+    """Measure the net of a task on samples; its mode and state stay.
+
+    Args:
+        task: of segmentation, reconstruction or generation.
+        samples: of a data module's `prepared(split)`; those of the first one's size count.
+        periods: of the grids to look for in pictures, in pixels.
+
+    Returns:
+        None for a net that makes no pictures.
+    """
+    if pictures.dispatch(type(task)) is pictures.dispatch(object):
+        return None
+    shape = samples[0]["image"].shape
+    images = [s["image"] for s in samples if s["image"].shape == shape]
+    training = task.training
+    task.eval()
+    with torch.compiler.set_stance("force_eager"):  # hooks do not see into a compiled net
+        report, gradient = _audit(task, torch.stack(images[: max(EXAMPLES, 2)]).to(task.device))
+        values = _score(task, images, [p for p in periods if min(shape[1:]) >= FEWEST * p])
+    task.train(training)
+
+    ripples = {layer.name: layer.ripple for layer in report.layers if layer.up}
+    finite = {k: v for k, v in ripples.items() if v is not None and math.isfinite(v)}
+    headlines = {
+        "ripple": max(finite.values(), default=None),
+        "response": max(report.contrast.values(), default=None),
+        "grid_db": values.get("grid_db"),
+        "gradient_ratio": max((g["energy_ratio"] for g in gradient.values()), default=None),
+        "sharpness_db": values.get("sharpness_db"),
+    }
+    details = {f"ripple/{name}": value for name, value in finite.items()}
+    details |= {f"response/period{p}": v for p, v in report.contrast.items()}
+    details |= {f"gradient/period{p}_{k}": v for p, g in gradient.items() for k, v in g.items()}
+    details |= {f"pictures/{name}": value for name, value in values.items()}
+    return Artifacts(
+        headlines={k: v for k, v in headlines.items() if v is not None and math.isfinite(v)},
+        details={k: v for k, v in details.items() if math.isfinite(v)},
+        words=_sentence(values, report),
+        report=report,
+    )
+
+
+def _audit(task: pl.LightningModule, images: Tensor) -> tuple[AuditReport, dict[int, Any]]:
+    """The audit of the net, and the gradient figures of what looks at pictures."""
+    if not isinstance(task, Generation):
+        report = audit(task.net, images)
+        return report, report.gradient
+    report = audit(task.net, task.fixed_z[: len(images)])
+    periods = [p for p in (2, 4) if min(images.shape[2:]) >= 16 * p]
+    real = task.real_images({"image": images})
+    found = gradient_phases(task.net.discriminator, real, periods)
+    return report, {period: figures._asdict() for period, figures in found.items()}
+
+
+def _score(
+    task: pl.LightningModule, images: Sequence[Tensor], periods: Sequence[int]
+) -> dict[str, float]:
+    if not periods:
+        return {}
+    scores = CheckerboardScores(periods)
+    for start in range(0, len(images), 16):
+        batch = {"image": torch.stack(list(images[start : start + 16])).to(task.device)}
+        made = pictures(task, batch)
+        assert made is not None
+        for side, real in zip(made, (False, True), strict=True):
+            if side is not None:
+                scores.update(side.cpu(), real=real)
+    return scores.compute()
+
+
+def _sentence(values: Mapping[str, float], report: AuditReport) -> str:
+    """What pictures show, what a constant becomes, and which layer is to blame."""
+    shown = f"pictures: {describe(values)}" if values else "pictures: too small to show a grid"
+    said = f"{shown}. Constant: {report.finding()}"
+    cause = next((layer for layer in report.layers if layer.name == report.cause), None)
+    if cause is not None and cause.ripple is not None and math.isfinite(cause.ripple):
+        said += f", whose DC gains differ by {cause.ripple:.0%}"
+    return said
+
+
+class ArtifactCurves(pl.Callback):
+    """Log the figures of `examine` from step 0 on, always on the same validation images.
+
+    Args:
+        images: how many.
+        every_n_epochs: how often, besides the start and the end; counted are epochs that validate.
+    """
+
+    def __init__(self, images: int = 16, every_n_epochs: int = 1) -> None:
+        self.images = images
+        self.every_n_epochs = every_n_epochs
+        self._samples: list[Batch] = []
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure the net as it starts."""
+        if trainer.global_step == 0:
+            self._log(trainer, pl_module)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure the net as it is now."""
+        done = trainer.current_epoch + 1
+        due = done % self.every_n_epochs == 0 or done == trainer.max_epochs
+        if due and not trainer.sanity_checking:
+            self._log(trainer, pl_module)
+
+    def _log(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
+        if trainer.logger is None or not trainer.is_global_zero:
+            return
+        if not self._samples:
+            dataset = trainer.datamodule.prepared("val")
+            self._samples = [dataset[i] for i in range(min(self.images, len(dataset)))]
+        found = examine(task, self._samples)
+        if found is None:
+            return
+        step = getattr(task, "iteration", trainer.global_step)
+        values = {f"artifacts/{name}": value for name, value in found.headlines.items()}
+        values |= {
+            f"artifacts_{name}": value
+            for name, value in found.details.items()
+            if not name.endswith(("_low", "_high", "_threshold"))
+        }
+        trainer.logger.log_metrics(values, step=step)

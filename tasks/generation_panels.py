@@ -1,0 +1,87 @@
+"""Pictures of a generator in training."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from reporting.kernels import kernel_panel
+from reporting.samples import sample_grid
+from tasks.callbacks import upsampling_kernels
+
+COLUMNS = 8
+
+
+class GenerationPanels(pl.Callback):
+    """Pictures for TensorBoard, always from the same noise, and the kernels of the upsampling.
+
+    `samples/fixed_z` is a grid of 8×8 images; each row of `samples/interpolation` goes from the
+    noise of one of them to that of its neighbour.
+
+    Args:
+        every_n_epochs: how often, besides the start and the end.
+        rows: of the interpolation, 1 to 32.
+    """
+
+    def __init__(self, every_n_epochs: int = 1, rows: int = 4) -> None:
+        self.every_n_epochs = every_n_epochs
+        self.rows = rows
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw all before the first step, fixed kernels too."""
+        if pl_module.iteration == 0:
+            self._log(trainer, pl_module, fixed=True)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw all as it is now; where weights are averaged, by the averaged ones."""
+        done = trainer.current_epoch + 1
+        due = done % self.every_n_epochs == 0 or done == trainer.max_epochs
+        if due and not trainer.sanity_checking:
+            self._log(trainer, pl_module)
+
+    def _log(self, trainer: pl.Trainer, task: Any, fixed: bool = False) -> None:
+        if trainer.logger is None or not trainer.is_global_zero:
+            return
+        z = task.fixed_z
+        between = interpolate(z[0 : 2 * self.rows : 2], z[1 : 2 * self.rows : 2], COLUMNS)
+        with trainer.precision_plugin.val_step_context():
+            pictures = {
+                "samples/fixed_z": sample_grid(draw(task, z), COLUMNS),
+                "samples/interpolation": sample_grid(draw(task, between), COLUMNS),
+            }
+        for name, weight in upsampling_kernels(task.net, fixed).items():
+            pictures[f"upsampling/{name}"] = kernel_panel(weight, name)
+        for tag, picture in pictures.items():
+            trainer.logger.experiment.add_image(tag, picture, task.iteration)
+
+
+@torch.no_grad()
+def draw(task: pl.LightningModule, z: Tensor) -> Tensor:
+    """Images of some noise in evaluation mode; the task's own mode stays."""
+    training = task.training
+    task.eval()
+    images = task(z)
+    task.train(training)
+    return images
+
+
+def interpolate(start: Tensor, end: Tensor, steps: int) -> Tensor:
+    """Points on the great circles from `start` to `end`, both included (White 2016, "slerp").
+
+    The mean of two Gaussian vectors is shorter than either; the arc between them is not.
+
+    Args:
+        start: (n, d).
+        end: (n, d).
+        steps: points of each arc.
+
+    Returns:
+        (n·steps, d), arc by arc.
+    """
+    cosine = torch.cosine_similarity(start, end).clamp(-1, 1)
+    angle = cosine.acos().clamp_min(1e-6)[:, None, None]  # (n, 1, 1)
+    t = torch.linspace(0, 1, steps, device=start.device)[None, :, None]  # (1, steps, 1)
+    # (sin((1 − t)Ω)·a + sin(tΩ)·b) / sin Ω
+    arc = ((1 - t) * angle).sin() * start[:, None] + (t * angle).sin() * end[:, None]
+    return (arc / angle.sin()).flatten(0, 1)
