@@ -145,7 +145,7 @@ def predict(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
 
     if hasattr(net, "latent"):
         raise ValueError("this net draws from noise, not from images: give samples=64 output=PNG")
-    if "classes" in card and "palette" not in card:
+    if getattr(net, "label", None) == "classifier":
         raise ValueError("this net classifies whole images and makes none: leave input out")
     kind = "mask" if "palette" in card else "reconstruction"
     write = prediction.segment_file if kind == "mask" else prediction.rebuild_file

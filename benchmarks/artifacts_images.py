@@ -54,9 +54,9 @@ def pink(count: int, size: int, seed: int) -> Tensor:
 
 
 def signs(size: int, period: int, across: bool = True) -> Tensor:
-    """Cells of half a period with the sign of a checkerboard, or columns; mean 0, root mean square 1.
+    """Cells of half a period with the sign of a checkerboard, or columns.
 
-    Over a period of 3 the cells are 2 pixels and 1 pixel wide.
+    Mean 0, root mean square 1. Over a period of 3 the cells are 2 pixels and 1 pixel wide.
     """
     cell = 1.0 - 2.0 * (2 * torch.arange(size).remainder(period) // period)
     pattern = cell[:, None] * cell if across else cell.expand(size, size)

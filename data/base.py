@@ -181,8 +181,9 @@ class ImageData(pl.LightningDataModule):
         return hashlib.sha256(repr((self.name, self.classes, content)).encode()).hexdigest()[:16]
 
     def card(self) -> dict[str, Any]:
-        """What a checkpoint tells of the data, as plain lists: how images are normalised."""
-        return {"mean": list(self.mean), "std": list(self.std)}
+        """What a checkpoint tells of the data, as plain lists: normalisation, and any classes."""
+        named = {"classes": list(self.classes)} if self.classes else {}
+        return {**named, "mean": list(self.mean), "std": list(self.std)}
 
 
 def pair(name: str, value: Sequence[int]) -> tuple[int, int]:

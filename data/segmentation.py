@@ -112,10 +112,9 @@ class SegmentationData(ImageData):
         return self._counts
 
     def card(self) -> dict[str, Any]:
-        """What a checkpoint tells of the data, as plain lists: normalisation and classes."""
+        """What a checkpoint tells of the data, as plain lists: the masks' colours too."""
         return {
             **super().card(),
-            "classes": list(self.classes),
             "palette": [list(colour) for colour in self.palette],
             "ignore_index": self.ignore_index,
         }

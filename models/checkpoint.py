@@ -98,6 +98,7 @@ def save(folder: str | Path, net: nn.Module, card: Mapping[str, Any]) -> Path:
         save_file({k: v.contiguous() for k, v in net.state_dict().items()}, beside / WEIGHTS)
         (beside / CONFIG).write_text(yaml.safe_dump(dict(card), sort_keys=False))
         beside.chmod(0o755)
+        (beside / WEIGHTS).chmod(0o644)  # safetensors makes it the owner's alone
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(beside, folder)

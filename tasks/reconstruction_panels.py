@@ -39,16 +39,29 @@ class ProjectionPanels(pl.Callback):
     def __init__(self, stage: int | None = None, channels: int = 8, images: int = 64) -> None:
         self.stage, self.channels, self.images = stage, channels, images
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Refuse a net or a stage that cannot be shown, before any training.
+
+        Raises:
+            ValueError: a net that is no DeconvNet, or a stage that it does not have.
+        """
+        net = pl_module.net
+        if not isinstance(net, DeconvNet):
+            raise ValueError(
+                "callbacks.projections shows what the stages of a deconvnet respond to, not of "
+                f"{type(net).__name__}: set callbacks.projections=null"
+            )
+        if self.stage is not None and not 1 <= self.stage <= len(net.encoders):
+            raise ValueError(
+                f"callbacks.projections.stage={self.stage} must be one of the net's, "
+                f"1 to {len(net.encoders)}, or null for the deepest"
+            )
+
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the panel of the last weights."""
         if trainer.logger is None or not trainer.is_global_zero:
             return
         net, data = pl_module.net, trainer.datamodule
-        if not isinstance(net, DeconvNet):
-            raise ValueError(
-                f"callbacks.projections shows what the stages of a deconvnet respond to, not of "
-                f"{type(net).__name__}: set callbacks.projections=null"
-            )
         stage = len(net.encoders) if self.stage is None else self.stage
         channels = range(self.channels)[: net.widths[stage - 1]]
         samples = first_samples(data.prepared("val"), self.images)

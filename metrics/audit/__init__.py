@@ -16,13 +16,15 @@ Layers that thin out show in the input gradient, which is examined from end to e
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from metrics.audit import probe
-from metrics.audit.layers import Call
+from metrics.audit.boundless import axes
+from metrics.audit.layers import Call, Watch
 from metrics.audit.report import LEVEL, SEEN, AuditReport, Layer, advise
 from metrics.checkerboard.gradients import gradient_phases
 from metrics.checkerboard.grid import Ripple, periods
@@ -59,16 +61,16 @@ def audit(net: nn.Module, example: Tensor | Sequence[Tensor], *, seed: int = 0) 
     if not inputs or not all(isinstance(x, Tensor) for x in inputs):
         raise ValueError("example must be a tensor, or several in a tuple: the inputs of the net")
     with _undisturbed(net), torch.no_grad():
-        calls, output = probe.run(net, inputs)
+        seen, output = probe.run(net, inputs)
         report = AuditReport(
             net=type(net).__name__,
             input_size=[list(x.shape) for x in inputs],
             output_size=list(output.shape),
-            layers=[_describe(call) for call in calls],
+            layers=[_describe(call) for call in seen.calls],
         )
-        _follow_constant(net, inputs, calls, output, report)
+        _follow_constant(net, inputs, seen, output, report)
         if probe.is_picture(inputs[0]) and inputs[0].is_floating_point():
-            report.gradient = _gradient(net, inputs, calls, seed)
+            report.gradient = _gradient(net, inputs, seen.calls, seed)
     report.advice = advise(report)
     return report
 
@@ -97,34 +99,35 @@ def _describe(call: Call) -> Layer:
         stride=list(call.stride),
         response=probe.own_response(call) if call.up else None,
     )
-    sizes = call.kernel if call.weight is None else call.weight.shape[2:]
+    stride, dilation, groups = call.strides, call.dilation, call.groups
+    weight = call.weight
+    sizes = call.kernel if weight is None else tuple(weight.shape[2:])
     if sizes is not None and call.kind != "unpooling":
-        dilation = call.dilation if call.weight is not None else 1
+        spread = axes(dilation, len(sizes))
         lines = [
             overlap_counts((k,), (s,), 0, (d,))
-            for k, s, d in zip(sizes, call.stride, _axes(dilation, len(sizes)), strict=True)
+            for k, s, d in zip(sizes, stride, spread, strict=True)
         ]
         layer.overlap = [line.tolist() for line in lines]
-        layer.unevenness = float(torch.tensor([unevenness(line) for line in lines]).prod())
-    if call.weight is not None:
-        options = {"groups": call.groups, "dilation": call.dilation}
-        layer.ripple = dc_ripple(call.weight, call.stride, **options)
-        layer.energy = energy_ripple(call.weight, call.stride, call.dilation)
+        layer.unevenness = math.prod(map(unevenness, lines))
+    if weight is not None:
+        layer.ripple = dc_ripple(weight, stride, groups=groups, dilation=dilation)
+        layer.energy = energy_ripple(weight, stride, dilation)
         if call.seen is not None:
-            layer.weighted = dc_ripple(call.weight, call.stride, call.seen, **options)
+            layer.weighted = dc_ripple(weight, stride, call.seen, groups=groups, dilation=dilation)
     return layer
 
 
 def _follow_constant(
     net: nn.Module,
     inputs: Sequence[Tensor],
-    calls: Sequence[Call],
+    seen: Watch,
     output: Tensor,
     report: AuditReport,
 ) -> None:
     """Fill in what becomes of a constant, layer by layer and at the output, and who is to blame."""
-    found = probe.constant_pass(net, inputs, calls)
-    if found is None or [c.name for c in found.calls] != [c.name for c in calls]:
+    found = probe.constant_pass(net, inputs, seen)
+    if found is None or [c.name for c in found.calls] != [c.name for c in seen.calls]:
         return
     for layer, call, whole, own in zip(
         report.layers, found.calls, found.outputs, found.own, strict=True
@@ -147,13 +150,13 @@ def _follow_constant(
     strongest = max(report.contrast, key=lambda p: report.contrast[p])
     if report.contrast[strongest] > SEEN:
         report.period = strongest
-        _blame(net, inputs, calls, report, end.amplitude[strongest], scale)
+        _blame(net, inputs, seen, report, end.amplitude[strongest], scale)
 
 
 def _blame(
     net: nn.Module,
     inputs: Sequence[Tensor],
-    calls: Sequence[Call],
+    seen: Watch,
     report: AuditReport,
     before: float,
     scale: int,
@@ -163,7 +166,7 @@ def _blame(
     for index, layer in enumerate(report.layers):
         if not layer.inside or layer.inside < LEVEL:
             continue
-        without = probe.constant_pass(net, inputs, calls, flatten=index)
+        without = probe.constant_pass(net, inputs, seen, flatten=index)
         assert without is not None
         end = probe.middle_ripple(without.output, scale)
         assert end is not None
@@ -199,7 +202,3 @@ def _tile(y: Tensor, found: Ripple) -> list[list[float]] | None:
         n = min(TILE, picture.shape[dim])
         picture = picture.narrow(dim, (picture.shape[dim] - n) // 2, n)
     return picture.float().tolist()
-
-
-def _axes(value: int | Sequence[int], dims: int) -> Sequence[int]:
-    return [value] * dims if isinstance(value, int) else value

@@ -1,19 +1,29 @@
-"""Run a net's convolutions as if its maps went on for ever.
+"""Run a net as if its maps went on for ever, and as if it still saw the example.
 
 Zeros beyond the border would make a constant image anything but constant, deep inside as well:
 a pixel of a deep layer sees the whole picture. Here a map repeats itself instead, so that a
 constant stays one up to the first layer that makes a grid, and a grid stays one after it.
+
+Instance and group norm would divide a constant by its own spread, which is nothing but rounding
+errors. They keep the statistics that they had on the example.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 CONV = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+NORMS = {
+    "instance_norm": (
+        *("input", "running_mean", "running_var", "weight", "bias"),
+        *("use_input_stats", "momentum", "eps"),
+    ),
+    "group_norm": ("input", "num_groups", "weight", "bias", "eps"),
+}
 TRANSPOSED = (*CONV[:5], "output_padding", "groups", "dilation")
 #: Function -> its arguments, in order.
 ARGUMENTS: dict[str, tuple[str, ...]] = {"pad": ("input", "pad", "mode", "value")}
@@ -52,6 +62,38 @@ def boundless(func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, A
         edges = [(p, p) for p in axes(padding, dims)]
     given |= {"input": repeat_beyond(x, edges), "padding": 0}
     return func(**given)
+
+
+class Statistics(NamedTuple):
+    """Mean and variance that a norm took off a map, (C,) each."""
+
+    mean: Tensor
+    variance: Tensor
+
+
+def statistics(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Statistics:
+    """What an instance or group norm is about to normalise by, over images averaged."""
+    given = dict(zip(NORMS[name], args, strict=False)) | kwargs
+    x = given["input"]
+    if name == "instance_norm" and not given.get("use_input_stats", True):
+        return Statistics(given["running_mean"], given["running_var"])
+    groups = given.get("num_groups", x.shape[1])
+    split = x.unflatten(1, (groups, -1)).flatten(2)  # (B, groups, rest)
+    mean, variance = split.mean(2).mean(0), split.var(2, correction=0).mean(0)
+    return Statistics(*(v.repeat_interleave(x.shape[1] // groups) for v in (mean, variance)))
+
+
+def normalise(name: str, args: Sequence[Any], kwargs: dict[str, Any], frozen: Statistics) -> Tensor:
+    """The norm with the statistics of another map."""
+    given = dict(zip(NORMS[name], args, strict=False)) | kwargs
+    x = given["input"]
+    shape = (-1, *[1] * (x.ndim - 2))
+    y = (x - frozen.mean.view(shape)) / (
+        frozen.variance.view(shape) + given.get("eps", 1e-5)
+    ).sqrt()
+    if given.get("weight") is not None:
+        y = y * given["weight"].view(shape)
+    return y if given.get("bias") is None else y + given["bias"].view(shape)
 
 
 def repeat_beyond(x: Tensor, edges: Sequence[tuple[int, int]]) -> Tensor:

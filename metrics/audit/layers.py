@@ -15,7 +15,16 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from metrics.audit.boundless import CONV, TRANSPOSED, axes, boundless
+from metrics.audit.boundless import (
+    CONV,
+    NORMS,
+    TRANSPOSED,
+    Statistics,
+    axes,
+    boundless,
+    normalise,
+    statistics,
+)
 from metrics.checkerboard.response import constant
 from metrics.checkerboard.weights import shuffle_kernel
 
@@ -73,10 +82,15 @@ class Call:
     again: Callable[[Tensor], Any] | None = None
 
     @property
-    def scale(self) -> int:
-        """The largest stride, or 1 where strides are not whole: then there is no fixed grid."""
+    def strides(self) -> tuple[int, ...]:
+        """The stride in integers, 1 where one is not whole: then there is no fixed grid."""
         whole = all(s == int(s) for s in self.stride)
-        return int(max(self.stride)) if whole else 1
+        return tuple(int(s) if whole else 1 for s in self.stride)
+
+    @property
+    def scale(self) -> int:
+        """The largest of the strides."""
+        return max(self.strides)
 
 
 Replace = Callable[[int, Tensor], Tensor]
@@ -90,7 +104,8 @@ class Watch(TorchFunctionMode):
         net: the net to watch.
         replace: (index of an enlarging call, its input) -> the input to use.
         see: (index, call, its output) -> the output to use.
-        endless: let maps repeat beyond their borders (see `boundless`).
+        norms: let maps repeat beyond their borders, and norms keep these statistics, in order of
+            execution (see `boundless`). By default a net runs as it is.
     """
 
     def __init__(
@@ -98,10 +113,11 @@ class Watch(TorchFunctionMode):
         net: nn.Module,
         replace: Replace | None = None,
         see: See | None = None,
-        endless: bool = False,
+        norms: Sequence[Statistics] | None = None,
     ):
         super().__init__()
-        self._endless = endless
+        self.norms: list[Statistics] = []  # of this pass
+        self._frozen = norms
         self.calls: list[Call] = []
         self._names = {module: name for name, module in net.named_modules()}
         self._replace = replace or (lambda index, x: x)
@@ -164,7 +180,15 @@ class Watch(TorchFunctionMode):
         return self._note(name, mode + kind, kind in UP, x, y, free, facts)
 
     def _call(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        return boundless(func, args, kwargs) if self._endless else func(*args, **kwargs)
+        """Run a function, as it is or in an endless map."""
+        name = getattr(func, "__name__", "")
+        if name in NORMS:
+            self.norms.append(statistics(name, args, kwargs))
+        if self._frozen is None:
+            return func(*args, **kwargs)
+        if name in NORMS:
+            return normalise(name, args, kwargs, self._frozen[len(self.norms) - 1])
+        return boundless(func, args, kwargs)
 
     def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self._path.append((module, len(self.calls)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from metrics.audit.boundless import Statistics
 from metrics.audit.layers import Call, Replace, See, Watch, channel_means
 from metrics.checkerboard.grid import Ripple, periods, ripple, whole_cells, without_grid
 from metrics.checkerboard.response import constant, main_map
@@ -39,12 +40,12 @@ def run(
     inputs: Sequence[Tensor],
     replace: Replace | None = None,
     see: See | None = None,
-    endless: bool = False,
-) -> tuple[list[Call], Tensor]:
-    """One forward pass under watch: the calls, and the output."""
-    with Watch(net, replace, see, endless) as watch:
+    norms: Sequence[Statistics] | None = None,
+) -> tuple[Watch, Tensor]:
+    """One forward pass under watch: what was seen, and the output."""
+    with Watch(net, replace, see, norms) as watch:
         output = main_map(net(*inputs))
-    return watch.calls, output
+    return watch, output
 
 
 def is_picture(x: Tensor) -> bool:
@@ -53,18 +54,19 @@ def is_picture(x: Tensor) -> bool:
 
 
 def constant_pass(
-    net: nn.Module, inputs: Sequence[Tensor], calls: Sequence[Call], flatten: int | None = None
+    net: nn.Module, inputs: Sequence[Tensor], example: Watch, flatten: int | None = None
 ) -> Probe | None:
     """Feed a constant, and measure the ripple of every enlarging layer's output.
 
     A picture becomes its mean colour. Other inputs stay as they are, and the first layer that
     enlarges a map gets a constant one instead, larger than it would see, if the net allows that.
-    Maps repeat beyond their borders, so that a constant is one wherever a layer looks.
+    Maps repeat beyond their borders, so that a constant is one wherever a layer looks, and norms
+    keep the example's statistics.
 
     Args:
         net: the net.
         inputs: of the example.
-        calls: of the pass over the example.
+        example: the pass over the example.
         flatten: index of a call whose own grid is taken off its output.
 
     Returns:
@@ -83,10 +85,11 @@ def constant_pass(
             return without_grid(y, call.scale, margin(y))
         return y
 
-    for fed, fields, replace in _feeds(inputs, calls):
-        met.clear(), outputs.clear(), own.clear()
+    for fed, fields, replace in _feeds(inputs, example.calls):
+        for of_this_feed in (met, outputs, own):
+            of_this_feed.clear()
         try:
-            _, output = run(net, fields, replace, see, endless=True)
+            _, output = run(net, fields, replace, see, example.norms)
         except RuntimeError:  # a net with sizes built in: the next feed keeps them
             continue
         return Probe(fed, list(met), outputs, own, output)
@@ -151,12 +154,12 @@ def _alike(a: Sequence[int], b: Sequence[int]) -> bool:
 
 
 def margin(y: Tensor) -> int:
-    """A quarter of the map on every side."""
-    return min(y.shape[2:]) // 4
+    """An eighth of the map on every side: operators may see their own border."""
+    return min(y.shape[2:]) // 8
 
 
 def middle_ripple(y: Tensor, scale: int) -> Ripple | None:
-    """Ripple of the middle half of a map, up to the largest period that fits in there."""
+    """Ripple of the middle of a map, up to the largest period that fits in there."""
     if y.ndim < 3:
         return None
     edge = margin(y)

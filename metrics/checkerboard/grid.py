@@ -15,6 +15,7 @@ linear drift and no grid at all.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -142,8 +143,16 @@ def without_grid(y: Tensor, scale: int, margin: int = 0) -> Tensor:
     """
     _, flat = _interior(y.double(), scale, margin)
     grid = phase_means(flat, scale).to(y)
-    whole = grid.repeat(1, 1, *(-(-n // scale) for n in y.shape[2:]))
-    return y - whole[(..., *(slice(n) for n in y.shape[2:]))]
+    return y - tile(grid, y.shape[2:])
+
+
+def tile(cell: Tensor, size: Sequence[int]) -> Tensor:
+    """Repeat a cell (B, C, *phases) over a map, (B, C, *size)."""
+    pairs = zip(size, cell.shape[2:], strict=True)
+    whole = cell.repeat(1, 1, *(-(-n // phases) for n, phases in pairs))
+    for dim, n in enumerate(size, start=2):
+        whole = whole.narrow(dim, 0, n)
+    return whole
 
 
 def whole_cells(n: int, scale: int, margin: int) -> int:

@@ -58,10 +58,10 @@ def grid_maps(images: Tensor, period: int) -> Tensor:
 
 
 def detail_energy(images: Tensor) -> Tensor:
-    """Energy of fine detail at every pixel, (Hx)² averaged over channels: (B, C, H, W) -> (B, H, W).
+    """Energy of fine detail at every pixel, (Hx)² averaged over channels.
 
-    H is the Laplacian of 4 neighbours. It is one filter for all pixels and symmetric, so that it
-    prefers no phase.
+    (B, C, H, W) -> (B, H, W). H is the Laplacian of 4 neighbours, one symmetric filter for all pixels,
+    so that it prefers no phase.
     """
     return laplacian(images.float()).square().mean(1)
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metrics.checkerboard.grid import Ripple, phase_means, ripple
+from metrics.checkerboard.grid import Ripple, phase_means, ripple, tile
 from metrics.checkerboard.weights import over
 
 Net = Callable[[Tensor], Any]
@@ -105,7 +105,7 @@ def step_response(
     middle = y.shape[-1] // 2 // scale * scale  # cutting at a multiple keeps the phases
     sides = y[..., :middle], y[..., middle:]
     before, after = (ripple(side, scale, margin) for side in sides)
-    inner = [slice(None)] * 2 + [slice(margin, n - margin) for n in y.shape[2:]]
+    inner = (..., *(slice(margin, n - margin) for n in y.shape[2:]))
     rise = (after.mean - before.mean).view(-1, *[1] * dims)
     floor, ceiling = (_plateau(side, scale, margin, y) for side in sides)
     # at equal phase: how far below the lower plateau or above the higher one
@@ -199,7 +199,4 @@ def _plateau(side: Tensor, scale: int, margin: int, like: Tensor) -> Tensor:
     start = -(-margin // scale) * scale
     for dim in range(2, side.ndim):
         side = side.narrow(dim, start, side.shape[dim] - margin - start)
-    tile = phase_means(side, scale)
-    repeats = [-(-n // scale) for n in like.shape[2:]]
-    whole = tile.repeat(1, 1, *repeats)
-    return whole[(slice(None), slice(None), *(slice(n) for n in like.shape[2:]))]
+    return tile(phase_means(side, scale), like.shape[2:])

@@ -26,7 +26,11 @@ from metrics.checkerboard.terms import (
 SIDES = ("generated", "real")
 LEVEL = 0.99  # of what real images give by chance: above it a measure tells a grid
 JUDGED = ("peak_excess_db", "phase_mean", "phase_variance_ratio")
-VISIBLE_DB = 1.0  # an excess that is called a grid, besides being above chance
+# Besides being above chance: what blur, noise or enlargement can do to a spectrum without a grid
+# stays below (docs/artifacts.md).
+GRID_DB = 6.0
+UNEVEN = 1.5  # the same for the phase-variance ratio
+BLURRED_DB = 1.0  # difference of sharpness that is worth a word
 
 
 class CheckerboardScores(Metric):
@@ -120,8 +124,7 @@ class CheckerboardScores(Metric):
         if generated is None:
             raise ValueError("no generated images to score: call update(images, real=False) first")
         generator = torch.Generator().manual_seed(0)
-        means = _mean(generated), _mean(real) if real else None
-        found = measures(*means, self.periods)
+        found = measures(_mean(generated), _mean(real) if real else None, self.periods)
         low, high = self._interval(generated, real, found, generator)
         thresholds = self._thresholds(len(generated["peak"]), real, generator)
         values = {"grid_db": max(f["peak_excess_db"].item() for f in found.values())}
@@ -184,7 +187,8 @@ class CheckerboardScores(Metric):
             return {period: dict.fromkeys(JUDGED, math.nan) for period in self.periods}
         size = len(real["peak"])
         weights = null_weights(size, count, size, self.resamples, generator)
-        null = measures(*(averaged(real, w) for w in weights), self.periods)
+        ours, others = (averaged(real, w) for w in weights)
+        null = measures(ours, others, self.periods)
         return {
             period: {key: found[key].quantile(LEVEL).item() for key in JUDGED}
             for period, found in null.items()
@@ -198,58 +202,58 @@ def _mean(terms: Terms) -> Terms:
 def describe(values: Mapping[str, float]) -> str:
     """Say in words what `CheckerboardScores.compute` found.
 
-    A period has a grid where its peak stands 1 dB or more above real images and above what chance
-    gives, or 3 dB above its surroundings where there were no real images. A period that divides
-    another one with a grid belongs to that grid. It is called additive or multiplicative by whether
-    the phase mean or the phase-variance ratio passes its threshold further; where neither
-    does, its sign changes from place to place.
+    A period has a grid where its peak stands 6 dB or more above real images, and above what chance
+    gives. A period that divides another one with a grid belongs to that grid. It is called
+    additive or multiplicative by whether the phase mean or the phase-variance ratio passes its
+    threshold further; where neither does, its sign changes from place to place.
 
     Example:
-        >>> describe({"grid_db": 0.2, "period2_peak_excess_db": 0.2, "sharpness_db": -4.0})
+        >>> describe({"period2_peak_excess_db": 0.2, "sharpness_db": -4.0})
         'no grid: 0.2 dB at period 2; 4.0 dB less fine detail than real images'
     """
-    excess = {
-        int(key.removeprefix("period").removesuffix("_peak_excess_db")): value
-        for key, value in values.items()
-        if key.startswith("period") and key.endswith("_peak_excess_db")
-    }
-    bare = math.isnan(values.get("sharpness_db", math.nan))
-    against = "its surroundings" if bare else "real images"
-    grids = []
-    for period, value in excess.items():
-        chance = values.get(f"period{period}_peak_excess_db_threshold", math.nan)
-        least = 3 * VISIBLE_DB if math.isnan(chance) else max(chance, VISIBLE_DB)
-        if value > least:
-            grids.append(period)
+    excess = _by_period(values, "peak_excess_db")
+    chance = _by_period(values, "peak_excess_db_threshold")
+    # a comparison with nan is false: without real images 6 dB is the mark alone
+    grids = [p for p, db in excess.items() if db > GRID_DB and not db < chance.get(p, math.nan)]
+    named = [p for p in grids if not any(q > p and q % p == 0 for q in grids)]
+    worst = max(excess, key=lambda period: excess[period])
+    against = "its surroundings" if math.isnan(values["sharpness_db"]) else "real images"
     if grids:
-        named = [p for p in grids if not any(q > p and q % p == 0 for q in grids)]
-        periods = " and ".join(str(p) for p in named)
-        worst = max(grids, key=lambda p: excess[p])
-        said = f"grid at period{'s' * (len(named) > 1)} {periods}, {excess[worst]:.1f} dB "
-        said += f"above {against}{_kind(values, named)}"
+        periods = f"period{'s' * (len(named) > 1)} {' and '.join(map(str, named))}"
+        said = f"grid at {periods}, {excess[worst]:.1f} dB above {against}{_kind(values, named)}"
     else:
-        period = max(excess, key=lambda p: excess[p])
-        said = f"no grid: {excess[period]:.1f} dB at period {period}"
-    detail = values.get("sharpness_db", math.nan)
-    if abs(detail) >= VISIBLE_DB:
-        said += f"; {abs(detail):.1f} dB {'less' if detail < 0 else 'more'} fine detail than "
-        said += "real images"
+        said = f"no grid: {excess[worst]:.1f} dB at period {worst}"
+    ratios = _by_period(values, "phase_variance_ratio")
+    chance = _by_period(values, "phase_variance_ratio_threshold")
+    uneven = [p for p, ratio in ratios.items() if ratio > max(UNEVEN, chance[p])]
+    if uneven and not grids:
+        period = max(uneven, key=lambda period: ratios[period])
+        said += f"; fine detail differs ×{ratios[period]:.3g} between phases of period {period}"
+    detail = values["sharpness_db"]
+    if abs(detail) >= BLURRED_DB:
+        more = "less" if detail < 0 else "more"
+        said += f"; {abs(detail):.1f} dB {more} fine detail than real images"
     return said
 
 
+def _by_period(values: Mapping[str, float], key: str) -> dict[int, float]:
+    """One figure of every period."""
+    found = {}
+    for name, value in values.items():
+        period, _, rest = name.partition("_")
+        if rest == key and period.startswith("period"):
+            found[int(period.removeprefix("period"))] = value
+    return found
+
+
 def _kind(values: Mapping[str, float], periods: Sequence[int]) -> str:
-    """Whether the grids are additive, multiplicative or of changing sign; empty if not known."""
-    passed = dict.fromkeys(("phase_mean", "phase_variance_ratio"), 0.0)
-    for key in passed:
-        for period in periods:
-            value = values.get(f"period{period}_{key}", math.nan)
-            chance = values.get(f"period{period}_{key}_threshold", math.nan)
-            if math.isnan(chance) or math.isnan(value):
-                return ""
-            # a ratio begins at 1, a mean at 0
-            base = 1.0 if key.endswith("ratio") else 0.0
-            passed[key] = max(passed[key], (value - base) / max(chance - base, 1e-12))
-    if max(passed.values()) <= 1:
-        return ", of changing sign"
-    additive = passed["phase_mean"] >= passed["phase_variance_ratio"]
-    return f", mostly {'additive' if additive else 'multiplicative'}"
+    """Whether grids are additive, multiplicative or of changing sign; empty if not known."""
+    passed = {}
+    # a mean begins at 0, a ratio at 1
+    for kind, key, base in (("additive", JUDGED[1], 0.0), ("multiplicative", JUDGED[2], 1.0)):
+        found, chance = _by_period(values, key), _by_period(values, key + "_threshold")
+        if any(math.isnan(chance[p]) for p in periods):
+            return ""
+        passed[kind] = max((found[p] - base) / max(chance[p] - base, 1e-12) for p in periods)
+    kind = max(passed, key=lambda k: passed[k])
+    return f", mostly {kind}" if passed[kind] > 1 else ", of changing sign"

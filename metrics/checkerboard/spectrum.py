@@ -2,9 +2,12 @@
 
 A pattern that repeats every p pixels along both axes has power at the frequencies (i/p, j/p)
 cycles per pixel and nowhere else. Natural images have a smooth spectrum there, so that a grid shows
-as a peak above the frequencies around it. Images are cropped to a multiple of p, at most p − 1
-rows and columns at the bottom and the right, so that every such f falls on a bin of the DFT and
-no peak is lost between two.
+as a peak above the frequencies around it.
+
+Spectra are averaged over half-overlapping square tiles (Welch 1967), 64 pixels or 16 periods wide
+where the image allows it. A tile is a multiple of p, so that every such f falls on a bin of its
+DFT and no peak is lost between two, whatever the image's size. And an excess in dB means the same
+for small images and large ones, since a peak's height above its surroundings grows with the tile.
 
 All is float32: peaks agree with float64 to 0.01 dB where a bin holds more than 1e-10 of the
 image's mean square, which is an amplitude of 1e-5 of its root mean square.
@@ -15,14 +18,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import product
 
 import torch
 from torch import Tensor
 
 LOBE = 1  # bins to either side that a Hann window spreads a peak over
-REACH = 8  # the ring goes out to 1/8 cycle per pixel,
-SIDE = 4  # and off the axes is thinned out to as many bins to either side
-FEWEST = 4  # periods that an image must hold, for a ring between the peaks
+TILE = 64  # pixels of a tile,
+PERIODS = 16  # or as many periods where that is more,
+FEWEST = 4  # and as few as leave a ring between the peaks where images are small
+REACH = 4  # the ring goes out to 1 / 4 of the way to the next harmonic, or as many bins
+SIDE = 4  # and off the axes is thinned out to about as many bins to either side
 FLOOR = 1e-12  # of the image's mean square, above float32's rounding
 
 
@@ -51,18 +57,28 @@ def check_periods(periods: Sequence[int]) -> None:
         raise ValueError("periods=() leaves nothing to measure: give one or more, such as (2, 4)")
 
 
-def power_spectrum(images: Tensor, period: int = 1) -> Tensor:
+def tile_size(height: int, width: int, period: int) -> int:
+    """Side of the tiles for a period: the multiple of it that fits into 64 pixels or 16 periods.
+
+    Example:
+        >>> tile_size(256, 256, 3), tile_size(256, 256, 8), tile_size(64, 48, 8)
+        (63, 128, 48)
+    """
+    return period * min(max(TILE // period, PERIODS), height // period, width // period)
+
+
+def power_spectrum(images: Tensor, size: int | None = None) -> Tensor:
     """Power spectrum of each image, averaged over channels; white noise of variance σ² gives σ².
 
-    P(f) = mean_c |Σ_t w(t)·(x_c(t) − x̄_c)·e^(−2πi f·t)|² / Σ_t w(t)² with w a Hann window along both
-    axes and x̄ the mean under it, plus a floor of 1e-12 of the image's mean square.
+    P(f) = mean_tiles,c |Σ_t w(t)·(x_c(t) − x̄_c)·e^(−2πi f·t)|² / Σ_t w(t)² with w a Hann window
+    along both axes and x̄ the tile's mean under it, plus a floor of 1e-12 of the mean square.
 
     Args:
         images: (B, C, H, W) floats.
-        period: H and W are cropped to multiples of it.
+        size: side of square tiles, half of which overlap; None takes the image whole.
 
     Returns:
-        (B, H, W) float32, the constant part at index (0, 0).
+        (B, size, size) or (B, H, W) float32, the constant part at index (0, 0).
 
     Example:
         >>> x = torch.arange(16) % 2 - 0.5  # columns
@@ -70,25 +86,39 @@ def power_spectrum(images: Tensor, period: int = 1) -> Tensor:
         >>> power[0, 0, [0, 6, 7, 8, 9]].round(decimals=2)
         tensor([ 0.0000,  0.0000,  7.1100, 28.4400,  7.1100])
     """
-    images = cropped(images.float(), period)
-    rows, columns = (hann(n, images.device) for n in images.shape[-2:])
-    window = rows[:, None] * columns
-    mean = (images * window).sum((-2, -1), keepdim=True) / window.sum()
-    half = torch.fft.rfft2((images - mean) * window)
-    power = (half.real.square() + half.imag.square()).mean(1) / window.square().sum()
+    images = images.float()
+    height, width = (size, size) if size else images.shape[-2:]
+    window = hann(height, images.device)[:, None] * hann(width, images.device)
+    places = tiles(images.shape[-2], images.shape[-1], height, width)
+    power = images.new_zeros(len(images), height, width // 2 + 1)
+    for top, left in places:
+        tile = images[..., top : top + height, left : left + width]
+        mean = (tile * window).sum((-2, -1), keepdim=True) / window.sum()
+        half = torch.fft.rfft2((tile - mean) * window)
+        power += (half.real.square() + half.imag.square()).mean(1)
     floor = FLOOR * images.square().mean((1, 2, 3)) + torch.finfo(torch.float32).tiny
-    return _whole(power, images.shape[-1]) + floor[:, None, None]
+    scale = len(places) * window.square().sum()
+    return _whole(power / scale, width) + floor[:, None, None]
+
+
+def tiles(height: int, width: int, tall: int, wide: int) -> list[tuple[int, int]]:
+    """Top left corners of tiles that cover an image evenly, and overlap by half or a little more.
+
+    Example:
+        >>> tiles(100, 64, 64, 64)
+        [(0, 0), (18, 0), (36, 0)]
+    """
+    return list(product(_starts(height, tall), _starts(width, wide)))
+
+
+def _starts(n: int, side: int) -> list[int]:
+    steps = math.ceil(2 * (n - side) / side)
+    return [round(k * (n - side) / max(steps, 1)) for k in range(steps + 1)]
 
 
 def hann(n: int, device: torch.device | None = None) -> Tensor:
     """Periodic Hann window, (n,)."""
     return torch.hann_window(n, periodic=True, device=device)
-
-
-def cropped(images: Tensor, period: int) -> Tensor:
-    """Cut rows and columns at the end so that both sizes are multiples of the period."""
-    height, width = images.shape[-2:]
-    return images[..., : height - height % period, : width - width % period]
 
 
 def _whole(half: Tensor, width: int) -> Tensor:
@@ -124,13 +154,13 @@ def grid_powers(power: Tensor, period: int, known: Sequence[int] = ()) -> tuple[
     """Power at every harmonic of a period, and the level around it.
 
     The level is the median, in logarithms, of a square ring: from 2 bins out, beyond what the
-    window spreads, to 1/8 cycle per pixel. Left out are the other harmonics of the period and,
-    since edges of images and buildings gather power there, both axes; a harmonic *on* an axis is
-    compared with its neighbours along that axis alone. What is left out is left out on both
-    sides of f, so that a sloping spectrum has its median at f.
+    window spreads, to a quarter of the way to the next harmonic. Left out are the other harmonics
+    of the period and, since upright and level edges gather power there, both axes; a harmonic *on*
+    an axis is compared with its neighbours along that axis alone. What is left out is left out on
+    both sides of f, so that a sloping spectrum has its median at f.
 
     Args:
-        power: (..., H, W), of `power_spectrum(images, period)`, or a mean of them.
+        power: (..., H, W), of tiles whose sides are multiples of p, or a mean of such spectra.
         period: p.
         known: periods whose own frequencies are left out of the result.
 
@@ -143,8 +173,8 @@ def grid_powers(power: Tensor, period: int, known: Sequence[int] = ()) -> tuple[
     height, width = power.shape[-2:]
     if height % period or width % period or min(height, width) < FEWEST * period:
         raise ValueError(
-            f"a spectrum of {height}×{width} has no bins for period {period}: take "
-            f"power_spectrum(images, {period}) of images of {FEWEST * period} pixels or more"
+            f"a spectrum of {height}×{width} has no bins for period {period}: take tiles whose "
+            f"sides are multiples of {period}, {FEWEST * period} pixels or more"
         )
     flat = power.flatten(-2)
     peaks, levels = [], []
@@ -161,7 +191,7 @@ def peak_excess(power: Tensor, period: int, known: Sequence[int] = ()) -> Tensor
     is on average ln 2 of the mean power, which adds 1.6 dB.
 
     Args:
-        power: (..., H, W), of `power_spectrum(images, period)`; average over images first.
+        power: (..., H, W), as for `grid_powers`; average over images first.
         period: p.
         known: periods whose own frequencies are left out.
 
@@ -263,8 +293,8 @@ def _bins(height: int, width: int, period: int, known: tuple[int, ...]) -> list[
 
 
 def _offsets(n: int, period: int, thin: bool) -> list[int]:
-    """Steps in bins from a harmonic, out to 1/8 cycle per pixel or to the next harmonic."""
-    reach = max(FEWEST, n // max(REACH, period))
+    """Steps in bins from a harmonic to the ring's edge on either side."""
+    reach = max(REACH, n // (REACH * period))
     step = math.ceil(reach / SIDE) if thin else 1
     return [d for d in range(-reach, reach + 1) if d % step == 0]
 

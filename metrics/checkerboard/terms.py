@@ -28,6 +28,8 @@ from metrics.checkerboard.spectrum import (
     harmonics,
     power_spectrum,
     radial_profile,
+    tile_size,
+    tiles,
 )
 
 Terms = dict[str, Tensor]
@@ -59,19 +61,22 @@ def measured(images: Tensor, periods: Sequence[int]) -> Terms:
 
 def _measured(images: Tensor, periods: tuple[int, ...]) -> Terms:
     height, width = images.shape[-2:]
-    powers: dict[tuple[int, int], Tensor] = {}
+    powers: dict[int, Tensor] = {}
     peaks, rings = [], []
     for place, period in enumerate(periods):
-        size = height - height % period, width - width % period
+        size = tile_size(height, width, period)
         if size not in powers:
-            powers[size] = power_spectrum(images, period)
+            powers[size] = power_spectrum(images, size)
         peak, ring = grid_powers(powers[size], period, periods[:place])
+        # the median of a mean of k exponential variables (Wilson & Hilferty 1931)
+        typical = (1 - 1 / (9 * len(tiles(height, width, size, size)))) ** 3
         peaks.append(peak)
-        rings.append(ring)
+        rings.append(ring / typical)
     peak, ring = torch.cat(peaks, -1), torch.cat(rings, -1)
     level = ring.log().mean(-1, keepdim=True).exp()
     detail = detail_energy(images)
-    power = powers[max(powers)]
+    # the smallest tiles are those of the smallest period, and the most
+    power = powers[min(powers)]
     variance = images.var((-2, -1), correction=0).mean(-1)
     return {
         "peak": peak / level,
@@ -136,8 +141,7 @@ def measures(
 
 def excesses(terms: Terms) -> Tensor:
     """Excess in dB at every harmonic of all periods, (S, F), 0 on average without a grid."""
-    # a level is the median of an exponential variable, ln 2 of its mean
-    return decibels(terms["peak"] / terms["ring"] * math.log(2))
+    return decibels(terms["peak"] / terms["ring"])
 
 
 def bootstrap_weights(count: int, sets: int, generator: torch.Generator) -> Tensor:

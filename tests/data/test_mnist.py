@@ -135,7 +135,7 @@ def test_attributes_and_card(root):
     data = MNIST(root=root)
     assert (data.in_channels, data.size, data.test_split) == (1, (32, 32), "test")
     assert (data.num_classes, data.classes[7]) == (10, "7")
-    assert data.card() == {"mean": [0.5], "std": [0.5]}
+    assert data.card() == {"classes": list("0123456789"), "mean": [0.5], "std": [0.5]}
 
 
 def test_fingerprint_is_of_the_pixels_labels_and_split(root, tmp_path):

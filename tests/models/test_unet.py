@@ -5,8 +5,8 @@ import functools
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
+from benchmarks.plain_unet import PlainUNet
 from models.backbones import Plain
 from models.unet import UNet
 from models.upsampling import OPERATORS
@@ -17,36 +17,6 @@ INTERPOLATE = OPERATORS["interpolate"]
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(0)
-
-
-class PlainUNet(nn.Module):
-    """The common 31 M-parameter port, written out, but for the bias of its up-convolution."""
-
-    def __init__(self, widths, classes):
-        super().__init__()
-
-        def double(a, b):
-            layers = []
-            for n in (a, b):
-                layers += [nn.Conv2d(n, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU()]
-            return nn.Sequential(*layers)
-
-        self.down = nn.ModuleList(double(a, b) for a, b in zip([3, *widths], widths, strict=False))
-        pairs = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
-        self.ups = nn.ModuleList(
-            nn.ConvTranspose2d(a, b, 2, stride=2, bias=False) for a, b in pairs
-        )
-        self.mix = nn.ModuleList(double(2 * b, b) for _, b in pairs)
-        self.head = nn.Conv2d(widths[0], classes, 1)
-
-    def forward(self, x):
-        skips = []
-        for i, level in enumerate(self.down):
-            x = level(x if i == 0 else F.max_pool2d(x, 2))
-            skips.append(x)
-        for up, mix, skip in zip(self.ups, self.mix, skips[-2::-1], strict=True):
-            x = mix(torch.cat([skip, up(x)], 1))
-        return self.head(x)
 
 
 def ours(widths, classes):

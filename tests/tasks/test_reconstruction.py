@@ -218,6 +218,13 @@ def test_callbacks_add_their_pictures():
     assert shapes["projections/stage1"][:2] == (3, HEAD + 3 * (111 + GAP))
 
 
-def test_projections_of_other_nets_are_refused():
-    with pytest.raises(ValueError, match=r"not of Darker: set callbacks\.projections=null"):
-        ProjectionPanels().on_train_end(fake_trainer([]), Reconstruction(Darker(), DATA))
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (Darker(), r"not of Darker: set callbacks\.projections=null"),
+        (DeconvNet(OPERATORS["interpolate"], 3, from_depth=2), "stage=3 must be one .* 1 to 2"),
+    ],
+)
+def test_projections_of_what_is_not_there_are_refused_before_training(net, message):
+    with pytest.raises(ValueError, match=message):
+        ProjectionPanels(stage=3).on_fit_start(fake_trainer([]), Reconstruction(net, DATA))
