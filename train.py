@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from reporting import console
+from reporting import console, sweeps
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")
 def main(cfg: DictConfig) -> None:
-    """Train one run of a config."""
+    """Train one run of a config, or one of a sweep."""
     with console.user_errors():
-        train(cfg)
+        if sweeps.is_job():
+            sweeps.run_job(cfg, train)
+        else:
+            train(cfg)
 
 
 def train(cfg: DictConfig) -> None:
@@ -79,7 +82,7 @@ def train(cfg: DictConfig) -> None:
         record.status = "finished"
     except SystemExit:
         record.status = "interrupted"
-        print(f"stopped at step {trainer.global_step}; go on with: {record.command} ckpt=last")
+        print(f"stopped at step {steps_done(trainer)}; go on with: {record.command} ckpt=last")
         raise
     finally:
         records.write(run / runs.RECORD, record)
@@ -211,10 +214,13 @@ def log_scores(trainer: "pl.Trainer", scores: dict[str, Any]) -> None:
             group = name.removeprefix("per_class_")
             values |= {f"test_{group}/{label}": v for label, v in each.items()}
     if trainer.logger is not None:
-        # A task with two optimisers counts its iterations itself.
-        step = getattr(trainer.lightning_module, "iteration", trainer.global_step)
-        trainer.logger.log_metrics(values, step=step)
+        trainer.logger.log_metrics(values, step=steps_done(trainer))
         trainer.logger.finalize("success")
+
+
+def steps_done(trainer: "pl.Trainer") -> int:
+    """Steps so far; a task with two optimisers counts its iterations itself."""
+    return getattr(trainer.lightning_module, "iteration", trainer.global_step)
 
 
 def save_model(run: Path, net: "nn.Module", card: dict[str, Any], record: "Record") -> Path:

@@ -235,6 +235,6 @@ class PlainProgress(pl.Callback):
         shown = "  ".join(f"{k} {v:.4f}" for k, v in scores.items())
         print(
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  "
-            f"step {trainer.global_step}  {shown}",
+            f"step {getattr(pl_module, 'iteration', trainer.global_step)}  {shown}",
             flush=True,
         )

@@ -1,0 +1,73 @@
+"""Sweeps: how they count, what they skip, what they say."""
+
+import json
+import subprocess
+import sys
+
+from reporting import records, runs, sweeps
+from tests.conftest import ROOT
+
+START = {"time": 100.0, "jobs": 4}
+
+
+def job(time, status="finished", **more):
+    return {"time": time, "status": status, "overrides": ["seed=0"], **more}
+
+
+def test_progress_counts_and_estimates():
+    assert sweeps.progress([START, job(160.0)]) == "sweep: 1 of 4 done, about 3 min left"
+    skipped = [START, job(101.0, "skipped"), job(141.0, "failed")]
+    assert sweeps.progress(skipped) == "sweep: 2 of 4 done, 1 of them failed, about 82 s left"
+    assert sweeps.progress([START, job(101.0, "skipped")]) == "sweep: 1 of 4 done"
+    all_done = [START, *[job(100.0 + i) for i in range(4)]]
+    assert sweeps.progress(all_done) == "sweep: 4 of 4 done"
+
+
+def write(folder, config, status):
+    record = records.new(
+        command="python train.py",
+        choices={"model": "m", "upsample": "u", "data": "d", "seed": config["seed"], "name": "n"},
+        config=config,
+        data={"name": "d", "fingerprint": None, "licence": None, "split": "test"},
+        status=status,
+    )
+    records.write(folder / runs.RECORD, record)
+
+
+def test_only_a_finished_run_of_the_same_config_is_skipped(tmp_path):
+    config = {"seed": 1, "model": {"width": 4}, "logs": "here"}
+    assert sweeps.finished_run(tmp_path, config) is None
+    write(tmp_path / "m-u-d" / "seed1-a", config, "failed")
+    write(tmp_path / "m-u-d" / "seed1-b", config | {"model": {"width": 8}}, "finished")
+    (tmp_path / "m-u-d" / "seed1-c").mkdir()
+    (tmp_path / "m-u-d" / "seed1-c" / runs.RECORD).write_text("{")
+    assert sweeps.finished_run(tmp_path, config) is None
+    write(tmp_path / "m-u-d" / "seed1-d", config | {"logs": "there"}, "finished")
+    assert sweeps.finished_run(tmp_path, config) == tmp_path / "m-u-d" / "seed1-d"
+    assert sweeps.finished_run(tmp_path, config | {"seed": 2}) is None
+
+
+def test_a_sweep_goes_on_after_a_failure_and_skips_what_is_done(tmp_path):
+    def sweep(upsample):
+        arguments = (
+            "-m debug=fast artifacts=0 callbacks.artifacts=null model.width=2 data.size=[32,32] "
+            "data.train=8 data.val=4 data.test=4 trainer.max_epochs=1"
+        )
+        command = [sys.executable, "train.py", *arguments.split(), f"logs={tmp_path}"]
+        return subprocess.run(
+            [*command, f"upsample={upsample}"], cwd=ROOT, capture_output=True, text=True
+        )
+
+    first = sweep("interpolate,max_unpool")
+    assert first.returncode == 1
+    assert "sweep ended: 1 finished, 1 failed" in first.stdout
+    assert "upsample=max_unpool: FCN does not take MaxUnpool" in first.stderr
+    assert "Traceback" not in first.stderr
+    folders = sorted(tmp_path.rglob("seed0-*"))
+
+    second = sweep("glob(inter*)")
+    assert second.returncode == 0, second.stderr
+    assert "sweep ended: 1 skipped" in second.stdout
+    assert sorted(tmp_path.rglob("seed0-*")) == folders
+    start, *jobs = map(json.loads, (tmp_path / "debug" / sweeps.FILE).read_text().splitlines())
+    assert (start["jobs"], len(jobs)) == (1, 1)
