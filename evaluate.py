@@ -4,6 +4,7 @@ python evaluate.py ckpt=logs/default/fcn8s-bilinear_init-shapes/seed0-…
 python evaluate.py ckpt=… input=photo.jpg output=mask.png
 """
 
+import json
 import shlex
 import sys
 import time
@@ -23,6 +24,7 @@ SOURCES = {
     "ckpt": "RUN",
     "foreign": "WEIGHTS.pth",
     "audit": "torchvision:fcn_resnet50",
+    "pretrained": "NAME",
 }
 
 
@@ -34,7 +36,10 @@ def main(cfg: DictConfig) -> None:
 
 
 def use(cfg: DictConfig) -> None:
-    """Rebuild the net, then apply it, draw with it, or score it; or examine anybody's."""
+    """Rebuild the net, then apply, draw, export or score; or examine anybody's."""
+    if cfg.list:
+        show_list()
+        return
     given = [key for key in SOURCES if cfg[key] is not None]
     if len(given) != 1:
         what = f"{' and '.join(given)} are given" if given else "no net is given"
@@ -43,23 +48,84 @@ def use(cfg: DictConfig) -> None:
         examine(cfg)
         return
     net, card = load(cfg)
+    if cfg.equalise:
+        net = equalised(net)
     if cfg.samples is not None:
         sample(cfg, net)
     elif cfg.input is not None:
         predict(cfg, net, card)
+    elif cfg.export is not None:
+        export(cfg, net, card)
     elif cfg.foreign is not None:
         convert(cfg, net, card)
     else:
         evaluate(cfg, net, card)
 
 
+def examine(cfg: DictConfig) -> None:
+    """Examine any net for checkerboards; print, write JSON and a panel, of the mended net too."""
+    from torchvision.transforms.v2.functional import to_pil_image
+
+    from metrics.audit import audit
+    from reporting import audit as findings
+    from reporting import runs
+    from reporting.audit_targets import load_target
+
+    net, example = load_target(cfg.audit)
+    reports = {"audit": audit(net, example, seed=cfg.seed)}
+    if cfg.equalise:
+        reports["equalised"] = audit(equalised(net), example, seed=cfg.seed)
+    folder = runs.new_folder(Path(cfg.logs, "audit", type(net).__name__.lower()), cfg.seed)
+    for name, report in reports.items():
+        findings.show(report)
+        findings.write(report, folder / f"{name}.json")
+        to_pil_image(findings.audit_panel(report)).save(folder / f"{name}.png")
+    print(f"findings and panel: {folder}")
+
+
+def equalised(net: "nn.Module") -> "nn.Module":
+    """The net without DC ripple in its upsampling kernels; says what was changed."""
+    from models.upsampling.equalise import equalise_net
+
+    mended, changes = equalise_net(net)
+    if not changes:
+        raise ValueError("equalise=true: this net has no transposed convolution or pixel shuffle")
+    for c in changes:
+        print(f"{c.name}: ripple {c.before:.3g} -> {c.after:.1g}, weights moved by {c.change:.1%}")
+    return mended
+
+
 def load(cfg: DictConfig) -> tuple["nn.Module", dict[str, Any]]:
     """The net and its card."""
-    from models import checkpoint, foreign
+    from models import checkpoint, foreign, zoo
 
     if cfg.foreign is not None:
         return foreign.load(cfg.foreign, cfg.layout)
+    if cfg.pretrained is not None:
+        return checkpoint.load(zoo.find(cfg.pretrained))
     return checkpoint.load(cfg.ckpt)
+
+
+def show_list() -> None:
+    """Print the shipped checkpoints."""
+    from rich.console import Console
+
+    from models import zoo as shipped
+    from reporting import zoo
+
+    Console().print(zoo.table(shipped.entries()))
+
+
+def export(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
+    """Write the net as ONNX, with what its card says of images and classes."""
+    from models.export import to_onnx
+
+    if Path(cfg.export).suffix != ".onnx":
+        raise ValueError(f"export={cfg.export}: give a name ending in .onnx")
+    told = {k: json.dumps(card[k]) for k in ("classes", "mean", "std", "data") if k in card}
+    error = to_onnx(net, cfg.export, len(card["mean"]), told)
+    checked = f"{error:.0e} off PyTorch" if error is not None else "unchecked: no onnxruntime here"
+    print(f"ONNX file with dynamic size written ({checked}): {cfg.export}")
 
 
 def convert(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
@@ -88,6 +154,8 @@ def evaluate(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
             "give input=IMAGE to apply it"
         )
     stored = OmegaConf.create(card["config"])
+    if cfg.root is not None:
+        stored.data.root = cfg.root
     data = hydra.utils.instantiate(cfg.get("data") or stored.data)
     classes = getattr(data, "classes", ())
     if "classes" in card and len(classes) != len(card["classes"]):

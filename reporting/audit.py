@@ -133,7 +133,7 @@ def _draw_layers(axes: Axes, layers: Sequence[Layer], cause: str | None) -> None
         "on the example": [layer.weighted for layer in layers],
         "in the net": [layer.inside for layer in layers],
     }
-    for offset, (name, column) in zip((0.2, 0, -0.2), values.items(), strict=True):
+    for offset, (name, column) in zip((-0.22, 0, 0.22), values.items(), strict=True):
         shown = [(row + offset, v) for row, v in enumerate(column) if v is not None]
         rows, ripples = [row for row, _ in shown], [max(100 * v, least) for _, v in shown]
         axes.barh(rows, ripples, height=0.2, left=0, color=COLOURS[name], label=name)

@@ -127,7 +127,14 @@ SOURCES = {"torchvision": _torchvision, "smp": _smp, "timm": _timm}
 
 def _call(path: str, name: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
     """The result of a user's function."""
-    module = _package(path, path)
+    try:
+        module = importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if not error.name or not path.startswith(error.name):
+            raise  # something that their module needs
+        raise ValueError(
+            f"{path}:{name}: there is no module {error.name!r} to import from here"
+        ) from None
     function = getattr(module, name, None)
     if not callable(function):
         raise ValueError(f"{path} has no function {name!r}: {_closest(name, dir(module))}")
@@ -152,5 +159,8 @@ def _checkpoint(path: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
             "package.module:function"
         )
     net, card = checkpoint.load(path)
+    latent = getattr(net, "latent", None)
+    if latent is not None:
+        return net, (torch.randn(4, latent, generator=torch.Generator().manual_seed(0)),)
     size = card["model"].get("size") or (SIDE, SIDE)
     return net, default_example(net, size)

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 
 from metrics.audit import probe
 from metrics.audit.boundless import axes
-from metrics.audit.layers import Call, Watch
+from metrics.audit.calls import Call
+from metrics.audit.layers import Watch
 from metrics.audit.report import LEVEL, SEEN, AuditReport, Layer, advise
 from metrics.checkerboard.gradients import gradient_phases
 from metrics.checkerboard.grid import Ripple, periods

@@ -26,7 +26,11 @@ NORMS = {
 }
 TRANSPOSED = (*CONV[:5], "output_padding", "groups", "dilation")
 #: Function -> its arguments, in order.
-ARGUMENTS: dict[str, tuple[str, ...]] = {"pad": ("input", "pad", "mode", "value")}
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "pad": ("input", "pad", "mode", "value"),
+    "interpolate": ("input", "size", "scale_factor", "mode", "align_corners"),
+}
+WIDER = 4  # pixels by which the input of an operator or of an interpolation is continued
 for _d in (1, 2, 3):
     ARGUMENTS |= {
         f"conv{_d}d": CONV,
@@ -41,7 +45,7 @@ for _d in (1, 2, 3):
 def boundless(func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Call a function of torch; where it would pad with zeros, the map repeats itself instead.
 
-    It covers convolutions, transposed ones, average pooling and padding.
+    It covers convolutions, transposed ones, average pooling, padding and interpolation.
     """
     name = getattr(func, "__name__", "")
     if name not in ARGUMENTS:
@@ -49,6 +53,8 @@ def boundless(func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, A
     given = dict(zip(ARGUMENTS[name], args, strict=False)) | kwargs
     if name == "pad":
         return _pad(func, given)
+    if name == "interpolate":
+        return _interpolate(func, given)
     x = given["input"]
     dims = x.ndim - 2
     if name.startswith("conv_transpose"):
@@ -110,6 +116,33 @@ def repeat_beyond(x: Tensor, edges: Sequence[tuple[int, int]]) -> Tensor:
     return x
 
 
+def widen(
+    args: tuple[Any, ...], kwargs: dict[str, Any], scale: int
+) -> tuple[tuple[Any, ...], dict[str, Any], list[int]] | None:
+    """Arguments of an operator, (x, size=None, **maps at that size), continued periodically.
+
+    Returns:
+        The arguments and the size to crop the output to, from scale · `WIDER` on; None where it
+        takes indices, which cannot be continued.
+    """
+    x, size = args[0], (args[1] if len(args) > 1 else kwargs.get("size"))
+    maps = {k: v for k, v in kwargs.items() if isinstance(v, Tensor)}
+    if len(args) > 2 or not all(v.is_floating_point() for v in maps.values()):
+        return None
+    dims, more = x.ndim - 2, scale * WIDER
+    kept = [scale * n for n in x.shape[2:]] if size is None else list(size)
+    wide = {k: repeat_beyond(v, [(more, more)] * dims) for k, v in maps.items()}
+    inputs = repeat_beyond(x, [(WIDER, WIDER)] * dims)
+    return (inputs,), kwargs | wide | {"size": [n + 2 * more for n in kept]}, kept
+
+
+def narrow(y: Tensor, scale: int, size: Sequence[int]) -> Tensor:
+    """The part of a widened output that belongs to the map itself."""
+    for dim, n in enumerate(size, start=2):
+        y = y.narrow(dim, scale * WIDER, n)
+    return y
+
+
 def axes(value: int | Sequence[int], dims: int) -> tuple[int, ...]:
     """`value` for each of `dims` axes."""
     values = (value,) if isinstance(value, int) else tuple(value)
@@ -142,3 +175,26 @@ def _pad(func: Callable[..., Any], given: dict[str, Any]) -> Tensor:
         return func(**given)
     edges = [(pad[i], pad[i + 1]) for i in range(len(pad) - 2, -1, -2)]  # last axis first
     return repeat_beyond(x, edges)
+
+
+def _interpolate(func: Callable[..., Any], given: dict[str, Any]) -> Tensor:
+    x, size, factor = given["input"], given.get("size"), given.get("scale_factor")
+    dims = x.ndim - 2
+    if size is None:
+        factors = tuple(factor) if isinstance(factor, Sequence) else (factor,) * dims
+        size = [int(n * f) for n, f in zip(x.shape[2:], factors, strict=True)]
+    size = axes(size, dims)
+    scales = [b // a for a, b in zip(x.shape[2:], size, strict=True)]
+    whole = all(a * s == b for a, s, b in zip(x.shape[2:], scales, size, strict=True))
+    if (
+        given.get("align_corners")
+        or given.get("mode", "nearest") in ("nearest", "area")
+        or not whole
+    ):
+        return func(**given)  # no border is looked beyond, or pixels move with the size
+    wide = repeat_beyond(x, [(WIDER, WIDER)] * dims)
+    target = [(n + 2 * WIDER) * s for n, s in zip(x.shape[2:], scales, strict=True)]
+    y = func(**given | {"input": wide, "size": target, "scale_factor": None})
+    for axis, (s, n) in enumerate(zip(scales, size, strict=True)):
+        y = y.narrow(2 + axis, s * WIDER, n)
+    return y

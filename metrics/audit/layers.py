@@ -9,7 +9,6 @@ does a module that enlarges its input by none of these functions.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -20,13 +19,14 @@ from metrics.audit.boundless import (
     NORMS,
     TRANSPOSED,
     Statistics,
-    axes,
     boundless,
+    narrow,
     normalise,
     statistics,
+    widen,
 )
+from metrics.audit.calls import Call, channel_means, layer_facts
 from metrics.checkerboard.response import constant
-from metrics.checkerboard.weights import shuffle_kernel
 
 POOL = ("input", "kernel_size", "stride")
 #: Function -> kind of layer, and the order of its arguments.
@@ -44,53 +44,6 @@ for _d in (1, 2, 3):
         f"max_pool{_d}d_with_indices": ("max-pooling", POOL),
     }
 UP = ("interpolation", "pixel shuffle", "transposed convolution", "unpooling")
-
-
-@dataclass
-class Call:
-    """One layer that changes the size of a map, as it ran.
-
-    Attributes:
-        name: path of its module, with the function's name where the module is no layer itself.
-        kind: what it is, in words.
-        up: whether it enlarges.
-        stride: by axis, how many times it enlarges or thins out; not always whole.
-        mean: (C,) mean of its input over images and pixels.
-        input_size: of the map that it took.
-        output_size: of the map that it gave.
-        kernel: its size by axis, where it has one.
-        weight: (in, out // groups, *kernel) of its transposed convolution or, if it thins out, of
-            its gradient's.
-        seen: (in,) mean of what that kernel was applied to.
-        groups: of the weight.
-        dilation: of the weight.
-        again: runs the layer on another input (1, C, *any size), where that can be done.
-    """
-
-    name: str
-    kind: str
-    up: bool
-    stride: tuple[float, ...]
-    mean: Tensor
-    input_size: tuple[int, ...]
-    output_size: tuple[int, ...]
-    kernel: tuple[int, ...] | None = None
-    weight: Tensor | None = None
-    seen: Tensor | None = None
-    groups: int = 1
-    dilation: tuple[int, ...] | int = 1
-    again: Callable[[Tensor], Any] | None = None
-
-    @property
-    def strides(self) -> tuple[int, ...]:
-        """The stride in integers, 1 where one is not whole: then there is no fixed grid."""
-        whole = all(s == int(s) for s in self.stride)
-        return tuple(int(s) if whole else 1 for s in self.stride)
-
-    @property
-    def scale(self) -> int:
-        """The largest of the strides."""
-        return max(self.strides)
 
 
 Replace = Callable[[int, Tensor], Tensor]
@@ -124,6 +77,7 @@ class Watch(TorchFunctionMode):
         self._see = see or (lambda index, call, y: y)
         self._path: list[tuple[nn.Module, int]] = []  # running modules, and the calls before each
         self._unit: nn.Module | None = None  # the operator that is running
+        self._given: tuple[Any, Any, Any] = ((), {}, None)  # its arguments, and what to keep
         self._inner: list[tuple[str, dict[str, Any]]] = []  # what it called
         self._conv: dict[str, Any] = {}  # the last convolution, which may feed a pixel shuffle
         self._hooks: list[Any] = []
@@ -159,7 +113,7 @@ class Watch(TorchFunctionMode):
         y = self._call(func, (x, *args[1:]), rest)
         if kind == "convolution":
             self._conv = given
-        facts = _facts(kind, given, _map(y), self._conv)
+        facts = layer_facts(kind, given, _map(y), self._conv)
         pooled = kind in UP and max(x.shape[2:]) == 1  # one value spread over a map: no phases
         if pooled or max(facts["stride"], default=0) <= 1:
             return y
@@ -194,7 +148,11 @@ class Watch(TorchFunctionMode):
         self._path.append((module, len(self.calls)))
         if self._unit is None and args and is_operator(module):
             self._unit, self._inner = module, []
-            return (self._replace(len(self.calls), args[0]), *args[1:]), kwargs
+            args = (self._replace(len(self.calls), args[0]), *args[1:])
+            scale: Any = module.scale
+            wide = None if self._frozen is None else widen(args, kwargs, scale)
+            self._given = args, kwargs, wide and (scale, wide[2])
+            return wide[:2] if wide else (args, kwargs)
         return None
 
     def _end(self, module: nn.Module, args: Any, kwargs: dict[str, Any], y: Any) -> Any:
@@ -202,17 +160,19 @@ class Watch(TorchFunctionMode):
         unit = self._unit is module
         if unit:
             self._unit = None
-        built_in = type(module).__module__.startswith("torch.nn")  # padding, for instance
-        if self._unit is not None or built_in or len(self.calls) > before:
+            args, kwargs, kept = self._given
+            y = narrow(y, *kept) if kept else y
+        known = type(module).__module__.startswith("torch.nn")  # padding, for instance
+        if self._unit is not None or known or len(self.calls) > before:
             return None
         if not args or not _enlarges(args[0], y):
-            return None
+            return y if unit else None
         x = args[0]
         stride = tuple(-(-b // a) for a, b in zip(x.shape[2:], y.shape[2:], strict=True))
         facts: dict[str, Any] = {"stride": stride}
         kinds = [kind for kind, _ in self._inner] if unit else []
         if kinds in (["transposed convolution"], ["convolution", "pixel shuffle"]):
-            facts = _facts(*self._inner[-1], y, self._inner[0][1])
+            facts = layer_facts(*self._inner[-1], y, self._inner[0][1])
         # beside x an operator takes the size to keep, which is left out, and maps at that size
         maps = {k: v for k, v in kwargs.items() if isinstance(v, Tensor)}
         free = unit and all(v.is_floating_point() for v in maps.values())
@@ -258,11 +218,6 @@ def is_operator(module: nn.Module) -> bool:
     return named and isinstance(scale, int) and scale > 1
 
 
-def channel_means(x: Tensor) -> Tensor:
-    """Mean over images and pixels: (B, C, *spatial) -> (C,)."""
-    return x.detach().float().transpose(0, 1).flatten(1).mean(1).to(x.dtype)
-
-
 def _map(y: Any) -> Any:
     return y[0] if isinstance(y, tuple) else y
 
@@ -273,33 +228,3 @@ def _enlarges(x: Any, y: Any) -> bool:
         return False
     scales = {-(-b // a) for a, b in zip(x.shape[2:], y.shape[2:], strict=True)}
     return len(scales) == 1 and max(scales) > 1 and max(x.shape[2:]) > 1
-
-
-def _facts(kind: str, given: dict[str, Any], y: Tensor, conv: dict[str, Any]) -> dict[str, Any]:
-    """Kernel, stride and weight of a function's call, from its arguments and its output."""
-    x = given["input"]
-    dims = x.ndim - 2
-    if kind == "interpolation":
-        ratios = [b / a for a, b in zip(x.shape[2:], y.shape[2:], strict=True)]
-        return {"stride": tuple(int(r) if r == int(r) else r for r in ratios)}
-    if kind == "pixel shuffle":
-        scale = given["upscale_factor"]
-        facts: dict[str, Any] = {"stride": axes(scale, dims)}
-        weight = conv.get("weight")
-        if weight is None or weight.shape[0] != x.shape[1]:
-            return facts
-        kernel = shuffle_kernel(weight.detach(), scale, conv.get("groups", 1))
-        more = {"groups": conv.get("groups", 1), "seen": channel_means(conv["input"])}
-        return facts | more | {"kernel": tuple(weight.shape[2:]), "weight": kernel}
-    if "weight" not in given:
-        kernel_size = axes(given["kernel_size"], dims)
-        return {"kernel": kernel_size, "stride": axes(given.get("stride") or kernel_size, dims)}
-    weight = given["weight"].detach()
-    return {
-        "kernel": tuple(weight.shape[2:]),
-        "stride": axes(given.get("stride", 1), dims),
-        "weight": weight,
-        "groups": given.get("groups", 1),
-        "dilation": axes(given.get("dilation", 1), dims),
-        "seen": channel_means(x) if kind == "transposed convolution" else None,
-    }

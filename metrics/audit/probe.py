@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from metrics.audit.boundless import Statistics
-from metrics.audit.layers import Call, Replace, See, Watch, channel_means
+from metrics.audit.calls import Call, channel_means
+from metrics.audit.layers import Replace, See, Watch
 from metrics.checkerboard.grid import Ripple, periods, ripple, whole_cells, without_grid
 from metrics.checkerboard.response import constant, main_map
 
@@ -85,14 +86,17 @@ def constant_pass(
             return without_grid(y, call.scale, margin(y))
         return y
 
-    for fed, fields, replace in _feeds(inputs, example.calls):
+    feeds = list(_feeds(inputs, example.calls))
+    for left, (fed, fields, replace) in zip(reversed(range(len(feeds))), feeds, strict=True):
         for of_this_feed in (met, outputs, own):
             of_this_feed.clear()
         try:
             _, output = run(net, fields, replace, see, example.norms)
-        except RuntimeError:  # a net with sizes built in: the next feed keeps them
-            continue
-        return Probe(fed, list(met), outputs, own, output)
+        except RuntimeError:
+            if not left:
+                raise
+            continue  # a net with sizes built in: the next feed keeps them
+        return Probe(fed, met, outputs, own, output)
     return None
 
 

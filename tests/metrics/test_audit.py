@@ -15,6 +15,7 @@ from metrics.audit.layers import Watch
 from metrics.checkerboard import dc_ripple
 from models.fcn import FCN
 from models.upsampling import OPERATORS
+from models.upsampling.equalise import equalise_net
 
 
 def dcgan(kernel=4, padding=1, output_padding=0):
@@ -242,3 +243,35 @@ def test_a_map_without_end():
 def test_bad_examples_are_refused():
     with pytest.raises(ValueError, match="example must be a tensor"):
         audit(nn.Identity(), [[1, 2]])
+
+
+@pytest.mark.parametrize("options", [(4, 1, 0), (3, 1, 1)])
+def test_an_equalised_generator_is_cleared(options):
+    net = dcgan(*options)
+    z = torch.randn(4, 20, 1, 1)
+    before = audit(net, z)
+    equalised, changes = equalise_net(net)
+    after = audit(equalised, z)
+    assert before.period is not None
+    assert after.period is None
+    assert max(after.contrast.values()) < 1e-5
+    for layer, change in zip(before.layers, changes, strict=True):
+        assert layer.name == change.name
+        assert layer.ripple == pytest.approx(change.before, rel=1e-6)
+    assert [layer.ripple for layer in after.layers] == pytest.approx([0] * 3, abs=1e-6)
+
+
+def test_a_generator_with_sizes_built_in():
+    class Noisy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.start = nn.ConvTranspose2d(20, 8, 8)
+            self.up = nn.ConvTranspose2d(8, 3, 4, 2, 1)
+            self.noise = nn.Buffer(torch.zeros(3, 16, 16))
+
+        def forward(self, z):
+            return self.up(self.start(z)) + self.noise
+
+    report = audit(Noisy(), torch.randn(4, 20, 1, 1))
+    assert (report.fed, report.cause, report.period) == ("up", "up", 2)
+    assert report.layers[0].inside == pytest.approx(report.layers[0].response, rel=1e-4)

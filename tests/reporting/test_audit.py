@@ -113,7 +113,8 @@ def test_model_files(tmp_path):
     ("spec", "message"),
     [
         ("torchvision:fcn_resnet5", "torchvision has no model 'fcn_resnet5': did you mean"),
-        ("nowhere.nets:build", "nowhere.nets is not installed"),
+        ("nowhere.nets:build", "nowhere.nets:build: there is no module 'nowhere' to import"),
+        ("models.nowhere:build", "there is no module 'models.nowhere' to import"),
         ("their_nets:generato", "their_nets has no function 'generato': did you mean 'generator'"),
         ("their_nets:number", "their_nets:number gave int: it must return a module"),
     ],
