@@ -42,6 +42,8 @@ def train(cfg: DictConfig) -> None:
     data = hydra.utils.instantiate(cfg.data)
     pl.seed_everything(cfg.seed, verbose=False)
     net, spec = build_net(cfg, data)
+    if cfg.init is not None:
+        carry_over(cfg, net)
     data.setup()
     data.train_dataloader()  # refuses what cannot be trained on before anything is written
 
@@ -113,6 +115,15 @@ def build_net(cfg: DictConfig, data: Any) -> tuple["nn.Module", dict[str, Any]]:
     spec |= {key: value for key, value in known.items() if key in spec}
     rebuilt = {"weights": None} if "weights" in spec else {}  # its weights are in the file
     return checkpoint.build(spec), spec | rebuilt
+
+
+def carry_over(cfg: DictConfig, net: "nn.Module") -> None:
+    """Start from other weights; say what could not be carried over, and keep it in the config."""
+    from tasks import transfer
+
+    carried = transfer.carry_over(net, cfg.init)
+    cfg.init_left_out = carried.left_out
+    print(carried)
 
 
 def make_card(

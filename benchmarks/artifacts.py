@@ -19,8 +19,8 @@ from benchmarks import artifacts_images as pictures
 from benchmarks import artifacts_report as report
 from benchmarks.artifacts_detection import AMPLITUDES, COUNTS, PERIODS, detection, false_alarms
 from benchmarks.timing import write
+from metrics.checkerboard.power import decibels
 from metrics.checkerboard.scores import CheckerboardScores
-from metrics.checkerboard.spectrum import decibels
 from metrics.checkerboard.terms import averaged, measured, measures
 
 RESULTS = Path("benchmarks/results/artifacts.json")

@@ -1,1 +1,15 @@
 """Decoders whose upsampling is one argument, in pure torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def load(name: str) -> nn.Module:
+    """The shipped net of this name, as `models.zoo.load` gives it."""
+    from models import zoo
+
+    return zoo.load(name)

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from metrics.audit import AuditReport, audit
 from metrics.checkerboard import gradient_phases
+from metrics.checkerboard.power import FEWEST
 from metrics.checkerboard.scores import CheckerboardScores, describe
-from metrics.checkerboard.spectrum import FEWEST
+from tasks.artifact_panels import artifact_panels
 from tasks.generation import Generation
 from tasks.reconstruction import Reconstruction
 from tasks.segmentation import Segmentation
@@ -35,12 +36,16 @@ class Artifacts:
         details: all figures by name.
         words: a sentence.
         report: the audit of the net.
+        pictures: "made", and "real" where there is such a thing, (B, C, H, W) each.
+        periods: of the grids that were looked for in them.
     """
 
     headlines: dict[str, float]
     details: dict[str, float]
     words: str
     report: AuditReport
+    pictures: dict[str, Tensor]
+    periods: tuple[int, ...]
 
     def record(self) -> dict[str, Any]:
         """As a record holds it."""
@@ -97,8 +102,10 @@ def examine(
     task.eval()
     with torch.compiler.set_stance("force_eager"):  # hooks do not see into a compiled net
         report, gradient = _audit(task, torch.stack(images[: max(EXAMPLES, 2)]).to(task.device))
-        values = _score(task, images, [p for p in periods if min(shape[1:]) >= FEWEST * p])
+        found = _pictures(task, images)
     task.train(training)
+    fit = tuple(p for p in periods if min(found["made"].shape[2:]) >= FEWEST * p)
+    values = _score(found, fit)
 
     ripples = {layer.name: layer.ripple for layer in report.layers if layer.up}
     finite = {k: v for k, v in ripples.items() if v is not None and math.isfinite(v)}
@@ -118,6 +125,8 @@ def examine(
         details={k: v for k, v in details.items() if math.isfinite(v)},
         words=_sentence(values, report),
         report=report,
+        pictures=found,
+        periods=fit,
     )
 
 
@@ -133,19 +142,26 @@ def _audit(task: pl.LightningModule, images: Tensor) -> tuple[AuditReport, dict[
     return report, {period: figures._asdict() for period, figures in found.items()}
 
 
-def _score(
-    task: pl.LightningModule, images: Sequence[Tensor], periods: Sequence[int]
-) -> dict[str, float]:
+def _pictures(task: pl.LightningModule, images: Sequence[Tensor]) -> dict[str, Tensor]:
+    """What the net makes of all images, and the real ones, on the CPU."""
+    sides: dict[str, list[Tensor]] = {"made": [], "real": []}
+    for start in range(0, len(images), 16):
+        batch = {"image": torch.stack(list(images[start : start + 16])).to(task.device)}
+        found = pictures(task, batch)
+        assert found is not None
+        for side, part in zip(sides.values(), found, strict=True):
+            if part is not None:
+                side.append(part.cpu())
+    return {name: torch.cat(side) for name, side in sides.items() if side}
+
+
+def _score(found: Mapping[str, Tensor], periods: Sequence[int]) -> dict[str, float]:
     if not periods:
         return {}
     scores = CheckerboardScores(periods)
-    for start in range(0, len(images), 16):
-        batch = {"image": torch.stack(list(images[start : start + 16])).to(task.device)}
-        made = pictures(task, batch)
-        assert made is not None
-        for side, real in zip(made, (False, True), strict=True):
-            if side is not None:
-                scores.update(side.cpu(), real=real)
+    for name, images in found.items():
+        for part in images.split(64):
+            scores.update(part, real=name == "real")
     return scores.compute()
 
 
@@ -162,6 +178,8 @@ def _sentence(values: Mapping[str, float], report: AuditReport) -> str:
 class ArtifactCurves(pl.Callback):
     """Log the figures of `examine` from step 0 on, always on the same validation images.
 
+    Pictures of them are drawn before the first step and after the last.
+
     Args:
         images: how many.
         every_n_epochs: how often, besides the start and the end; counted are epochs that validate.
@@ -175,16 +193,16 @@ class ArtifactCurves(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure the net as it starts."""
         if trainer.global_step == 0:
-            self._log(trainer, pl_module)
+            self._log(trainer, pl_module, draw=True)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure the net as it is now."""
         done = trainer.current_epoch + 1
-        due = done % self.every_n_epochs == 0 or done == trainer.max_epochs
-        if due and not trainer.sanity_checking:
-            self._log(trainer, pl_module)
+        last = done == trainer.max_epochs
+        if (done % self.every_n_epochs == 0 or last) and not trainer.sanity_checking:
+            self._log(trainer, pl_module, draw=last)
 
-    def _log(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
+    def _log(self, trainer: pl.Trainer, task: pl.LightningModule, draw: bool) -> None:
         if trainer.logger is None or not trainer.is_global_zero:
             return
         if not self._samples:
@@ -201,3 +219,7 @@ class ArtifactCurves(pl.Callback):
             if not name.endswith(("_low", "_high", "_threshold"))
         }
         trainer.logger.log_metrics(values, step=step)
+        if draw:
+            panels = artifact_panels(task.net, found.report, found.pictures, found.periods)
+            for name, panel in panels.items():
+                trainer.logger.experiment.add_image(f"artifacts/{name}", panel, step)

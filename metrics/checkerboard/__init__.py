@@ -6,8 +6,8 @@ from metrics.checkerboard.gradients import (
     input_gradient,
     phase_energies,
 )
-from metrics.checkerboard.response import Step, constant_response, step_response
 from metrics.checkerboard.grid import Ripple, phase_means, ripple
+from metrics.checkerboard.response import Step, constant_response, step_response
 from metrics.checkerboard.weights import (
     dc_ripple,
     energy_ripple,

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from metrics.checkerboard.response import Net, main_map
 from metrics.checkerboard.grid import phase_means
+from metrics.checkerboard.response import Net, main_map
 from metrics.checkerboard.weights import over, unevenness
 
 

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from metrics.checkerboard.spectrum import hann
+from metrics.checkerboard.power import hann
 
 
 def fold(values: Tensor, period: int) -> Tensor:
@@ -60,8 +60,8 @@ def grid_maps(images: Tensor, period: int) -> Tensor:
 def detail_energy(images: Tensor) -> Tensor:
     """Energy of fine detail at every pixel, (Hx)² averaged over channels.
 
-    (B, C, H, W) -> (B, H, W). H is the Laplacian of 4 neighbours, one symmetric filter for all pixels,
-    so that it prefers no phase.
+    (B, C, H, W) -> (B, H, W). H is the Laplacian of 4 neighbours, one symmetric filter for all
+    pixels, so that it prefers no phase.
     """
     return laplacian(images.float()).square().mean(1)
 

@@ -105,12 +105,13 @@ def step_response(
     middle = y.shape[-1] // 2 // scale * scale  # cutting at a multiple keeps the phases
     sides = y[..., :middle], y[..., middle:]
     before, after = (ripple(side, scale, margin) for side in sides)
-    inner = (..., *(slice(margin, n - margin) for n in y.shape[2:]))
     rise = (after.mean - before.mean).view(-1, *[1] * dims)
     floor, ceiling = (_plateau(side, scale, margin, y) for side in sides)
     # at equal phase: how far below the lower plateau or above the higher one
     sign = rise.sign()
-    beyond = torch.maximum(sign * (floor - y), sign * (y - ceiling))[inner]
+    beyond = torch.maximum(sign * (floor - y), sign * (y - ceiling))
+    for dim in range(2, y.ndim):
+        beyond = beyond.narrow(dim, margin, y.shape[dim] - 2 * margin)
     excess = beyond.transpose(0, 1).flatten(1).amax(1).clamp(min=0)
     height = rise.flatten().abs()
     return Step(

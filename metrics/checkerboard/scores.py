@@ -11,8 +11,9 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from metrics.checkerboard.power import check_periods
+from metrics.checkerboard.profile import profile_distance
 from metrics.checkerboard.sharpness import sharpness
-from metrics.checkerboard.spectrum import check_periods, profile_distance
 from metrics.checkerboard.terms import (
     NAMES,
     Terms,
@@ -58,9 +59,9 @@ class CheckerboardScores(Metric):
         >>> scores.update(noise[40:] + 0.2 * checker, real=False)
         >>> values = scores.compute()
         >>> round(values["grid_db"], 1), round(values["period2_phase_mean"], 2)
-        (12.3, 0.18)
+        (18.7, 0.18)
         >>> describe(values)
-        'grid at period 2, 12.3 dB above real images, mostly additive'
+        'grid at period 2, 18.7 dB above real images, mostly additive'
     """
 
     is_differentiable = False
@@ -126,7 +127,7 @@ class CheckerboardScores(Metric):
         generator = torch.Generator().manual_seed(0)
         found = measures(_mean(generated), _mean(real) if real else None, self.periods)
         low, high = self._interval(generated, real, found, generator)
-        thresholds = self._thresholds(len(generated["peak"]), real, generator)
+        thresholds = self._thresholds(len(generated["excess"]), real, generator)
         values = {"grid_db": max(f["peak_excess_db"].item() for f in found.values())}
         for period in self.periods:
             name = f"period{period}_"
@@ -149,7 +150,7 @@ class CheckerboardScores(Metric):
     def _terms(self, side: str) -> Terms | None:
         """All terms of a side, on the CPU; None where there are no images."""
         states = {name: getattr(self, f"{side}_{name}") for name in NAMES}
-        if not len(states["peak"]):
+        if not len(states["excess"]):
             return None
         return {name: dim_zero_cat(state).cpu() for name, state in states.items()}
 
@@ -162,11 +163,11 @@ class CheckerboardScores(Metric):
     ) -> tuple[dict[int, float], dict[int, float]]:
         """Low and high ends of the peak excess; nan with fewer than two images on a side."""
         sides = [side for side in (generated, real) if side]
-        if min(len(side["peak"]) for side in sides) < 2:
+        if min(len(side["excess"]) for side in sides) < 2:
             unknown = dict.fromkeys(self.periods, math.nan)
             return unknown, unknown
         drawn = [
-            averaged(side, bootstrap_weights(len(side["peak"]), self.resamples, generator))
+            averaged(side, bootstrap_weights(len(side["excess"]), self.resamples, generator))
             for side in sides
         ]
         redrawn = measures(drawn[0], drawn[1] if real else None, self.periods)
@@ -183,9 +184,9 @@ class CheckerboardScores(Metric):
         self, count: int, real: Terms | None, generator: torch.Generator
     ) -> dict[int, dict[str, float]]:
         """What real images exceed by chance in 1 % of pairs of sets; nan with fewer than 4."""
-        if real is None or len(real["peak"]) < 4:
+        if real is None or len(real["excess"]) < 4:
             return {period: dict.fromkeys(JUDGED, math.nan) for period in self.periods}
-        size = len(real["peak"])
+        size = len(real["excess"])
         weights = null_weights(size, count, size, self.resamples, generator)
         ours, others = (averaged(real, w) for w in weights)
         null = measures(ours, others, self.periods)

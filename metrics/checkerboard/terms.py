@@ -20,31 +20,22 @@ from metrics.checkerboard.phases import (
     phase_mean,
     phase_variance_ratio,
 )
+from metrics.checkerboard.power import check_images, power_spectrum, tile_size
+from metrics.checkerboard.profile import radial_profile
 from metrics.checkerboard.sharpness import detail_share
-from metrics.checkerboard.spectrum import (
-    check_images,
-    decibels,
-    grid_powers,
-    harmonics,
-    power_spectrum,
-    radial_profile,
-    tile_size,
-    tiles,
-)
+from metrics.checkerboard.spectrum import cell_powers, harmonics, peak_excess
 
 Terms = dict[str, Tensor]
-NAMES = ("peak", "ring", "grid", "detail", "profile", "spread")
+NAMES = ("excess", "grid", "detail", "profile", "spread")
 CHUNK = 2**19  # values that are worked on at a time, so that they stay in the cache
 
 
 def measured(images: Tensor, periods: Sequence[int]) -> Terms:
     """The terms of every image.
 
-    peak and ring (B, F): powers at the harmonics and around them, periods in rising order, each
-    frequency with the smallest period that has it. An image's powers are divided by the geometric
-    mean of its levels, so that a busy image does not outvote a smooth one. grid (B, C, Σp²) and
-    detail (B, Σp²): the phase maps, flattened. profile (B, R). spread (B, 2): variance and share
-    of fine detail.
+    excess (B, F): dB at the harmonics, periods in rising order, each frequency with the smallest
+    period that has it. grid (B, C, Σp²) and detail (B, Σp²): the phase maps, flattened. profile
+    (B, R). spread (B, 2): variance and share of fine detail.
 
     Args:
         images: (B, C, H, W) floats.
@@ -62,25 +53,20 @@ def measured(images: Tensor, periods: Sequence[int]) -> Terms:
 def _measured(images: Tensor, periods: tuple[int, ...]) -> Terms:
     height, width = images.shape[-2:]
     powers: dict[int, Tensor] = {}
-    peaks, rings = [], []
+    excess = []
     for place, period in enumerate(periods):
         size = tile_size(height, width, period)
         if size not in powers:
             powers[size] = power_spectrum(images, size)
-        peak, ring = grid_powers(powers[size], period, periods[:place])
-        # the median of a mean of k exponential variables (Wilson & Hilferty 1931)
-        typical = (1 - 1 / (9 * len(tiles(height, width, size, size)))) ** 3
-        peaks.append(peak)
-        rings.append(ring / typical)
-    peak, ring = torch.cat(peaks, -1), torch.cat(rings, -1)
-    level = ring.log().mean(-1, keepdim=True).exp()
+        known = periods[:place]
+        cells = cell_powers(images, period, known)
+        excess.append(peak_excess(powers[size], period, known, cells))
     detail = detail_energy(images)
     # the smallest tiles are those of the smallest period, and the most
     power = powers[min(powers)]
     variance = images.var((-2, -1), correction=0).mean(-1)
     return {
-        "peak": peak / level,
-        "ring": ring / level,
+        "excess": torch.cat(excess, -1),
         "grid": torch.cat([grid_maps(images, p).flatten(-2) for p in periods], -1),
         "detail": torch.cat([fold(detail, p).flatten(-2) for p in periods], -1),
         "profile": radial_profile(power),
@@ -116,9 +102,9 @@ def measures(
 
     Returns:
         Period -> `excess_db` (S, F) of each harmonic; and (S,) each `peak_excess_db`, the highest,
-        `mean_excess_db`, of the mean ratio, `phase_mean` and `phase_variance_ratio`.
+        `mean_excess_db` of all, `phase_mean` and `phase_variance_ratio`.
     """
-    excess = excesses(generated) - (excesses(real) if real else 0)
+    excess = generated["excess"] - (real["excess"] if real else 0)
     found, harmonic, phase = {}, 0, 0
     for place, period in enumerate(periods):
         count, area = len(harmonics(period, periods[:place])), period**2
@@ -130,18 +116,12 @@ def measures(
         found[period] = {
             "excess_db": own,
             "peak_excess_db": own.amax(-1),
-            # mean_f of P(f) / level, generated over real
-            "mean_excess_db": decibels((10 ** (own / 10)).mean(-1)),
+            "mean_excess_db": own.mean(-1),
             "phase_mean": phase_mean(grid, generated["spread"][:, 0]),
             "phase_variance_ratio": phase_variance_ratio(detail, grid),
         }
         harmonic, phase = harmonic + count, phase + area
     return found
-
-
-def excesses(terms: Terms) -> Tensor:
-    """Excess in dB at every harmonic of all periods, (S, F), 0 on average without a grid."""
-    return decibels(terms["peak"] / terms["ring"])
 
 
 def bootstrap_weights(count: int, sets: int, generator: torch.Generator) -> Tensor:

@@ -1,0 +1,133 @@
+"""Compare the operators of many runs: means and intervals over seeds, paired tests, figures.
+
+python compare.py logs/study baseline=bilinear_init
+"""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig
+from rich.console import Console
+
+from reporting import comparison, comparison_curves, comparison_files, comparison_tables, console
+from reporting.comparison_scores import Result, analyse
+
+#: What Hydra takes itself: an option, or key=value with a dotted key.
+OVERRIDE = re.compile(r"-|[+~]{0,2}[A-Za-z_][\w.]*=|~[A-Za-z_][\w.]*$")
+
+
+@hydra.main(version_base="1.3", config_path="configs", config_name="compare")
+def main(cfg: DictConfig) -> None:
+    """Compare what lies in some folders."""
+    with console.user_errors():
+        compare(cfg)
+
+
+def compare(cfg: DictConfig) -> None:
+    """Read the records, print the tables, write files, figures and TensorBoard's run."""
+    for name in ("figures", "pictures"):
+        if not isinstance(cfg[name], int) or cfg[name] < 0:
+            raise ValueError(f"{name}={cfg[name]!r} must be a number of at least 0, true or false")
+    study = comparison.collect(cfg.runs)
+    results = [analyse(group, cfg.baseline) for group in study.groups]
+    check_baseline(cfg.baseline, results)
+    comparison_tables.show(results, study.left_out, Console())
+
+    first = Path(cfg.runs[0])
+    out = Path(cfg.out or (first.parent if first.is_file() else first) / "comparison")
+    out.mkdir(parents=True, exist_ok=True)
+    figures: dict[str, list[Path]] = {}
+    curves = {}
+    if cfg.figures:
+        from reporting.comparison_figures import draw
+
+        curves = {r.group.name: comparison_curves.read(r) for r in results}
+        for result in results:
+            name = result.group.name
+            sheets = draw_pictures(result, cfg.pictures, out / "figures")
+            figures[name] = sheets + draw(result, curves[name], out / "figures")
+    names = {name: [p.relative_to(out).as_posix() for p in ps] for name, ps in figures.items()}
+    files = {
+        "comparison.md": comparison_files.markdown(results, study.left_out, names),
+        "comparison.csv": comparison_files.csv_text(results),
+        "comparison.json": comparison_files.json_text(results, study.left_out),
+    }
+    for name, text in files.items():
+        (out / name).write_text(text, encoding="utf-8")
+    runs = sum(len(arm.runs) for result in results for arm in result.group.arms)
+    print(f"{runs} runs compared, {len(study.left_out)} left out: {out}")
+    if cfg.logs is not None:
+        from reporting import comparison_board
+
+        comparison_board.write(Path(cfg.logs), results, study.left_out, figures, curves)
+        print(f"TensorBoard  tensorboard --logdir {cfg.logs}")
+
+
+def check_baseline(baseline: str | None, results: Sequence[Result]) -> None:
+    """Refuse a baseline that no group has."""
+    if baseline is not None and all(result.baseline is None for result in results):
+        labels = sorted({arm.label for result in results for arm in result.group.arms})
+        raise ValueError(
+            f"baseline={baseline} is none of the arms: give one of {', '.join(labels)}, or "
+            "baseline=null for no differences"
+        )
+
+
+def draw_pictures(result: Result, count: int, folder: Path) -> list[Path]:
+    """Write the picture sheets of a group; says which arms have none, and why."""
+    from reporting import comparison_pictures, comparison_plot
+
+    group = result.group
+    seed, arms = comparison_pictures.drawable(group)
+    if not count or not arms:
+        if count:
+            print(f"no pictures of {group.title}: no model files beside the records")
+        return []
+    without = [arm.label for arm in group.arms if arm not in arms]
+    if without:
+        print(f"no pictures of {', '.join(without)} in {group.title}: no model file of seed {seed}")
+    try:
+        data: Any = hydra.utils.instantiate(arms[0].runs[seed].record.config["data"])
+        shown = [
+            comparison_pictures.blocks(group, arms, seed, data, index) for index in range(count)
+        ]
+    except Exception as error:
+        line = console.explain(error)
+        if line is None:
+            raise
+        print(f"no pictures of {group.title}: {line}")
+        return []
+    said = f"seed {seed}; below, the log power spectrum, frequency 0 in the centre"
+    return [
+        comparison_plot.save(
+            comparison_pictures.sheet(each, f"{group.title}: the same through each operator", said),
+            folder / f"{group.name}-pictures{index if count > 1 else ''}.png",
+        )
+        for index, each in enumerate(shown)
+    ]
+
+
+def folders_to_runs(arguments: Sequence[str]) -> list[str]:
+    """Turn the arguments that are no `key=value` into `runs=[…]`.
+
+    >>> folders_to_runs(["logs/a", "baseline=carafe", "logs/b"])
+    ['runs=["logs/a","logs/b"]', 'baseline=carafe']
+    """
+    folders, others = [], []
+    for previous, argument in zip(["", *arguments], arguments, strict=False):
+        of_option = previous.startswith("-")  # as `job` of --cfg job
+        (others if of_option or OVERRIDE.match(argument) else folders).append(argument)
+    if not folders:
+        return others
+    quoted = (folder.replace("\\", "\\\\").replace('"', '\\"') for folder in folders)
+    return ["runs=[" + ",".join(f'"{folder}"' for folder in quoted) + "]", *others]
+
+
+if __name__ == "__main__":
+    sys.argv[1:] = folders_to_runs(sys.argv[1:])
+    with console.user_errors():
+        main()

@@ -1,0 +1,115 @@
+"""Entry points of torch.hub: nets by architecture and operator, trained or not.
+
+    net = torch.hub.load(repo, "fcn8s", upsample="bilinear_init", pretrained=True)
+
+`repo` is this project on GitHub, or with `source="local"` the folder of a copy.
+"""
+
+import pathlib
+
+import torch
+
+import models
+
+dependencies = ["torch", "safetensors", "yaml"]
+
+_HERE = pathlib.Path(__file__).resolve().parent
+_IMPORTED = getattr(models, "__file__", None) or "without a file"
+if pathlib.Path(_IMPORTED).resolve().parent.parent != _HERE:
+    raise ImportError(
+        f"another package called 'models' is imported already ({_IMPORTED}), in place of the one "
+        f"in {_HERE}: load UpZoo first, or in a process of its own"
+    )
+
+
+def fcn32s(
+    upsample: object = "bilinear_init", pretrained: bool | str = False, **options: object
+) -> torch.nn.Module:
+    """FCN-32s: images (B, in_channels, H, W) -> class scores (B, num_classes, H, W).
+
+    Args:
+        upsample: an operator's name, such as "bilinear_init", or a factory.
+        pretrained: True for the one shipped checkpoint of this net and operator, or the name of the
+            data that it was trained on, such as "camvid".
+        options: num_classes (an untrained net needs it), in_channels, and those of
+            `models.fcn.FCN`.
+    """
+    return _create("fcn32s", upsample, pretrained, stride=32, **options)
+
+
+def fcn16s(
+    upsample: object = "bilinear_init", pretrained: bool | str = False, **options: object
+) -> torch.nn.Module:
+    """FCN-16s; arguments as `fcn32s`."""
+    return _create("fcn16s", upsample, pretrained, stride=16, **options)
+
+
+def fcn8s(
+    upsample: object = "bilinear_init", pretrained: bool | str = False, **options: object
+) -> torch.nn.Module:
+    """FCN-8s; arguments as `fcn32s`."""
+    return _create("fcn8s", upsample, pretrained, stride=8, **options)
+
+
+def unet(
+    upsample: object = "bilinear_init", pretrained: bool | str = False, **options: object
+) -> torch.nn.Module:
+    """U-Net: images (B, in_channels, H, W) -> class scores (B, num_classes, H, W).
+
+    Args:
+        upsample: as `fcn32s`.
+        pretrained: as `fcn32s`.
+        options: num_classes (an untrained net needs it), in_channels, and those of
+            `models.unet.UNet`.
+    """
+    return _create("unet", upsample, pretrained, **options)
+
+
+def dcgan(
+    upsample: object = "transposed_conv", pretrained: bool | str = False, **options: object
+) -> torch.nn.Module:
+    """DCGAN: noise (B, latent) -> images (B, in_channels, *size) in [-1, 1].
+
+    Args:
+        upsample: as `fcn32s`.
+        pretrained: as `fcn32s`; the shipped net is the generator alone.
+        options: in_channels and size ((64, 64) in colour, for an untrained net), and those of
+            `models.dcgan.DCGAN`.
+    """
+    return _create("dcgan", upsample, pretrained, **options)
+
+
+def deconvnet(
+    upsample: object = "max_unpool", pretrained: bool | str = False, **options: object
+) -> torch.nn.Module:
+    """DeconvNet: images (B, in_channels, H, W) -> (B, num_classes, H, W), classes or an image.
+
+    Args:
+        upsample: as `fcn32s`.
+        pretrained: as `fcn32s`.
+        options: num_classes (an untrained net needs it), in_channels, and those of
+            `models.deconvnet.DeconvNet`.
+    """
+    return _create("deconvnet", upsample, pretrained, **options)
+
+
+def segnet_basic(
+    upsample: object = "max_unpool", pretrained: bool | str = False, **options: object
+) -> torch.nn.Module:
+    """SegNet-Basic: images (B, in_channels, H, W) -> class scores (B, num_classes, H, W).
+
+    Args:
+        upsample: as `fcn32s`.
+        pretrained: as `fcn32s`.
+        options: num_classes (an untrained net needs it), in_channels, and those of
+            `models.segnet.SegNetBasic`.
+    """
+    return _create("segnet_basic", upsample, pretrained, **options)
+
+
+def _create(
+    arch: str, upsample: object, pretrained: bool | str, **options: object
+) -> torch.nn.Module:
+    from models import zoo
+
+    return zoo.create(arch, upsample, pretrained, **options)

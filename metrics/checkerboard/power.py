@@ -1,0 +1,145 @@
+"""Power spectra of images, averaged over tiles.
+
+Spectra are averaged over half-overlapping square tiles (Welch 1967), 64 pixels or 16 periods wide
+where the image allows it. A tile is a multiple of the period p, so that every frequency
+(i/p, j/p) falls on a bin of its DFT and no peak is lost between two, whatever the image's size.
+And a peak's height in dB means the same for small images and large ones, since it grows with
+the tile.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import product
+
+import torch
+from torch import Tensor
+
+LOBE = 1  # bins to either side that a Hann window spreads a peak over
+TILE = 64  # pixels of a tile,
+PERIODS = 16  # or as many periods where that is more,
+FEWEST = 4  # and as few as leave bins between the peaks where images are small
+FLOOR = 1e-12  # of the image's mean square, above float32's rounding,
+BLACK = 1e-30  # and for images that are zero
+
+
+def check_images(images: Tensor, periods: Sequence[int]) -> None:
+    """Refuse what is not (B, C, H, W) floats, a period below 2 and images too small for one."""
+    if images.ndim != 4 or not images.is_floating_point():
+        raise ValueError(
+            f"images are {images.dtype} {tuple(images.shape)}: give floats (B, C, H, W)"
+        )
+    check_periods(periods)
+    height, width = images.shape[-2:]
+    for period in periods:
+        if min(height, width) < FEWEST * period:
+            raise ValueError(
+                f"images of {height}×{width} are too small for period {period}: "
+                f"give {FEWEST * period}×{FEWEST * period} pixels or more, or leave the period out"
+            )
+
+
+def check_periods(periods: Sequence[int]) -> None:
+    """Refuse periods that are no whole numbers of 2 pixels or more, or none at all."""
+    for period in periods:
+        if isinstance(period, bool) or not isinstance(period, int) or period < 2:
+            raise ValueError(f"period {period!r} is no grid: give whole numbers of 2 or more")
+    if not periods:
+        raise ValueError("periods=() leaves nothing to measure: give one or more, such as (2, 4)")
+
+
+def power_spectrum(images: Tensor, size: int | None = None) -> Tensor:
+    """Power spectrum of each image, averaged over channels; white noise of variance σ² gives σ².
+
+    P(f) = mean_tiles,c |Σ_t w(t)·(x_c(t) − x̄_c)·e^(−2πi f·t)|² / Σ_t w(t)² with w a Hann window
+    along both axes and x̄ the tile's mean under it, plus a floor of 1e-12 of the mean square.
+
+    Args:
+        images: (B, C, H, W) floats.
+        size: side of square tiles, half of which overlap; None takes the image whole.
+
+    Returns:
+        (B, size, size) or (B, H, W) float32, the constant part at index (0, 0).
+
+    Example:
+        >>> x = torch.arange(16) % 2 - 0.5  # columns
+        >>> power = power_spectrum(x.expand(1, 1, 16, 16))
+        >>> power[0, 0, [0, 6, 7, 8, 9]].round(decimals=2)
+        tensor([ 0.0000,  0.0000,  7.1100, 28.4400,  7.1100])
+    """
+    images = images.float()
+    height, width = images.shape[-2:]
+    tall, wide = (size, size) if size else (height, width)
+    window = hann(tall, images.device)[:, None] * hann(wide, images.device)
+    places = tiles(height, width, tall, wide)
+    power = images.new_zeros(len(images), tall, wide // 2 + 1)
+    for top, left in places:
+        tile = images[..., top : top + tall, left : left + wide]
+        mean = (tile * window).sum((-2, -1), keepdim=True) / window.sum()
+        half = torch.fft.rfft2((tile - mean) * window)
+        power += (half.real.square() + half.imag.square()).mean(1)
+    scale = len(places) * window.square().sum()
+    return _whole(power / scale, wide) + floor(images)[:, None, None]
+
+
+def floor(images: Tensor) -> Tensor:
+    """Power (B,) that is added at every frequency: what lies below is rounding."""
+    return FLOOR * images.square().mean((1, 2, 3)) + BLACK
+
+
+def tile_size(height: int, width: int, period: int) -> int:
+    """Side of the tiles for a period: the multiple of it that fits into 64 pixels or 16 periods.
+
+    Example:
+        >>> tile_size(256, 256, 3), tile_size(256, 256, 8), tile_size(64, 48, 8)
+        (63, 128, 48)
+    """
+    return period * min(max(TILE // period, PERIODS), height // period, width // period)
+
+
+def tiles(height: int, width: int, tall: int, wide: int, align: int = 1) -> list[tuple[int, int]]:
+    """Top left corners of tiles that cover an image evenly, and overlap by half or a little more.
+
+    Args:
+        height: of the image.
+        width: of the image.
+        tall: height of a tile.
+        wide: width of a tile.
+        align: corners are multiples of it, for which less than that many pixels may be left over.
+
+    Example:
+        >>> tiles(100, 64, 64, 64)
+        [(0, 0), (18, 0), (36, 0)]
+    """
+    return list(product(_starts(height, tall, align), _starts(width, wide, align)))
+
+
+def _starts(n: int, side: int, align: int) -> list[int]:
+    steps = math.ceil(2 * (n - side) / side)
+    return [round(k * (n - side) / max(steps, 1)) // align * align for k in range(steps + 1)]
+
+
+def hann(n: int, device: torch.device | None = None) -> Tensor:
+    """Periodic Hann window, (n,)."""
+    return torch.hann_window(n, periodic=True, device=device)
+
+
+def _whole(half: Tensor, width: int) -> Tensor:
+    """The whole plane (..., H, W) from the half that a real transform gives: P(−f) = P(f)."""
+    mirrored = half[..., 1 : (width + 1) // 2].flip((-2, -1)).roll(1, dims=-2)
+    return torch.cat((half, mirrored), dim=-1)
+
+
+def decibels(ratio: Tensor) -> Tensor:
+    """10·log10 of a ratio of powers."""
+    return 10 * ratio.log10()
+
+
+def near_grid(n: int, period: int, reach: float = LOBE) -> Tensor:
+    """Which of the n bins of an axis lie within `reach` bins of a multiple of n / period, (n,)."""
+    bins = torch.arange(n, dtype=torch.float64)
+    spacing = n / period
+    # half a bin more where the harmonic falls between two
+    reach = reach + (0.5 if n % period else 0.0)
+    return (bins - (bins / spacing).round() * spacing).abs() <= reach

@@ -1,0 +1,212 @@
+"""Statistics of few seeds: intervals, paired tests, corrections, and how many seeds would do.
+
+All is for independent values from a normal distribution, as means over a test set nearly are;
+`sign_flip` assumes symmetry alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
+
+import numpy as np
+
+#: Fewest pairs at which flipping signs can give a p-value below 0.05, and most that are enumerated.
+FLIPS = range(6, 17)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds.
+
+    Attributes:
+        n: seeds.
+        mean: of the values.
+        spread: their standard deviation, with n − 1; None for one.
+        half: half the width of the mean's interval; None for one seed.
+    """
+
+    n: int
+    mean: float
+    spread: float | None
+    half: float | None
+
+
+def estimate(values: Sequence[float], level: float = 0.95) -> Estimate:
+    """Mean x̄ ± t·s/√n with t the quantile of Student's distribution of n − 1 degrees of freedom.
+
+    Raises:
+        ValueError: without values, or for a level that is no share.
+
+    Example:
+        >>> found = estimate([1.0, 2.0, 3.0])
+        >>> found.mean, round(found.half, 3)
+        (2.0, 2.484)
+    """
+    if not len(values):
+        raise ValueError("values=[] have no mean: give one or more")
+    x = np.asarray(values, dtype=float)
+    if len(x) == 1:
+        return Estimate(1, float(x[0]), None, None)
+    spread = float(x.std(ddof=1))
+    if spread <= 1e-12 * float(np.abs(x).max()):  # equal but for rounding
+        spread = 0.0
+    return Estimate(
+        len(x), float(x.mean()), spread, t_quantile(level, len(x) - 1) * spread / math.sqrt(len(x))
+    )
+
+
+def paired_p(differences: Sequence[float]) -> float | None:
+    """Two-sided p of the paired t-test: P(|T| ≥ |x̄|·√n/s) with n − 1 degrees of freedom.
+
+    Returns:
+        None for one pair, and for equal differences other than 0, whose spread is unknown.
+    """
+    found = estimate(differences)
+    if not found.spread:
+        return 1.0 if found.spread == 0 and found.mean == 0 else None
+    return 1 - t_within(found.mean * math.sqrt(found.n) / found.spread, found.n - 1)
+
+
+def sign_flip(differences: Sequence[float]) -> float | None:
+    """Exact p of the paired permutation test, which assumes no normal distribution.
+
+    The share of the 2ⁿ choices of signs whose |sum| is no smaller than the one observed (Fisher
+    1935).
+
+    Returns:
+        None below 6 pairs, where it cannot be less than 0.05, and above 16.
+    """
+    d = np.asarray(differences, dtype=float)
+    if len(d) not in FLIPS:
+        return None
+    signs = 1 - 2.0 * (np.arange(2 ** len(d))[:, None] >> np.arange(len(d)) & 1)  # (2ⁿ, n)
+    return float(np.mean(np.abs(signs @ d) >= abs(d.sum()) - 1e-12 * np.abs(d).sum()))
+
+
+def hedges_g(differences: Sequence[float]) -> float | None:
+    """Effect size of paired differences: Cohen's d = x̄/s, freed of its bias for few pairs.
+
+    g = d·Γ(ν/2) / (√(ν/2)·Γ((ν − 1)/2)) with ν = n − 1 (Hedges 1981).
+
+    Returns:
+        None below 3 pairs and for equal differences.
+
+    Example:
+        >>> round(hedges_g([1.0, 2.0, 3.0]), 3)  # d = 2
+        1.128
+    """
+    found = estimate(differences)
+    if found.n < 3 or not found.spread:
+        return None
+    df = found.n - 1
+    correction = math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2)) / math.sqrt(df / 2)
+    return correction * found.mean / found.spread
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p-values so that one of them below α by chance has probability α or less.
+
+    The k-th smallest of m becomes max over j ≤ k of (m − j + 1)·p₍ⱼ₎, at most 1 (Holm 1979).
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03])
+        [0.03, 0.06, 0.06]
+    """
+    adjusted, worst = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(np.argsort(p_values, kind="stable")):
+        worst = max(worst, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = worst
+    return adjusted
+
+
+def seeds_needed(
+    differences: Sequence[float], alpha: float = 0.05, power: float = 0.8, most: int = 1000
+) -> int | None:
+    """How many pairs the t-test would need, were mean and spread truly those observed.
+
+    Args:
+        differences: two or more.
+        alpha: level of the two-sided test, corrected for how many there are.
+        power: probability of finding the difference.
+        most: the search ends here.
+
+    Returns:
+        None where more than `most` would not do, or nothing is known of the spread.
+    """
+    found = estimate(differences)
+    if not found.spread or not found.mean:
+        return None
+    effect = abs(found.mean) / found.spread
+    # of known spread, n = ((z(1 − α/2) + z(power)) / d)²; of an unknown one, more
+    z = NormalDist().inv_cdf
+    n = max(2, math.floor(((z(1 - alpha / 2) + z(power)) / effect) ** 2))
+    while n <= most and t_power(effect, n, alpha) < power:
+        n += 1
+    return n if n <= most else None
+
+
+def t_power(effect: float, n: int, alpha: float) -> float:
+    """Probability that a two-sided paired t-test of n pairs finds an effect d = μ/σ.
+
+    P(|Z + d√n| > c·S) with Z normal, S² a mean of ν = n − 1 squared normals, and c the quantile of
+    Student's distribution: the normal's tails, averaged over S by Gauss-Legendre quadrature.
+    """
+    df, shift = n - 1, effect * math.sqrt(n)
+    nodes, weights = _legendre()
+    low, high = max(0.0, 1 - 9 / math.sqrt(2 * df)), 1 + 9 / math.sqrt(2 * df)
+    s = low + (high - low) * (nodes + 1) / 2
+    # density of S ∝ s^(ν−1)·e^(−νs²/2), scaled to 1 at s = 1
+    density = weights * np.exp((df - 1) * np.log(s) - df * (s**2 - 1) / 2)
+    c = t_quantile(1 - alpha, df)
+    tails = [_normal(shift - c * x) + _normal(-shift - c * x) for x in s]
+    return float(density @ np.array(tails) / density.sum())
+
+
+def t_within(t: float, df: int) -> float:
+    """P(|T| ≤ |t|) of Student's distribution with a whole number of degrees of freedom.
+
+    A finite sum in θ = atan(|t|/√ν) (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4).
+    """
+    theta = math.atan(abs(t) / math.sqrt(df))
+    sine, cosine = math.sin(theta), math.cos(theta)
+    # odd ν: cos θ·(1 + ⅔·cos²θ + …); even ν: 1 + ½·cos²θ + …; ⌊ν/2⌋ terms
+    term, total = (cosine if df % 2 else 1.0), 0.0
+    for k in range(1, df // 2 + 1):
+        total += term
+        term *= cosine**2 * (2 * k / (2 * k + 1) if df % 2 else (2 * k - 1) / (2 * k))
+    return (theta + sine * total) * 2 / math.pi if df % 2 else sine * total
+
+
+@lru_cache(maxsize=1024)
+def t_quantile(level: float, df: int) -> float:
+    """The t with P(|T| ≤ t) = level, by bisection.
+
+    Raises:
+        ValueError: for a level that is no share.
+
+    Example:
+        >>> round(t_quantile(0.95, 2), 4)
+        4.3027
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level={level!r} must be a share between 0 and 1")
+    low, high = 0.0, 1.0
+    while t_within(high, df) < level:
+        high *= 2
+    while high - low > 1e-13 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if t_within(middle, df) < level else (low, middle)
+    return (low + high) / 2
+
+
+@lru_cache(maxsize=1)
+def _legendre() -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(128)
+
+
+def _normal(z: float) -> float:
+    return math.erfc(-z / math.sqrt(2)) / 2

@@ -1,0 +1,128 @@
+"""Start a net from the weights of another: with other classes, or with another operator."""
+
+import os
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from models import checkpoint, zoo
+from models.dcgan import Generator
+from models.upsampling import Upsample
+
+OTHER_OPERATOR = "another operator"
+OTHER_SHAPE = "another shape"
+NOT_THERE = "not in the source"
+UNUSED = "of the source, without a place here"
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What was carried over.
+
+    Attributes:
+        source: name or path of the source.
+        parameters: how many were carried over.
+        of: how many the net has.
+        left_out: why not -> names of layers.
+    """
+
+    source: str
+    parameters: int
+    of: int
+    left_out: dict[str, list[str]]
+
+    def __str__(self) -> str:
+        """One line of what came, one line for each reason why the rest did not."""
+        lines = [f"init={self.source}: {self.parameters:,} of {self.of:,} parameters carried over"]
+        for reason, layers in self.left_out.items():
+            parts = Counter(layer.partition(".")[0] or "the net itself" for layer in layers)
+            listed = ", ".join(f"{part} ({count})" for part, count in parts.items())
+            what = "left out" if reason == UNUSED else "starts anew"
+            lines.append(f"  {what}, {reason}: {listed}")
+        return "\n".join(lines)
+
+
+@torch.no_grad()
+def carry_over(net: nn.Module, init: str) -> Carried:
+    """Copy into a net, in place, all layers of a source that fit by name and shape.
+
+    A layer is carried over with all of its tensors or not at all; an operator's only into one of
+    its own class. A generator's layers go into the generator of a pair.
+
+    Args:
+        net: the net to start.
+        init: a name of the zoo, a run's folder, a model's folder, or a checkpoint.
+
+    Raises:
+        FileNotFoundError: there is nothing at `init`.
+        ValueError: `init` is damaged, or nothing in it fits.
+    """
+    source = _read(init)
+    prefix = "generator." if isinstance(source, Generator) and hasattr(net, "generator") else ""
+    mine, theirs = _layers(net), _layers(source, prefix)
+    my_operators, their_operators = _operators(net), _operators(source, prefix)
+
+    left_out: dict[str, list[str]] = defaultdict(list)
+    taken: set[str] = set()
+    for layer, tensors in mine.items():
+        given = theirs.get(layer)
+        operator = _within(layer, my_operators)
+        if operator and their_operators.get(operator) is not my_operators[operator]:
+            left_out[OTHER_OPERATOR].append(layer)
+        elif given is None:
+            left_out[NOT_THERE].append(layer)
+        elif _shapes(given) != _shapes(tensors):
+            left_out[OTHER_SHAPE].append(layer)
+        else:
+            taken.add(layer)
+            for name, tensor in tensors.items():
+                tensor.copy_(given[name])
+    unused = [layer for layer in theirs if layer not in mine]
+    if unused:
+        left_out[UNUSED] = unused
+
+    counts = {name: p.numel() for name, p in net.named_parameters()}
+    carried = sum(n for name, n in counts.items() if name.rpartition(".")[0] in taken)
+    if carried == 0:
+        raise ValueError(
+            f"init={init}: no layer of that {_label(source)} fits this {_label(net)} by name and "
+            "shape: give weights of the same architecture and width"
+        )
+    return Carried(init, carried, sum(counts.values()), dict(left_out))
+
+
+def _read(init: str) -> nn.Module:
+    is_path = Path(init).exists() or "/" in init or os.sep in init or init.endswith(".ckpt")
+    net, _ = checkpoint.load(init if is_path else zoo.find(init))
+    return net
+
+
+def _layers(net: nn.Module, prefix: str = "") -> dict[str, dict[str, Tensor]]:
+    """The tensors of each module that has some of its own: module -> last name -> tensor."""
+    layers: dict[str, dict[str, Tensor]] = defaultdict(dict)
+    for name, tensor in net.state_dict().items():
+        layer, _, last = f"{prefix}{name}".rpartition(".")
+        layers[layer][last] = tensor
+    return dict(layers)
+
+
+def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
+
+
+def _operators(net: nn.Module, prefix: str = "") -> dict[str, type[nn.Module]]:
+    """Where the net's operators are, and their classes."""
+    named = net.named_modules()
+    return {f"{prefix}{name}": type(m) for name, m in named if isinstance(m, Upsample)}
+
+
+def _within(layer: str, operators: dict[str, type[nn.Module]]) -> str | None:
+    """The operator that a layer belongs to."""
+    return next((o for o in operators if layer == o or layer.startswith(f"{o}.")), None)
+
+
+def _label(net: nn.Module) -> str:
+    return str(getattr(net, "label", type(net).__name__))

@@ -1,0 +1,140 @@
+"""ONNX files: they agree with PyTorch at any size, or are not written."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import evaluate
+from models import checkpoint, export, zoo
+from models.upsampling import OPERATORS
+from models.upsampling.resize import Interpolate
+from tests.conftest import compose_config
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter's own
+
+
+def session(path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def output(run, x):
+    (y,) = run.run(None, {run.get_inputs()[0].name: x.numpy()})
+    return torch.from_numpy(np.asarray(y))
+
+
+def use(*overrides):
+    evaluate.use(compose_config("evaluate", list(overrides)))
+
+
+def test_a_trained_net_is_exported_with_dynamic_size_and_its_card(trained, tmp_path, capsys):
+    path = tmp_path / "deep" / "model.onnx"
+    use(f"ckpt={trained}", f"export={path}")
+    assert str(path) in capsys.readouterr().out
+    assert [p.name for p in path.parent.iterdir()] == ["model.onnx"]
+    net, card = checkpoint.load(trained)
+    run = session(path)
+    (given,) = run.get_inputs()
+    assert given.name == "image"
+    assert given.shape[1] == 3
+    assert all(isinstance(given.shape[axis], str) for axis in (0, 2, 3))
+    for b, h, w in ((1, 32, 32), (3, 45, 70), (2, 8, 9)):
+        x = torch.randn(b, 3, h, w)
+        torch.testing.assert_close(output(run, x), net(x), rtol=1e-4, atol=1e-4)
+    kept = run.get_modelmeta().custom_metadata_map
+    assert json.loads(kept["classes"]) == card["classes"]
+    assert json.loads(kept["mean"]) == card["mean"]
+
+
+def test_of_a_gan_the_generator_is_exported_with_dynamic_batch(tmp_path):
+    torch.manual_seed(0)
+    net = zoo.create("dcgan", "pixel_shuffle", size=28, in_channels=1, width=4, latent=6)
+    error = export.to_onnx(net, tmp_path / "g.onnx", 1)
+    assert error is None or error < 1e-4
+    run = session(tmp_path / "g.onnx")
+    assert run.get_inputs()[0].name == "noise"
+    for batch in (1, 5):
+        z = torch.randn(batch, 6)
+        torch.testing.assert_close(output(run, z), net(z), rtol=1e-4, atol=1e-4)
+
+
+class Program:
+    """Stands where the exporter's program would."""
+
+    def __init__(self):
+        self.model = self
+        self.metadata_props = {}
+
+    def save(self, path, external_data):
+        path.write_bytes(b"half")
+        self.broken()
+
+    def broken(self):
+        pass
+
+
+def fcn():
+    return zoo.create("fcn8s", "interpolate", num_classes=2, width=4)
+
+
+def test_a_file_that_differs_is_not_written(tmp_path, monkeypatch):
+    (tmp_path / "model.onnx").write_bytes(b"old")
+    monkeypatch.setattr(export, "_trace", lambda net, example: Program())
+    for error in (0.3, float("nan")):
+        monkeypatch.setattr(export, "_largest_error", lambda net, path, examples, e=error: e)
+        with pytest.raises(ValueError, match="not written: onnxruntime's output differs"):
+            export.to_onnx(fcn(), tmp_path / "model.onnx")
+    assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"]
+    assert (tmp_path / "model.onnx").read_bytes() == b"old"
+
+
+def test_a_broken_write_leaves_nothing(tmp_path, monkeypatch):
+    def fail(self):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(export, "_trace", lambda net, example: Program())
+    monkeypatch.setattr(Program, "broken", fail)
+    with pytest.raises(OSError, match="disk full"):
+        export.to_onnx(fcn(), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_onnxruntime_the_file_is_written_unchecked(tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "_trace", lambda net, example: Program())
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    assert export.to_onnx(fcn(), tmp_path / "model.onnx") is None
+    assert (tmp_path / "model.onnx").read_bytes() == b"half"
+
+
+def test_refusals(tmp_path, monkeypatch, trained):
+    with pytest.raises(ValueError, match=r"give a name ending in .onnx"):
+        use(f"ckpt={trained}", "export=model.pt")
+    with monkeypatch.context() as patch:
+        patch.setattr(Interpolate, "no_onnx", "it looks into the future")
+        with pytest.raises(ValueError, match="Interpolate cannot go into ONNX: it looks into"):
+            export.to_onnx(fcn(), tmp_path / "model.onnx")
+    monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
+    with pytest.raises(ValueError, match="export needs onnxscript, which is not installed"):
+        export.to_onnx(fcn(), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", zoo.ARCHITECTURES)
+@pytest.mark.parametrize("name", OPERATORS)
+def test_every_net_and_operator(arch, name, tmp_path):
+    options = {"width": 4} | ({"size": 32} if arch == "dcgan" else {"num_classes": 3})
+    operator = OPERATORS[name]
+    if operator.no_onnx:
+        pytest.skip(operator.no_onnx)
+    try:
+        net = zoo.create(arch, name, **options)
+    except ValueError:
+        assert operator.needs_switches or operator.needs_guide
+        return
+    for parameter in net.parameters():
+        if not parameter.any():  # FCN's scores start at zero
+            torch.nn.init.normal_(parameter)
+    assert export.to_onnx(net, tmp_path / "model.onnx") < export.TOLERANCE

@@ -1,0 +1,150 @@
+"""Start from other weights: what is carried over, what is not, and that the run remembers."""
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from models import checkpoint, zoo
+from reporting import console, records
+from tasks import transfer
+from tests.models.test_zoo import FCN, add
+
+
+def fcn(upsample="TransposedConv", seed=0, num_classes=3, **options):
+    torch.manual_seed(seed)
+    operator = {"_target_": f"models.upsampling.{upsample}", "_partial_": True, **options}
+    spec = FCN | {"upsample": operator, "num_classes": num_classes}
+    net = checkpoint.build(spec)
+    for score in net.scores:  # zero at the start, which would look alike
+        torch.nn.init.normal_(score.weight)
+    return net, spec
+
+
+def saved(tmp_path, net, spec):
+    return str(checkpoint.save(tmp_path / "source", net, {"model": spec}))
+
+
+def split(net, other):
+    """Names of tensors that are equal in both nets, and of those that are not."""
+    mine, theirs = net.state_dict(), other.state_dict()
+    equal = {k for k in mine if k in theirs and torch.equal(mine[k], theirs[k])}
+    return equal, set(mine) - equal
+
+
+def test_the_same_net_is_carried_over_whole(tmp_path):
+    source, spec = fcn(seed=1)
+    net, _ = fcn()
+    carried = transfer.carry_over(net, saved(tmp_path, source, spec))
+    assert split(net, source)[1] == set()
+    assert carried.left_out == {}
+    assert carried.parameters == carried.of == sum(p.numel() for p in source.parameters())
+
+
+def test_other_classes_leave_out_the_scores_and_what_enlarges_them(tmp_path):
+    source, spec = fcn(seed=1)
+    net, _ = fcn(num_classes=5)
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    carried = transfer.carry_over(net, saved(tmp_path, source, spec))
+    equal, unequal = split(net, source)
+    assert equal == {k for k in before if k.startswith("backbone.")}
+    assert all(torch.equal(net.state_dict()[k], before[k]) for k in unequal)
+    layers = [f"{part}.{i}" for part in ("scores", "upsamples") for i in range(3)]
+    assert carried.left_out == {"another shape": layers}
+    assert str(carried).splitlines()[1:] == [
+        "  starts anew, another shape: scores (3), upsamples (3)"
+    ]
+    assert carried.parameters == sum(p.numel() for p in net.backbone.parameters())
+
+
+def test_weights_of_another_operator_stay_out_though_names_and_shapes_agree(tmp_path):
+    source, spec = fcn("TransposedConv", seed=1, kernel=9)
+    net, _ = fcn("ResizeConv", kernel=9)
+    before = net.upsamples[0].weight.clone()
+    assert before.shape == source.upsamples[0].weight.shape
+    carried = transfer.carry_over(net, saved(tmp_path, source, spec))
+    layers = [f"upsamples.{i}" for i in range(3)]
+    assert carried.left_out == {"another operator": layers}
+    assert split(net, source)[1] == {f"{layer}.weight" for layer in layers}
+    assert torch.equal(net.upsamples[0].weight, before)
+
+
+def test_operators_without_weights_leave_the_sources_unused(tmp_path):
+    source, spec = fcn(seed=1)
+    net, _ = fcn("Interpolate")
+    carried = transfer.carry_over(net, saved(tmp_path, source, spec))
+    layers = [f"upsamples.{i}" for i in range(3)]
+    assert carried.left_out == {"of the source, without a place here": layers}
+    assert split(net, source)[1] == set()
+    assert "left out, of the source, without a place here: upsamples (3)" in str(carried)
+
+
+def test_a_layer_comes_whole_or_not_at_all(tmp_path):
+    """A score of fewer inputs has the same bias, which means nothing without its weight."""
+    source, spec = fcn(seed=1)
+    for score in source.scores:
+        torch.nn.init.ones_(score.bias)
+    net, _ = fcn()
+    net.scores[0] = torch.nn.Conv2d(7, 3, 1)
+    bias = net.scores[0].bias.clone()
+    carried = transfer.carry_over(net, saved(tmp_path, source, spec))
+    assert carried.left_out == {"another shape": ["scores.0"]}
+    assert torch.equal(net.scores[0].bias, bias)
+    assert torch.equal(net.scores[1].bias, torch.ones(3))
+
+
+def test_a_shipped_generator_goes_into_the_generator_of_a_pair(tmp_path, monkeypatch):
+    monkeypatch.setattr(zoo, "ROOT", tmp_path)
+    from tests.test_hub import GENERATOR
+
+    add("dcgan_transposed_conv.mnist", GENERATOR)
+    source = zoo.load("dcgan_transposed_conv.mnist")
+    options = {"size": 32, "in_channels": 1, "latent": 5, "width": 4}
+    net = zoo.create("dcgan", "transposed_conv", **options)
+    carried = transfer.carry_over(net, "dcgan_transposed_conv.mnist")
+    assert split(net.generator, source)[1] == set()
+    assert carried.parameters == sum(p.numel() for p in net.generator.parameters())
+    assert set(carried.left_out) == {"not in the source"}
+    assert all(name.startswith("discriminator.") for name in carried.left_out["not in the source"])
+
+
+def test_nothing_that_fits_nothing_there_and_no_such_name(tmp_path):
+    net, _ = fcn()
+    unet = zoo.create("unet", "interpolate", num_classes=3, width=4, depth=2)
+    spec = {**zoo.ARCHITECTURES["unet"], "width": 4, "depth": 2, "num_classes": 3}
+    spec["upsample"] = {"_target_": "models.upsampling.Interpolate", "_partial_": True}
+    folder = saved(tmp_path, unet, spec)
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    for init, error, message in (
+        (folder, ValueError, "no layer of that unet fits this fcn8s"),
+        ("nowhere/seed0", FileNotFoundError, "nowhere/seed0: no such checkpoint"),
+        ("nosuch_name", ValueError, "'nosuch_name' is no checkpoint of the zoo"),
+    ):
+        with pytest.raises(error, match=message) as caught:
+            transfer.carry_over(net, init)
+        assert "\n" not in console.explain(caught.value)
+    assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
+
+
+def test_a_run_starts_from_another_and_keeps_what_was_left_out(train_run, trained, capsys):
+    run = train_run(
+        f"init={trained}", "upsample=pixel_shuffle", "trainer.max_epochs=1",
+        "task.lr=1e-30", "task.weight_decay=0",
+    )  # fmt: skip
+    out = capsys.readouterr().out
+    assert f"init={trained}: " in out
+    assert "starts anew, another operator: upsamples (3)" in out
+    config = records.read(run / "record.json").config
+    assert config["init"] == str(trained)
+    assert config["init_left_out"] == {"another operator": [f"upsamples.{i}" for i in range(3)]}
+    assert OmegaConf.load(run / "config.yaml").init_left_out == config["init_left_out"]
+    net, source = checkpoint.load(run)[0], checkpoint.load(trained)[0]
+    for name, value in source.named_parameters():
+        assert torch.equal(net.get_parameter(name), value), name
+
+
+def test_a_resumed_run_is_held_to_its_start(train_run, trained, tmp_path):
+    run = train_run(f"init={trained}", "trainer.max_epochs=1", logs=tmp_path)
+    last = f"ckpt={run / 'checkpoints' / 'last.ckpt'}"
+    with pytest.raises(ValueError, match=r"init was '.*' and is now None"):
+        train_run(last, logs=tmp_path)
+    assert train_run(last, f"init={trained}", logs=tmp_path) == run
