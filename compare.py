@@ -72,8 +72,8 @@ def check_baseline(baseline: str | None, results: Sequence[Result]) -> None:
     if baseline is not None and all(result.baseline is None for result in results):
         labels = sorted({arm.label for result in results for arm in result.group.arms})
         raise ValueError(
-            f"baseline={baseline} is none of the arms: give one of {', '.join(labels)}, or "
-            "baseline=null for no differences"
+            f"baseline={baseline} names no arm, or several: give one of "
+            f"{', '.join(map(repr, labels))}, or baseline=null for no differences"
         )
 
 
@@ -101,10 +101,11 @@ def draw_pictures(result: Result, count: int, folder: Path) -> list[Path]:
             raise
         print(f"no pictures of {group.title}: {line}")
         return []
+    title = f"{group.title}: the same input through each operator"
     said = f"seed {seed}; below, the log power spectrum, frequency 0 in the centre"
     return [
         comparison_plot.save(
-            comparison_pictures.sheet(each, f"{group.title}: the same through each operator", said),
+            comparison_pictures.sheet(each, title, said),
             folder / f"{group.name}-pictures{index if count > 1 else ''}.png",
         )
         for index, each in enumerate(shown)

@@ -167,7 +167,7 @@ def evaluate(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
     shape = data.prepared(split)[0]["image"].shape
     unweighted = {"class_weights": None} if "class_weights" in stored.task else {}
     options = OmegaConf.merge(stored.task, unweighted)
-    task = hydra.utils.instantiate(options, net=net, data=data)
+    task = hydra.utils.instantiate(options, net=net, data=data).eval()
 
     started = time.perf_counter()
     record = records.new(

@@ -53,7 +53,7 @@ def pink(count: int, size: int, seed: int) -> Tensor:
 # Grids of a period: what is added to images at amplitude 1.
 
 
-def signs(size: int, period: int, across: bool = True) -> Tensor:
+def cells(size: int, period: int, across: bool = True) -> Tensor:
     """Cells of half a period with the sign of a checkerboard, or columns.
 
     Mean 0, root mean square 1. Over a period of 3 the cells are 2 pixels and 1 pixel wide.
@@ -66,20 +66,20 @@ def signs(size: int, period: int, across: bool = True) -> Tensor:
 
 def checker(images: Tensor, period: int) -> Tensor:
     """A checkerboard, the same in all images."""
-    return signs(images.shape[-1], period).expand_as(images)
+    return cells(images.shape[-1], period).expand_as(images)
 
 
 def columns(images: Tensor, period: int) -> Tensor:
     """Vertical stripes, the same in all images."""
-    return signs(images.shape[-1], period, across=False).expand_as(images)
+    return cells(images.shape[-1], period, across=False).expand_as(images)
 
 
 def random_sign(images: Tensor, period: int) -> Tensor:
     """A checkerboard whose sign is drawn anew for each square of 4 periods and each image."""
     side = 4 * period
-    cells = -(-images.shape[-1] // side)
+    count = -(-images.shape[-1] // side)
     generator = torch.Generator().manual_seed(1)
-    drawn = torch.randint(0, 2, (len(images), 1, cells, cells), generator=generator) * 2.0 - 1
+    drawn = torch.randint(0, 2, (len(images), 1, count, count), generator=generator) * 2.0 - 1
     spread = drawn.repeat_interleave(side, -1).repeat_interleave(side, -2)
     return spread[..., : images.shape[-2], : images.shape[-1]] * checker(images, period)
 

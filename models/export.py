@@ -103,7 +103,9 @@ def _largest_error(net: nn.Module, path: Path, examples: Sequence[Tensor]) -> fl
         import onnxruntime
     except ImportError:
         return None
-    run = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # more would wait for each other where cores are busy
+    run = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     errors = []
     for x in examples:
         wanted = net(x)

@@ -17,6 +17,8 @@ Key = tuple[str, frozenset[tuple[str, str]]]
 
 UNSET = "unset"
 UPSAMPLE = "upsample."
+#: Options that a label holds.
+SHOWN = 3
 #: Options that change no result, or that the seed or another option decides.
 NEUTRAL = re.compile(
     r"(name|seed|ckpt|run_dir|logs|compile)$"
@@ -46,22 +48,26 @@ def options_of(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def labels(arms: Sequence[Key]) -> list[str]:
-    """Name each arm by its operator and by what is unusual among its options.
+    """Name each arm by its operator and by what is unusual among its options, each differently.
 
-    Usual is, of an operator's option, its default; of any other, what most arms have.
+    Usual is, of an operator's option, its default; of any other, what most arms have. Of more than
+    three unusual options the first two are named, and the others counted.
     """
     usual = _usual([options for _, options in arms])
-    named = []
+    named: list[str] = []
     for operator, options in arms:
         alike = [other for name, other in arms if name == operator]
         usual_here = usual | _usual(alike, own=True) | defaults(operator)
-        mine, keys = dict(options), sorted({key for other in alike for key, _ in other})
+        mine, keys = dict(options), {key for other in alike for key, _ in other}
         unusual = [
             f"{key.removeprefix(UPSAMPLE)}={_plain(mine.get(key, UNSET))}"
-            for key in keys
+            for key in sorted(keys, key=lambda key: (not key.startswith(UPSAMPLE), key))
             if mine.get(key, UNSET) != usual_here.get(key)
         ]
-        named.append(" ".join([operator, *unusual]))
+        if len(unusual) > SHOWN:
+            unusual = [*unusual[: SHOWN - 1], f"+{len(unusual) - SHOWN + 1}"]
+        label = " ".join([operator, *unusual])
+        named.append(label if label not in named else f"{label} #{named.count(label) + 1}")
     return named
 
 

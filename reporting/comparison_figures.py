@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 def draw(result: Result, curves: Curves, folder: Path) -> list[Path]:
     """Write all figures that a group has numbers for; returns their paths."""
+    from matplotlib import rc_context
+
     kinds: dict[str, Callable[[Result], Figure | None]] = {
         "front": front,
         "differences": forest,
@@ -30,10 +32,11 @@ def draw(result: Result, curves: Curves, folder: Path) -> list[Path]:
         "curves": lambda r: learning(r, curves),
     }
     written = []
-    for kind, make in kinds.items():
-        figure = make(result)
-        if figure is not None:
-            written.append(plot.save(figure, folder / f"{result.group.name}-{kind}.png"))
+    with rc_context(plot.STYLE):
+        for kind, make in kinds.items():
+            figure = make(result)
+            if figure is not None:
+                written.append(plot.save(figure, folder / f"{result.group.name}-{kind}.png"))
     return written
 
 
@@ -49,7 +52,7 @@ def front(result: Result) -> Figure | None:
     figure, axes = plot.page(height=max(430, 70 + 24 * len(arms)), right=0.70)
     for arm in arms:
         a, b, look = xs[arm.label], ys[arm.label], plot.style(arm, result.group.arms)
-        look |= {"label": arm.label + (" ★" if arm.label in result.front else "")}
+        look |= {"label": plot.cut(arm.label, 30) + (" ★" if arm.label in result.front else "")}
         look["linestyle"] = "none"
         place = (a.mean * x.scale, b.mean * y.scale, _half(a, x), _half(b, y))
         plot.cross(axes, *place, look, size=8)
@@ -131,7 +134,7 @@ def classes(result: Result, scores: str, overall: str, columns: int = 4) -> Figu
         _limit(axes.set_xlim, list(found.values()), metric)
         plot.rows(axes, list(looks), named=panels.index(axes) % columns == 0, size=8)
         title = "all classes" if name == overall else name.partition("/")[2]
-        axes.set_title(title, fontsize=9, loc="left", color=plot.INK, pad=3)
+        axes.set_title(title, fontsize=9, loc="left", pad=3)
         axes.tick_params(axis="x", labelsize=8)
     for axes in panels[len(names) :]:
         axes.set_visible(False)
@@ -155,10 +158,12 @@ def learning(result: Result, found: Curves) -> Figure | None:
         look = plot.style(arm, arms)
         mean, low, high = (values * metric.scale for values in (c.mean, c.low, c.high))
         axes.fill_between(c.steps, low, high, color=look["color"], alpha=0.12, linewidth=0)
-        axes.plot(c.steps, mean, **look, markersize=5, linewidth=1.5, label=arm.label)
+        axes.plot(c.steps, mean, **look, markersize=5, linewidth=1.5, label=plot.cut(arm.label, 32))
     axes.set_xlabel("step")
+    axes.locator_params(axis="x", integer=True)
     axes.set_ylabel(_axis(metric))
-    plot.title(figure, f"{result.group.title}: learning curves on val", "bands: range of the seeds")
+    title = f"{result.group.title}: learning curves on val"
+    plot.title(figure, title, "means over seeds; bands: their range")
     plot.legend(axes)
     return figure
 
@@ -179,5 +184,6 @@ def _limit(set_limits: Any, found: Iterable[Estimate], metric: Metric) -> bool:
     span = max(means) - min(means) or max(halves) or 1.0
     low = min(m - min(h, span) for m, h in zip(means, halves, strict=True))
     high = max(m + min(h, span) for m, h in zip(means, halves, strict=True))
-    set_limits(low - 0.06 * (high - low), high + 0.06 * (high - low))
+    margin = 0.06 * (high - low) or 1.0
+    set_limits(low - margin, high + margin)
     return any(h > span for h in halves)

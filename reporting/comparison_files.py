@@ -56,9 +56,10 @@ def csv_text(results: Iterable[Result]) -> str:
     """One line for each arm and number: estimate, and contrast where there is one."""
     out = StringIO()
     head = ["model", "data", "split", "arm", "operator", "metric", "n", "mean", "half", "spread"]
-    tail = ["baseline", "pairs", "difference", "difference_half", "p", "p_holm", "p_flip"]
+    head += ["baseline", "pairs", "difference", "difference_half", "p", "p_holm", "p_flip"]
+    head += ["effect", "seeds_needed", "verdict"]
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*head, *tail, "effect", "seeds_needed", "verdict"])
+    writer.writerow(head)
     for result in results:
         group = result.group
         for arm in group.arms:
@@ -72,7 +73,7 @@ def csv_text(results: Iterable[Result]) -> str:
                     d = c.difference
                     row += [result.baseline.label, d.n, d.mean, d.half, c.p, c.p_holm, c.p_flip]
                     row += [c.effect, c.needed, c.verdict]
-                writer.writerow(row)
+                writer.writerow(row + [None] * (len(head) - len(row)))
     return out.getvalue()
 
 

@@ -152,7 +152,7 @@ def spectrum(images: Tensor) -> np.ndarray:
     """
     import torch
 
-    from metrics.checkerboard.spectrum import power_spectrum
+    from metrics.checkerboard.power import power_spectrum
 
     power = power_spectrum(images, min(TILE, *images.shape[-2:])).mean(0)
     power = torch.fft.fftshift(power / power.mean())
@@ -181,7 +181,12 @@ def sheet(shown: Sequence[Block], title: str, said: str) -> Figure:
         axes = _box(figure, left, top + 18, cell, cell * tall / wide)
         axes.imshow(each.picture)
         axes.set_title(
-            each.title, fontsize=8.5, color=plot.INK, loc="left", pad=3, parse_math=False
+            plot.cut(each.title, 25),
+            fontsize=8.5,
+            color=plot.INK,
+            loc="left",
+            pad=3,
+            parse_math=False,
         )
         if each.spectrum is not None:
             side = 0.58 * cell

@@ -46,6 +46,25 @@ OPERATORS = (
 VARIANTS = ("D", "v", "P", "X", "<", ">")
 
 
+#: Of everything that is drawn, for `matplotlib.rc_context`.
+STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": INK,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9.5,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "grid.color": PALE,
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": INK,
+    "xtick.labelsize": 9,
+    "ytick.color": INK,
+    "ytick.labelsize": 9,
+}
+
+
 def style(arm: Arm, arms: Sequence[Arm]) -> dict[str, Any]:
     """Colour, mark and dash of an arm; an operator's further arms are hollow."""
     known = arm.operator in OPERATORS
@@ -75,7 +94,7 @@ def save(figure: Figure, path: Path) -> Path:
             break
         smaller = io.BytesIO()
         with Image.open(io.BytesIO(buffer.getvalue())) as image:
-            image.convert("RGB").quantize(count).save(smaller, "PNG", optimize=True)
+            image.convert("RGB").quantize(count).save(smaller, "PNG")
         data = smaller.getvalue()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
@@ -111,11 +130,6 @@ def page(
     figure.subplots_adjust(
         left=left, right=right, top=1 - 76 / height, bottom=bottom / height, wspace=0.08, hspace=gap
     )
-    for axes in panels:
-        axes.grid(color=PALE, linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(colors=INK, labelsize=9)
     return figure, panels[0] if rows == columns == 1 else panels
 
 
@@ -123,9 +137,18 @@ def title(figure: Figure, text: str, said: str) -> None:
     """A bold line and a grey one, at the top left of the figure."""
     height = figure.get_size_inches()[1] * DPI
     left = 14 / WIDTH
-    place = {"ha": "left", "va": "top", "parse_math": False}
-    figure.text(left, 1 - 9 / height, text, fontsize=11, weight="bold", color=INK, **place)
+    place = {"ha": "left", "va": "top"}
+    figure.text(left, 1 - 9 / height, text, fontsize=11, weight="bold", **place)
     figure.text(left, 1 - 30 / height, said, fontsize=8.5, color=GREY, **place)
+
+
+def cut(text: str, longest: int) -> str:
+    """A label that fits its place; the tables have it whole.
+
+    >>> cut("transposed_conv kernel=3", 18)
+    'transposed_conv k…'
+    """
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def cross(
@@ -140,7 +163,8 @@ def cross(
 
 def rows(axes: Axes, labels: Sequence[str], named: bool, size: float = 9) -> None:
     """A row for each label, the first at the top."""
-    axes.set_yticks(range(len(labels)) if named else (), labels if named else ())
+    shown = [cut(label, 30) for label in labels] if named else []
+    axes.set_yticks(range(len(shown)), shown)
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0, labelsize=size)
     axes.grid(axis="y", visible=False)
@@ -149,9 +173,7 @@ def rows(axes: Axes, labels: Sequence[str], named: bool, size: float = 9) -> Non
 
 def legend(axes: Axes) -> None:
     """Name the arms at the right of the axes."""
-    axes.legend(
-        loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=8.5, labelcolor=INK
-    )
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=8.5)
 
 
 def name(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
@@ -162,7 +184,7 @@ def name(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
     for text, x, y in points:
         for dx, dy, side in ((-9, 9, "right"), (9, 9, "left"), (-9, -9, "right"), (9, -9, "left")):
             label = axes.annotate(text, (x, y), (dx, dy), textcoords="offset points", ha=side)
-            label.set(va="center", fontsize=9, color=INK, path_effects=[halo])
+            label.set(va="center", fontsize=9, path_effects=[halo])
             box = label.get_window_extent()
             inside = axes.bbox.x0 < box.x0 and box.x1 < axes.bbox.x1
             free = not any(box.overlaps(other) for other in taken)

@@ -23,6 +23,7 @@ from reporting.statistics import (
 
 ALPHA = 0.05
 UNCLEAR = "not separated"
+ONE_SEED = "one seed: no test"
 #: Kinds of metrics whose differences are tested.
 TESTED = ("quality", "boundary", "artifact", "sharpness")
 
@@ -104,7 +105,7 @@ class Result:
         contrasts: metric → label → contrast, of the tested metrics.
         quality: name of the first quality, by which the arms are sorted; None where there is none.
         artifact: name of the first artifact.
-        front: labels of the arms that no other beats in both.
+        front: labels of the arms that no other beats in both; none where there is one alone.
         notes: what a reader should know.
     """
 
@@ -119,11 +120,7 @@ class Result:
 
 
 def analyse(group: Group, baseline: str | None) -> Result:
-    """Compute all that the tables and figures of a group show.
-
-    Raises:
-        ValueError: where several arms answer to the baseline's name.
-    """
+    """Compute all that the tables and figures of a group show."""
     base = find_baseline(group, baseline)
     names = dict.fromkeys(name for a in group.arms for r in a.runs.values() for name in r.values)
     estimates: dict[str, dict[str, Estimate]] = {}
@@ -151,26 +148,17 @@ def analyse(group: Group, baseline: str | None) -> Result:
             tuple(METRICS[name].better * estimates[name][label].mean for name in axes)
             for label in both
         ]
-        front = [both[i] for i in pareto(points)]
+        front = [both[i] for i in pareto(points)] if len(both) > 1 else []
     sorted_group = Group(group.model, group.data, group.split, list(arms), group.notes)
     notes = [*group.notes, *_confounders(arms, base), *_missing(arms, estimates)]
     return Result(sorted_group, base, estimates, contrasts, quality, artifact, front, notes)
 
 
 def find_baseline(group: Group, name: str | None) -> Arm | None:
-    """The arm of that label, or the only one of that operator.
-
-    Raises:
-        ValueError: where several arms are of that operator.
-    """
-    for arm in group.arms:
-        if arm.label == name:
-            return arm
-    found = [arm for arm in group.arms if arm.operator == name]
-    if len(found) > 1:
-        choices = " or ".join(f"'baseline=\"{arm.label}\"'" for arm in found)
-        raise ValueError(f"baseline={name} is several arms of {group.title}: give {choices}")
-    return found[0] if found else None
+    """The arm of that label, or else the only one of that operator."""
+    labelled = [arm for arm in group.arms if arm.label == name]
+    found = labelled or [arm for arm in group.arms if arm.operator == name]
+    return found[0] if len(found) == 1 else None
 
 
 def first(names: Iterable[str], kind: str) -> str | None:
@@ -210,7 +198,7 @@ def contrast(baseline: Arm, others: Sequence[Arm], metric: str) -> dict[str, Con
 def judge(metric: Metric, difference: Estimate, p: float | None) -> str:
     """Better, worse or not separated, in a word or two."""
     if difference.half is None:
-        return "one seed: no test"
+        return ONE_SEED
     resolution = 0.5 * 10**-metric.decimals / metric.scale
     if abs(difference.mean) + difference.half < resolution:
         return "the same"

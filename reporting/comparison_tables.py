@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
 from reporting.comparison import Arm, LeftOut
-from reporting.comparison_scores import METRICS, UNCLEAR, Contrast, Metric, Result, first
+from reporting.comparison_scores import METRICS, ONE_SEED, UNCLEAR, Contrast, Metric, Result, first
 from reporting.statistics import Estimate
 
 ARROWS = {1: "↑ ", -1: "↓ ", 0: ""}
@@ -52,14 +52,14 @@ def contrasted(result: Result) -> list[str]:
 def words(result: Result) -> list[str]:
     """What can be concluded of a group, in sentences."""
     if result.baseline is None:
-        said = ["There is no baseline in this group: nothing is held against it."]
+        said = ["No arm of this group is the baseline: no differences."]
     else:
         said = [_conclusion(result, name) for name in contrasted(result)]
     if result.front and result.quality and result.artifact:
         titles = f"{METRICS[result.quality].title}, and {METRICS[result.artifact].title}"
         said.append(f"Pareto front of {titles}: {', '.join(result.front)}.")
     if all(len(arm.runs) == 1 for arm in result.group.arms):
-        said.append("One seed each: no interval, and no word on chance; train three or more.")
+        said.append("One seed each, so that there are no intervals: train three or more.")
     return said
 
 
@@ -69,7 +69,7 @@ def show(results: Iterable[Result], left_out: Sequence[LeftOut], console: Consol
         console.rule(f"[bold]{escape(result.group.title)}", align="left")
         for sheet in sheets(result):
             for part in fit(sheet, console.width):
-                console.print(_rich(part, result))
+                console.print(_rich(part, result, console.width))
         for sentence in [*words(result), *(f"Note: {note}" for note in result.notes)]:
             console.print(escape(sentence), highlight=False)
         console.print()
@@ -101,10 +101,13 @@ def fit(sheet: Sheet, width: int) -> list[Sheet]:
     ]
 
 
-def _widths(sheet: Sheet) -> list[int]:
-    """The least characters of each column: its longest cell, and word of the header, up to 28."""
+def _widths(sheet: Sheet, whole: bool = False) -> list[int]:
+    """Characters of each column: its longest cell, and word or whole of the header, up to 28."""
     columns = zip(sheet.header, *sheet.rows, strict=True)
-    return [min(28, max(map(len, [*head.split(), *cells]))) for head, *cells in columns]
+    return [
+        min(28, max(map(len, [*([head] if whole else head.split()), *cells])))
+        for head, *cells in columns
+    ]
 
 
 def _scores(result: Result, title: str, names: Sequence[str]) -> Sheet:
@@ -167,12 +170,14 @@ def _conclusion(result: Result, name: str) -> str:
     """Who is better, who worse, and for whom the seeds do not suffice."""
     assert result.baseline is not None
     found = result.contrasts[name]
+    against = f"{METRICS[name].title} against {result.baseline.label}"
+    if all(c.verdict == ONE_SEED for c in found.values()):
+        return f"{against}: one seed cannot tell a difference from chance."
     verdicts = sorted({c.verdict for c in found.values()} - {UNCLEAR})
     parts = [
         f"{verdict}: {', '.join(label for label, c in found.items() if c.verdict == verdict)}"
         for verdict in verdicts
     ]
-    against = f"{METRICS[name].title} against {result.baseline.label}"
     said = f"{against}: {'; '.join(parts) or 'no difference is certain'}."
     unclear = {label: c for label, c in found.items() if c.verdict == UNCLEAR}
     if not unclear:
@@ -181,7 +186,7 @@ def _conclusion(result: Result, name: str) -> str:
     return f"{said} The seeds do not suffice to separate it from {needs}."
 
 
-def _rich(sheet: Sheet, result: Result) -> Table:
+def _rich(sheet: Sheet, result: Result, width: int) -> Table:
     table = Table(
         title=escape(sheet.title),
         box=box.SIMPLE_HEAD,
@@ -189,10 +194,11 @@ def _rich(sheet: Sheet, result: Result) -> Table:
         title_style="bold",
         padding=(0, 1, 0, 0),
     )
-    for head, width in zip(sheet.header, _widths(sheet), strict=True):
-        left = head in ("operator", "verdict")
-        justify = "left" if left else "right"
-        table.add_column(head, justify=justify, min_width=width, overflow="fold")  # type: ignore[arg-type]
+    roomy = _widths(sheet, whole=True)
+    widths = roomy if 1 + sum(w + 2 for w in roomy) <= width else _widths(sheet)
+    for head, each in zip(sheet.header, widths, strict=True):
+        side: JustifyMethod = "left" if head in ("operator", "verdict") else "right"
+        table.add_column(head, justify=side, width=each, overflow="fold")
     base = result.baseline and result.baseline.label
     for row in sheet.rows:
         table.add_row(*map(escape, row), style="bold" if row[0] == base else None)

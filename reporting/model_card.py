@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from reporting import tables
+from reporting.comparison_scores import METRICS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,8 +17,8 @@ FILE = "README.md"
 TEXT = """\
 # {name}
 
-{what}. {parameters:,} parameters, {megabytes:.1f} MB: weights in float16, biases and batch
-statistics in float32; it loads as float32.
+{what}: {parameters:,} parameters, {megabytes:.1f} MB.
+Weights are kept in float16, biases and batch statistics in float32; it loads as float32.
 
 {usage}
 
@@ -37,11 +37,13 @@ Of the rounded weights, as shipped. `{split}` is the split that the list shows.
 
     {command}
 
-Seed {seed}{time}{machine}; {commit}. The whole config is in `config.yaml`.
+Seed {seed}{time}{machine}; {commit}.
+All options of model, data and task are in `config.yaml`.
 
 ## Licence
 
-Data: {data}, {licence}. The weights are offered under the same terms.
+Data: {data}, {licence}.
+The weights are offered under the same terms.
 """
 
 
@@ -92,17 +94,13 @@ def scores_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _title(name: str) -> str:
-    if name in tables.SHARES:
-        return f"{tables.TITLES[name]}, %"
-    return tables.NUMBERS[name][0] if name in tables.NUMBERS else name.replace("_", " ")
+    return METRICS[name].title if name in METRICS else name.replace("_", " ")
 
 
 def _cell(name: str, value: float | None) -> str:
     if value is None:
         return "–"
-    if name in tables.SHARES:
-        return tables.percent(value)
-    return f"{value:.{tables.NUMBERS[name][1]}f}" if name in tables.NUMBERS else f"{value:.3g}"
+    return METRICS[name].text(value) if name in METRICS else f"{value:.3g}"
 
 
 def _usage(name: str, net: nn.Module, card: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ LAST = Path("checkpoints") / "last.ckpt"
 RECORD = "record.json"
 
 #: Parts of a config in which a resumed run may differ from its start.
-FREE = ("ckpt", "run_dir", "logs", "compile", "callbacks", "logger", "trainer")
+FREE = ("ckpt", "run_dir", "init_left_out", "logs", "compile", "callbacks", "logger", "trainer")
 
 
 def new_folder(parent: Path, seed: int) -> Path:

@@ -46,11 +46,8 @@ def spectrum_panel(
     highest = max(float(db.max()) for db in shown.values())
     lowest = max(min(float(db.min()) for db in shown.values()), highest - LOWEST_DB)
     sizes = ", ".join(str(period) for period in sorted(set(periods)))
-    drawn = _page(
-        len(shown),
-        title,
-        f"power in dB against cycles per pixel; rings, large to small: period {sizes}",
-    )
+    caption = f"power in dB against cycles per pixel; rings, large to small: period {sizes}"
+    drawn = _page(len(shown), title, caption)
     for place, (name, db) in enumerate(shown.items()):
         axes = _axes(drawn, place, name)
         image = axes.imshow(
@@ -157,10 +154,11 @@ def step_panel(
     Raises:
         ValueError: no curve, or one that is neither (W,) nor (n, W).
     """
-    if not curves or any(
-        curve.ndim not in (1, 2) or not curve.numel() for curve in curves.values()
-    ):
-        raise ValueError("curves must name one (W,) or (n, W) tensor or more")
+    if not curves:
+        raise ValueError("nothing to draw: name one (W,) or (n, W) tensor or more")
+    for name, curve in curves.items():
+        if curve.ndim not in (1, 2) or not curve.numel():
+            raise ValueError(f"{name!r} is {tuple(curve.shape)}, expected (W,) or (n, W)")
     width = max(2 * SIDE, 520)
     drawn = canvas.figure(LEFT + width + 24, HEAD + SIDE + FOOT)
     _titles(drawn, title, "value against pixel; a grid shows as teeth on the plateaus")

@@ -21,7 +21,7 @@ import yaml
 from rich.table import Table
 
 from models import zoo
-from reporting import console, model_card, records, runs, tables
+from reporting import console, records, runs, tables
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,6 +53,7 @@ def ship(run: str | Path, name: str) -> Path:
         ValueError: a run that is not finished, a name that is not its own, too many weights.
     """
     from models import checkpoint
+    from reporting import model_card
 
     record = records.read(Path(run) / runs.RECORD)
     if record.status != "finished" or record.checkpoint is None:
@@ -116,8 +117,9 @@ def rescore(net: nn.Module, card: Mapping[str, Any], splits: Iterable[str]) -> d
     quiet()
     stored = OmegaConf.create(card["config"])
     data = hydra.utils.instantiate(stored.data)
-    options = stored.task | ({"class_weights": None} if "class_weights" in stored.task else {})
-    task = hydra.utils.instantiate(options, _recursive_=False, net=net, data=data)
+    if "class_weights" in stored.task:
+        stored.task.class_weights = None  # of the loss: no need to count pixels
+    task = hydra.utils.instantiate(stored.task, _recursive_=False, net=net, data=data)
     metrics = score(stored, task, data, splits)
     metrics[data.test_split] |= measure_artifacts(stored, task, data, data.test_split)
     return metrics

@@ -97,6 +97,34 @@ def phase_mean(means: Tensor, variance: Tensor) -> Tensor:
     return (means.square().mean((-3, -2, -1)) / variance).sqrt()
 
 
+def coherence(maps: Tensor, harmonic: tuple[int, int]) -> Tensor:
+    """Share of a grid's power at one harmonic that is the same in all images.
+
+    κ = (n·‖mean_i a_i‖² / mean_i ‖a_i‖² − 1) / (n − 1) with a_i the amplitudes of image i at
+    f = (i/p, j/p), one for each channel: 1 for an additive grid, 0 on average where the sign
+    changes from image to image.
+
+    Args:
+        maps: (n, C, p, p), of `grid_maps`.
+        harmonic: (i, j).
+
+    Returns:
+        A scalar, nan for one image.
+
+    Example:
+        >>> columns = torch.tensor([[1.0, -1.0], [1.0, -1.0]]).view(1, 1, 2, 2)
+        >>> coherence(torch.cat((columns, columns)), (0, 1))
+        tensor(1.)
+        >>> coherence(torch.cat((columns, -columns)), (0, 1))
+        tensor(-1.)
+    """
+    count = len(maps)
+    amplitudes = torch.fft.fft2(maps)[..., harmonic[0], harmonic[1]]
+    steady = amplitudes.mean(0).abs().square().sum()
+    whole = amplitudes.abs().square().sum(-1).mean()
+    return (count * steady / whole - 1) / (count - 1) if count > 1 else steady.new_tensor(torch.nan)
+
+
 def phase_variance_ratio(energy: Tensor, means: Tensor) -> Tensor:
     """Fine detail of the richest phase over that of the poorest, without the additive grid.
 

@@ -25,7 +25,7 @@ BLACK = 1e-30  # and for images that are zero
 
 
 def check_images(images: Tensor, periods: Sequence[int]) -> None:
-    """Refuse what is not (B, C, H, W) floats, a period below 2 and images too small for one."""
+    """Refuse what is not (B, C, H, W) finite floats, and images too small for a period."""
     if images.ndim != 4 or not images.is_floating_point():
         raise ValueError(
             f"images are {images.dtype} {tuple(images.shape)}: give floats (B, C, H, W)"
@@ -38,6 +38,8 @@ def check_images(images: Tensor, periods: Sequence[int]) -> None:
                 f"images of {height}×{width} are too small for period {period}: "
                 f"give {FEWEST * period}×{FEWEST * period} pixels or more, or leave the period out"
             )
+    if not images.isfinite().all():
+        raise ValueError("images hold nan or infinite values: leave those images out")
 
 
 def check_periods(periods: Sequence[int]) -> None:

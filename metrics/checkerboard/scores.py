@@ -11,9 +11,11 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from metrics.checkerboard.phases import coherence
 from metrics.checkerboard.power import check_periods
 from metrics.checkerboard.profile import profile_distance
 from metrics.checkerboard.sharpness import sharpness
+from metrics.checkerboard.spectrum import harmonics
 from metrics.checkerboard.terms import (
     NAMES,
     Terms,
@@ -59,9 +61,9 @@ class CheckerboardScores(Metric):
         >>> scores.update(noise[40:] + 0.2 * checker, real=False)
         >>> values = scores.compute()
         >>> round(values["grid_db"], 1), round(values["period2_phase_mean"], 2)
-        (18.7, 0.18)
+        (14.6, 0.18)
         >>> describe(values)
-        'grid at period 2, 18.7 dB above real images, mostly additive'
+        'grid at period 2, 14.6 dB above real images, mostly additive'
     """
 
     is_differentiable = False
@@ -111,10 +113,11 @@ class CheckerboardScores(Metric):
 
         `grid_db` is the worst `peak_excess_db` of all periods. For each period p:
         `period<p>_peak_excess_db` in dB above real images, with `_low` and `_high` of its interval
-        at the harmonic that is highest; `_mean_excess_db` of all its harmonics; `_phase_mean` in
-        standard deviations of the image; `_phase_variance_ratio`. `_threshold` beside the first,
-        third and fourth is the 99th percentile of pairs of sets of real images. `sharpness_db` is
-        0 for the detail of real images, `profile_distance_db` 0 for their radial profile.
+        at the harmonic that is highest; `_mean_excess_db` of all its harmonics; `_coherence`, the
+        share of the highest peak that is the same in all images; `_phase_mean` in standard
+        deviations of the image; `_phase_variance_ratio`. `_threshold` beside excess, mean and ratio
+        is the 99th percentile of pairs of sets of real images. `sharpness_db` is 0 for the detail
+        of real images, `profile_distance_db` 0 for their radial profile.
         Without real images the excess is that above the surrounding frequencies, and whatever
         needs real images is nan.
 
@@ -127,7 +130,7 @@ class CheckerboardScores(Metric):
         generator = torch.Generator().manual_seed(0)
         found = measures(_mean(generated), _mean(real) if real else None, self.periods)
         low, high = self._interval(generated, real, found, generator)
-        thresholds = self._thresholds(len(generated["excess"]), real, generator)
+        thresholds = self._thresholds(len(generated["peak"]), real, generator)
         values = {"grid_db": max(f["peak_excess_db"].item() for f in found.values())}
         for period in self.periods:
             name = f"period{period}_"
@@ -139,6 +142,7 @@ class CheckerboardScores(Metric):
             values[name + "peak_excess_db_low"] = low[period]
             values[name + "peak_excess_db_high"] = high[period]
             values |= {f"{name}{key}_threshold": thresholds[period][key] for key in JUDGED}
+            values[name + "coherence"] = self._coherence(generated, period, found)
         values["sharpness_db"] = values["profile_distance_db"] = math.nan
         if real:
             ours, theirs = generated["spread"][:, 1], real["spread"][:, 1]
@@ -150,7 +154,7 @@ class CheckerboardScores(Metric):
     def _terms(self, side: str) -> Terms | None:
         """All terms of a side, on the CPU; None where there are no images."""
         states = {name: getattr(self, f"{side}_{name}") for name in NAMES}
-        if not len(states["excess"]):
+        if not len(states["peak"]):
             return None
         return {name: dim_zero_cat(state).cpu() for name, state in states.items()}
 
@@ -163,11 +167,11 @@ class CheckerboardScores(Metric):
     ) -> tuple[dict[int, float], dict[int, float]]:
         """Low and high ends of the peak excess; nan with fewer than two images on a side."""
         sides = [side for side in (generated, real) if side]
-        if min(len(side["excess"]) for side in sides) < 2:
+        if min(len(side["peak"]) for side in sides) < 2:
             unknown = dict.fromkeys(self.periods, math.nan)
             return unknown, unknown
         drawn = [
-            averaged(side, bootstrap_weights(len(side["excess"]), self.resamples, generator))
+            averaged(side, bootstrap_weights(len(side["peak"]), self.resamples, generator))
             for side in sides
         ]
         redrawn = measures(drawn[0], drawn[1] if real else None, self.periods)
@@ -180,13 +184,24 @@ class CheckerboardScores(Metric):
             low[period], high[period] = measure["excess_db"][:, highest].quantile(ends).tolist()
         return low, high
 
+    def _coherence(
+        self, generated: Terms, period: int, found: dict[int, dict[str, Tensor]]
+    ) -> float:
+        """Coherence of the highest harmonic that is the period's own."""
+        place = self.periods.index(period)
+        own = harmonics(period, self.periods[:place])
+        highest = own[int(found[period]["excess_db"][0].argmax())]
+        start = sum(p**2 for p in self.periods[:place])
+        maps = generated["grid"][..., start : start + period**2]
+        return coherence(maps.unflatten(-1, (period, period)), highest).item()
+
     def _thresholds(
         self, count: int, real: Terms | None, generator: torch.Generator
     ) -> dict[int, dict[str, float]]:
         """What real images exceed by chance in 1 % of pairs of sets; nan with fewer than 4."""
-        if real is None or len(real["excess"]) < 4:
+        if real is None or len(real["peak"]) < 4:
             return {period: dict.fromkeys(JUDGED, math.nan) for period in self.periods}
-        size = len(real["excess"])
+        size = len(real["peak"])
         weights = null_weights(size, count, size, self.resamples, generator)
         ours, others = (averaged(real, w) for w in weights)
         null = measures(ours, others, self.periods)
@@ -204,9 +219,9 @@ def describe(values: Mapping[str, float]) -> str:
     """Say in words what `CheckerboardScores.compute` found.
 
     A period has a grid where its peak stands 6 dB or more above real images, and above what chance
-    gives. A period that divides another one with a grid belongs to that grid. It is called
-    additive or multiplicative by whether the phase mean or the phase-variance ratio passes its
-    threshold further; where neither does, its sign changes from place to place.
+    gives. A period that divides another one with a grid belongs to that grid. It is additive where
+    more than half of its power is the same in all images, multiplicative where it is not and the
+    detail of the phases differs; else its sign changes from image to image or place to place.
 
     Example:
         >>> describe({"period2_peak_excess_db": 0.2, "sharpness_db": -4.0})
@@ -221,7 +236,7 @@ def describe(values: Mapping[str, float]) -> str:
     against = "its surroundings" if math.isnan(values["sharpness_db"]) else "real images"
     if grids:
         periods = f"period{'s' * (len(named) > 1)} {' and '.join(map(str, named))}"
-        said = f"grid at {periods}, {excess[worst]:.1f} dB above {against}{_kind(values, named)}"
+        said = f"grid at {periods}, {excess[worst]:.1f} dB above {against}{_kind(values, worst)}"
     else:
         said = f"no grid: {excess[worst]:.1f} dB at period {worst}"
     ratios = _by_period(values, "phase_variance_ratio")
@@ -247,14 +262,14 @@ def _by_period(values: Mapping[str, float], key: str) -> dict[int, float]:
     return found
 
 
-def _kind(values: Mapping[str, float], periods: Sequence[int]) -> str:
-    """Whether grids are additive, multiplicative or of changing sign; empty if not known."""
-    passed = {}
-    # a mean begins at 0, a ratio at 1
-    for kind, key, base in (("additive", JUDGED[1], 0.0), ("multiplicative", JUDGED[2], 1.0)):
-        found, chance = _by_period(values, key), _by_period(values, key + "_threshold")
-        if any(math.isnan(chance[p]) for p in periods):
-            return ""
-        passed[kind] = max((found[p] - base) / max(chance[p] - base, 1e-12) for p in periods)
-    kind = max(passed, key=lambda k: passed[k])
-    return f", mostly {kind}" if passed[kind] > 1 else ", of changing sign"
+def _kind(values: Mapping[str, float], period: int) -> str:
+    """Whether a grid is additive, multiplicative or of changing sign; empty if not known."""
+    share = values.get(f"period{period}_coherence", math.nan)
+    if math.isnan(share):
+        return ""
+    if share > 0.5:
+        return ", mostly additive"
+    ratio = values[f"period{period}_phase_variance_ratio"]
+    chance = values[f"period{period}_phase_variance_ratio_threshold"]
+    uneven = ratio > (UNEVEN if math.isnan(chance) else chance)
+    return ", mostly multiplicative" if uneven else ", of changing sign"

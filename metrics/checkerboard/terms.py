@@ -20,22 +20,24 @@ from metrics.checkerboard.phases import (
     phase_mean,
     phase_variance_ratio,
 )
-from metrics.checkerboard.power import check_images, power_spectrum, tile_size
+from metrics.checkerboard.power import check_images, decibels, power_spectrum, tile_size
 from metrics.checkerboard.profile import radial_profile
 from metrics.checkerboard.sharpness import detail_share
 from metrics.checkerboard.spectrum import cell_powers, harmonics, peak_excess
 
 Terms = dict[str, Tensor]
-NAMES = ("excess", "grid", "detail", "profile", "spread")
+NAMES = ("peak", "grid", "detail", "profile", "spread")
 CHUNK = 2**19  # values that are worked on at a time, so that they stay in the cache
 
 
 def measured(images: Tensor, periods: Sequence[int]) -> Terms:
     """The terms of every image.
 
-    excess (B, F): dB at the harmonics, periods in rising order, each frequency with the smallest
-    period that has it. grid (B, C, Σp²) and detail (B, Σp²): the phase maps, flattened. profile
-    (B, R). spread (B, 2): variance and share of fine detail.
+    peak (B, F): amplitude at the harmonics over that around them, periods in rising order, each
+    frequency with the smallest period that has it. Amplitudes are averaged over images, for with
+    powers a few images would outvote the others, and with decibels chance would weigh more.
+    grid (B, C, Σp²) and detail (B, Σp²): the phase maps, flattened. profile (B, R). spread (B, 2):
+    variance and share of fine detail.
 
     Args:
         images: (B, C, H, W) floats.
@@ -53,20 +55,21 @@ def measured(images: Tensor, periods: Sequence[int]) -> Terms:
 def _measured(images: Tensor, periods: tuple[int, ...]) -> Terms:
     height, width = images.shape[-2:]
     powers: dict[int, Tensor] = {}
-    excess = []
+    peak = []
     for place, period in enumerate(periods):
         size = tile_size(height, width, period)
         if size not in powers:
             powers[size] = power_spectrum(images, size)
         known = periods[:place]
         cells = cell_powers(images, period, known)
-        excess.append(peak_excess(powers[size], period, known, cells))
+        # √(P(f) / level)
+        peak.append(10 ** (peak_excess(powers[size], period, known, cells) / 20))
     detail = detail_energy(images)
     # the smallest tiles are those of the smallest period, and the most
     power = powers[min(powers)]
     variance = images.var((-2, -1), correction=0).mean(-1)
     return {
-        "excess": torch.cat(excess, -1),
+        "peak": torch.cat(peak, -1),
         "grid": torch.cat([grid_maps(images, p).flatten(-2) for p in periods], -1),
         "detail": torch.cat([fold(detail, p).flatten(-2) for p in periods], -1),
         "profile": radial_profile(power),
@@ -104,7 +107,8 @@ def measures(
         Period -> `excess_db` (S, F) of each harmonic; and (S,) each `peak_excess_db`, the highest,
         `mean_excess_db` of all, `phase_mean` and `phase_variance_ratio`.
     """
-    excess = generated["excess"] - (real["excess"] if real else 0)
+    # 20·log10 of the mean amplitudes
+    excess = 2 * decibels(generated["peak"] / (real["peak"] if real else 1))
     found, harmonic, phase = {}, 0, 0
     for place, period in enumerate(periods):
         count, area = len(harmonics(period, periods[:place])), period**2

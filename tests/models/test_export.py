@@ -50,7 +50,7 @@ def test_a_trained_net_is_exported_with_dynamic_size_and_its_card(trained, tmp_p
 
 def test_of_a_gan_the_generator_is_exported_with_dynamic_batch(tmp_path):
     torch.manual_seed(0)
-    net = zoo.create("dcgan", "pixel_shuffle", size=28, in_channels=1, width=4, latent=6)
+    net = zoo.create("dcgan", "pixel_shuffle", size=[28, 28], in_channels=1, width=4, latent=6)
     error = export.to_onnx(net, tmp_path / "g.onnx", 1)
     assert error is None or error < 1e-4
     run = session(tmp_path / "g.onnx")
@@ -125,7 +125,7 @@ def test_refusals(tmp_path, monkeypatch, trained):
 @pytest.mark.parametrize("arch", zoo.ARCHITECTURES)
 @pytest.mark.parametrize("name", OPERATORS)
 def test_every_net_and_operator(arch, name, tmp_path):
-    options = {"width": 4} | ({"size": 32} if arch == "dcgan" else {"num_classes": 3})
+    options = {"width": 4} | ({"size": [32, 32]} if arch == "dcgan" else {"num_classes": 3})
     operator = OPERATORS[name]
     if operator.no_onnx:
         pytest.skip(operator.no_onnx)

@@ -1,0 +1,69 @@
+"""What TensorBoard reads back from the run `comparison`."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar import layout_pb2, metadata
+
+from reporting import comparison, comparison_board
+from reporting.comparison_curves import Curve
+from reporting.comparison_scores import analyse
+from tests.reporting.fabricated import write
+
+
+@pytest.fixture
+def board(tmp_path):
+    for name, miou in (("bilinear_init", 0.5), ("carafe", 0.6)):
+        for seed in range(2):
+            write(tmp_path, name, seed, {"miou": miou + seed / 100})
+    write(tmp_path, "sapa", 0, {}, status="failed")
+    study = comparison.collect([tmp_path])
+    results = [analyse(study.groups[0], "bilinear_init")]
+    picture = tmp_path / "fcn8s-shapes-front.png"
+    Image.new("RGB", (90, 40), "red").save(picture)
+    curve = Curve(*(np.array(x) for x in ([5, 9], [0.1, 0.2], [0.0, 0.1], [0.2, 0.4])))
+    curves = {"fcn8s-shapes": {"carafe": {"val/miou": curve}, "bilinear_init": {}}}
+    for _ in range(2):  # the second takes the place of the first
+        folder = comparison_board.write(
+            tmp_path / "logs", results, study.left_out, {"fcn8s-shapes": [picture]}, curves
+        )
+    assert folder == tmp_path / "logs" / "comparison"
+    assert len(list(folder.iterdir())) == 1
+    found = EventAccumulator(str(folder))
+    found.Reload()
+    return found
+
+
+def test_tables_are_text(board):
+    text = board.Tensors("fcn8s-shapes/tables")[0].tensor_proto.string_val[0].decode()
+    assert "| operator | ↑ Mean IoU, % |" in text
+    assert "| carafe | 60.5 ± 6.4 |" in text
+    left = board.Tensors("left_out")[0].tensor_proto.string_val[0].decode()
+    assert "its status is 'failed'" in left
+    assert board.SummaryMetadata("left_out").plugin_data.plugin_name == "text"
+
+
+def test_figures_are_images(board):
+    image = board.Images("fcn8s-shapes/front")[0]
+    assert (image.width, image.height) == (90, 40)
+    assert Image.open(io.BytesIO(image.encoded_image_string)).size == (90, 40)
+
+
+def test_curves_are_scalars_and_overlaid(board):
+    tag = "curves/fcn8s-shapes/val/miou/carafe/mean"
+    assert [(e.step, e.value) for e in board.Scalars(tag)] == [
+        (5, pytest.approx(0.1)),
+        (9, pytest.approx(0.2)),
+    ]
+    content = board.Tensors(metadata.CONFIG_SUMMARY_TAG)[0].tensor_proto.string_val[0]
+    layout = layout_pb2.Layout.FromString(content)
+    assert [category.title for category in layout.category] == ["fcn8s on shapes, test"]
+    lines, band = layout.category[0].chart
+    scalars = board.Tags()["scalars"]
+    assert [t for t in scalars if re.match(lines.multiline.tag[0], t)] == [tag]
+    series = band.margin.series[0]
+    assert {series.value, series.lower, series.upper} <= set(scalars)
