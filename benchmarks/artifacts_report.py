@@ -132,8 +132,8 @@ def claim_line(results: Results) -> str:
     excess = row["median_db"][list(results["amplitudes"]).index(0.005)]
     return (
         f"A checkerboard of 0.5 % of full scale on 40 photographs stands {excess:.1f} dB above "
-        f"clean ones (median of trials); {row['peak_excess_db']['threshold']:.1f} dB is what 1 % of "
-        "trials without a grid reach."
+        f"clean ones (median of trials). Without a grid, 1 % of trials reach "
+        f"{row['peak_excess_db']['threshold']:.1f} dB."
     )
 
 
