@@ -154,11 +154,14 @@ def cut(text: str, longest: int) -> str:
 def cross(
     axes: Axes, x: float, y: float, dx: float, dy: float, look: dict[str, Any], size: float
 ) -> None:
-    """A mark at (x, y) over its intervals ±dx and ±dy; ten times as fast as `errorbar`."""
-    for along, across in (((x - dx, x + dx), (y, y)), ((x, x), (y - dy, y + dy))):
-        if along[0] != along[1] or across[0] != across[1]:
-            axes.plot(along, across, color=look["color"], linewidth=1.2)
-    axes.plot(x, y, markersize=size, **look)
+    """A mark at (x, y) over its intervals ±dx and ±dy; limits are the caller's to set."""
+    from matplotlib.lines import Line2D
+
+    if dx:
+        axes.add_line(Line2D((x - dx, x + dx), (y, y), color=look["color"], linewidth=1.2))
+    if dy:
+        axes.add_line(Line2D((x, x), (y - dy, y + dy), color=look["color"], linewidth=1.2))
+    axes.add_line(Line2D((x,), (y,), markersize=size, **look))
 
 
 def rows(axes: Axes, labels: Sequence[str], named: bool, size: float = 9) -> None:

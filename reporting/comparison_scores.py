@@ -139,7 +139,7 @@ def analyse(group: Group, baseline: str | None) -> Result:
     if base is not None:
         others = [arm for arm in arms if arm is not base]
         tested = [name for name in METRICS if name in names and METRICS[name].kind in TESTED]
-        contrasts = {name: contrast(base, others, name) for name in tested}
+        contrasts = {name: contrast(base, others, name) for name in tested if others}
     front: list[str] = []
     if quality is not None and artifact is not None:
         axes = (quality, artifact)

@@ -53,6 +53,8 @@ def words(result: Result) -> list[str]:
     """What can be concluded of a group, in sentences."""
     if result.baseline is None:
         said = ["No arm of this group is the baseline: no differences."]
+    elif not result.contrasts:
+        said = [f"{result.baseline.label} has nothing to be compared with."]
     else:
         said = [_conclusion(result, name) for name in contrasted(result)]
     if result.front and result.quality and result.artifact:

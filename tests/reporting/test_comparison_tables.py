@@ -82,6 +82,17 @@ def test_one_seed_is_said_plainly(tmp_path):
     ]
 
 
+def test_a_lone_arm_or_one_without_a_baseline_has_no_differences(tmp_path):
+    write(tmp_path, "carafe", 0, {"miou": 0.6})
+    group = comparison.collect([tmp_path]).groups[0]
+    alone, without = (analyse(group, name) for name in ("carafe", "sapa"))
+    assert comparison_tables.words(alone)[0] == "carafe has nothing to be compared with."
+    assert "No arm of this group is the baseline" in comparison_tables.words(without)[0]
+    for result in (alone, without):
+        titles = [sheet.title for sheet in comparison_tables.sheets(result)]
+        assert titles == ["Quality, 1 seed", "Cost, 1 seed"]
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_terminal_is_not_overrun(study, result, width):
     console = Console(file=io.StringIO(), width=width)
