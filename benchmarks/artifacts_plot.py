@@ -95,14 +95,12 @@ def curves(results: Mapping[str, Any], images: int) -> Figure:
     """Share of trials in which each measure finds a grid, against its amplitude, period 2."""
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(2, len(GRIDS), figsize=(12, 4.9), sharex=True, sharey=True)
-        for line, (source, name) in zip(
-            axes, (("photos", "photographs"), ("drawn", "drawn scenes")), strict=True
-        ):
+        for line, source in zip(axes, ("photos", "drawn"), strict=True):
             for axis, grid in zip(line, GRIDS, strict=True):
                 row = find(results[source], grid, 2, images)
                 for measure, (label, colour) in MEASURES.items():
                     axis.plot(
-                        results["amplitudes"],
+                        [100 * amplitude for amplitude in results["amplitudes"]],
                         row[measure]["found"],
                         color=colour,
                         marker="o",
@@ -111,12 +109,12 @@ def curves(results: Mapping[str, Any], images: int) -> Figure:
                         label=label,
                     )
                 finish(axis)
-                if line is axes[0]:
-                    axis.set_title(grid)
-                else:
-                    axis.set_xlabel("amplitude")
-            line[0].set_ylabel(f"found, {name}")
             line[0].set_yticks([0, 0.5, 1], ["0", "50 %", "100 %"])
+        for top, bottom, grid in zip(*axes, GRIDS, strict=True):
+            top.set_title(grid)
+            bottom.set_xlabel("amplitude, %")
+        axes[0, 0].set_ylabel("found, photographs")
+        axes[1, 0].set_ylabel("found, drawn scenes")
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="lower center", ncols=len(labels))
         figure.suptitle(f"period 2, {images} images of {results['size']}×{results['size']} pixels")
@@ -134,15 +132,16 @@ def counts(results: Mapping[str, Any]) -> Figure:
             for measure, (_, colour) in list(MEASURES.items())[:3]:
                 for period, style in zip(periods, ("-", ":", "--", "-."), strict=False):
                     here = [r for r in rows if r["grid"] == grid and r["period"] == period]
-                    points = [(r["images"], r[measure]["smallest"]) for r in here]
-                    points = [(n, value) for n, value in points if value is not None]
-                    x, y = ([point[part] for point in points] for part in (0, 1))
+                    found = [r for r in here if r[measure]["smallest"] is not None]
+                    x = [r["images"] for r in found]
+                    y = [100 * r[measure]["smallest"] for r in found]
                     axis.plot(x, y, style, color=colour, marker="o", ms=3)
             finish(axis)
             axis.set_yscale("log")
+            axis.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda v, _: f"{v:g}"))
             axis.set_title(grid)
             axis.set_xlabel("images")
-        axes[0].set_ylabel("smallest amplitude found")
+        axes[0].set_ylabel("smallest amplitude found, %")
         handles = [
             *(plt.Line2D([], [], color=c, label=n) for n, c in list(MEASURES.values())[:3]),
             *(

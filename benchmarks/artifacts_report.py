@@ -39,6 +39,7 @@ def number(value: float, digits: int) -> str:
     """A number with a real minus sign; beyond a thousand it is infinite for the reader."""
     if value > 1000:
         return "∞"
+    value = round(value, digits) + 0.0  # no negative zero
     return f"{value:.{digits}f}".replace("-", "−")
 
 

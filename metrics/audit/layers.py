@@ -142,6 +142,8 @@ class Watch(TorchFunctionMode):
             return func(*args, **kwargs)
         if name in NORMS:
             return normalise(name, args, kwargs, self._frozen[len(self.norms) - 1])
+        if self._unit is not None and self._given[2]:
+            return func(*args, **kwargs)  # the operator's whole input goes on already
         return boundless(func, args, kwargs)
 
     def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -151,6 +151,15 @@ class CheckerboardScores(Metric):
             values["profile_distance_db"] = profile_distance(*profiles).item()
         return values
 
+    def plot(
+        self, val: Mapping[str, float] | Sequence[Mapping[str, float]] | None = None, ax: Any = None
+    ) -> Any:
+        """Plot `grid_db` of one result of `compute` or of several; decibels have no bounds."""
+        found = self.compute() if val is None else val
+        several = [found] if isinstance(found, Mapping) else found
+        figures = [torch.tensor(values["grid_db"]) for values in several]
+        return self._plot(figures if len(figures) > 1 else figures[0], ax)
+
     def _terms(self, side: str) -> Terms | None:
         """All terms of a side, on the CPU; None where there are no images."""
         states = {name: getattr(self, f"{side}_{name}") for name in NAMES}

@@ -275,3 +275,16 @@ def test_a_generator_with_sizes_built_in():
     report = audit(Noisy(), torch.randn(4, 20, 1, 1))
     assert (report.fed, report.cause, report.period) == ("up", "up", 2)
     assert report.layers[0].inside == pytest.approx(report.layers[0].response, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["resize_conv", "smooth_transposed", "bilinear_init"])
+def test_flat_operators_stay_flat_behind_each_other(name):
+    """What an operator does to its own kernel, padding it for instance, is no border of a map."""
+    from models.dcgan import Generator
+    from models.upsampling import OPERATORS
+
+    torch.manual_seed(0)
+    net = Generator(OPERATORS[name], size=64, channels=3, latent=8, width=8)
+    report = audit(net, torch.randn(2, 8))
+    assert report.period is None, report.finding()
+    assert max(report.contrast.values()) < 1e-4

@@ -159,8 +159,7 @@ def test_stream_and_processes_give_what_one_update_gives(clean, real):
             part.update(images, real=True)
         for images in ours.split(9):
             part.update(images, real=False)
-    # what torchmetrics does on several processes: states are concatenated
-    parts[0]._reduce_states(parts[1].metric_state)
+    parts[0].merge_state(parts[1])
     values = parts[0].compute()
     # another order of the images draws other sets
     drawn = {key for key in whole if key.endswith(("_low", "_high", "_threshold"))}
@@ -168,6 +167,17 @@ def test_stream_and_processes_give_what_one_update_gives(clean, real):
         assert values[key] == pytest.approx(whole[key], rel=0.2, abs=0.6)
     exact = {key: whole[key] for key in whole.keys() - drawn}
     assert {key: values[key] for key in exact} == pytest.approx(exact, rel=1e-4, abs=1e-5)
+
+
+def test_headline_can_be_plotted(clean, real):
+    scores = CheckerboardScores(periods=(2,))
+    scores.update(real, real=True)
+    scores.update(clean, real=False)
+    values = scores.compute()
+    _, axes = scores.plot()
+    assert axes.lines[0].get_ydata().tolist() == pytest.approx([values["grid_db"]])
+    _, axes = scores.plot([values, {"grid_db": 7.0}])
+    assert axes.lines[0].get_ydata().tolist() == pytest.approx([values["grid_db"], 7.0])
 
 
 def test_figures_leave_the_global_generator_alone_and_repeat(clean, real):
