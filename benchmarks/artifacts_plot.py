@@ -55,16 +55,17 @@ def examples(count: int = 60, size: int = 128) -> Figure:
         figure, axes = plt.subplots(4, len(shown), figsize=(1.55 * len(shown), 6.6))
         for column, (name, x) in zip(axes.T, shown.items(), strict=True):
             # scene 3 has edges and a smooth part side by side
-            column[0].imshow(x[3, 0, 40:72, 40:72], cmap="gray", vmin=0, vmax=1)
+            column[0].imshow(x[3, 0, 40:72, 40:72].numpy(), cmap="gray", vmin=0, vmax=1)
             column[0].set_title(name, fontsize=8.5)
-            db = 10 * np.log10(power_spectrum(x, 64).mean(0))
+            db = 10 * np.log10(power_spectrum(x, 64).mean(0).numpy())
             column[1].imshow(np.roll(db, (32, 32), (0, 1)), cmap="magma", vmin=-55, vmax=5)
-            grid = grid_maps(x, 2).mean((0, 1))
+            grid = grid_maps(x, 2).mean((0, 1)).numpy()
             column[2].imshow(grid, cmap="RdBu_r", vmin=-SHOWN, vmax=SHOWN)
-            detail = detail_maps(x, 2).mean(0)
-            column[3].imshow(detail / detail.mean(), cmap="viridis", vmin=0.5, vmax=1.6)
-            for axis, values in ((column[2], grid), (column[3], detail / detail.mean())):
-                numbers(axis, values.numpy())
+            detail = detail_maps(x, 2).mean(0).numpy()
+            detail /= detail.mean()
+            column[3].imshow(detail, cmap="viridis", vmin=0.5, vmax=1.6)
+            numbers(column[2], grid)
+            numbers(column[3], detail)
             for axis in column:
                 axis.set_xticks([])
                 axis.set_yticks([])

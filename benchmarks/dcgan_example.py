@@ -64,7 +64,7 @@ def start(net: nn.Module) -> None:
 def train(data: Any, seconds: float) -> tuple[nn.Module, dict[str, float]]:
     """Train for so many seconds of the processor, the reading of data among them.
 
-    The processor's time by thread is the clock's time on a quiet machine, and repeats on a busy one.
+    By thread it is the time of the clock on a quiet machine, and repeats on a busy one.
     """
     channels = data.in_channels
     nets = generator(channels), discriminator(channels)

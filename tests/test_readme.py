@@ -35,3 +35,58 @@ def test_results_are_those_of_the_records(name, path, cells):
 def test_every_operator_is_in_the_table():
     named = set(re.findall(r"`(\w+)`", README))
     assert set(OPERATORS) <= named
+
+
+ARTIFACTS = (ROOT / "docs" / "artifacts.md").read_text()
+GRIDS = re.findall(r"^\| \[.+?\]\(\.\./(results/separation/.+?)\) \|(.+)\|$", ARTIFACTS, re.M)
+MENDS = re.findall(r"^\| \[.+?\]\(\.\./(results/equalised/.+?)\) \|(.+)\|$", ARTIFACTS, re.M)
+
+
+def shown(value, decimals=1):
+    return f"{value:.{decimals}f}".replace("-", "−")
+
+
+@pytest.mark.parametrize(("path", "cells"), GRIDS, ids=[row[0] for row in GRIDS])
+def test_grids_of_trained_nets_are_those_of_the_records(path, cells):
+    record = records.read(ROOT / path)
+    scores = record.metrics["test"]
+    seed, grid, interval, period, response = (cell.strip() for cell in cells.split("|"))
+    figures = scores["artifacts"]
+    ends = (figures[f"pictures/period{period}_peak_excess_db_{e}"] for e in ("low", "high"))
+    assert int(seed) == record.choices["seed"]
+    assert grid == shown(scores["grid_db"])
+    assert interval == " … ".join(map(shown, ends))
+    assert response == shown(scores["response"], 2)
+
+
+def test_uneven_kernels_are_told_from_their_twins():
+    ends: dict[str, list[list[float]]] = {}
+    for path, cells in GRIDS:
+        interval = cells.split("|")[2].replace("−", "-").split("…")
+        ends.setdefault(path.split("/")[2], []).append([float(end) for end in interval])
+    for model, even in (("dcgan", "resize_conv"), ("fcn8s", "bilinear_init")):
+        uneven, twin = ends[f"{model}-transposed_conv"], ends[f"{model}-{even}"]
+        assert len(uneven) == len(twin) == 3
+        assert min(low for low, _ in uneven) > max(high for _, high in twin)
+
+
+@pytest.mark.parametrize(("path", "cells"), MENDS, ids=[row[0] for row in MENDS])
+def test_what_the_mend_costs_is_that_of_the_records(path, cells):
+    scores = records.read(ROOT / path).metrics["test"]
+    grid, response, score = (cell.strip() for cell in cells.split("|"))
+    assert grid.endswith(f"→ {shown(scores['grid_db'])}")
+    assert response.endswith(f"→ {shown(scores['response'], 2)}")
+    known = (100 * scores.get("miou", 0), scores.get("swd"), scores.get("fid"))
+    assert any(score.endswith(f"→ {shown(v)}") for v in known if v is not None)
+
+
+def test_the_generators_distances_are_those_of_the_records():
+    import json
+
+    ours = records.read(ROOT / "results/mnist/dcgan-transposed_conv/record.json")
+    theirs = json.loads((ROOT / "benchmarks/results/dcgan_example_mnist.json").read_text())
+    fid = ours.metrics["test"]["fid"], theirs["test"]["fid"]
+    assert f"Fréchet distance {fid[0]:.1f}, where" in README
+    assert f"reaches {fid[1]:.1f} in {theirs['seconds'] / 60:.0f} minutes" in README
+    assert fid[0] < fid[1] / 2
+    assert f"after {ours.cost['train_seconds'] / 60:.0f} minutes on one core" in README

@@ -168,7 +168,6 @@ def test_claims_of_the_page_hold_in_its_figures(committed):
                 for found in change["periods"].values():
                     assert found["peak_excess_db"]["grid"] <= 0.01, change["change"]
     assert committed["cost"]["threads"]["2"]["wall"] < 3
-    assert committed["cpu_seconds"] < 300
 
 
 def test_sensitivity_of_the_page_was_measured_as_the_test_does(committed, sensitivity):
