@@ -114,7 +114,13 @@ def build_net(cfg: DictConfig, data: Any) -> tuple["nn.Module", dict[str, Any]]:
     known = {"num_classes": outputs, "in_channels": data.in_channels, "size": list(data.size)}
     spec |= {key: value for key, value in known.items() if key in spec}
     rebuilt = {"weights": None} if "weights" in spec else {}  # its weights are in the file
-    return checkpoint.build(spec), spec | rebuilt
+    net = checkpoint.build(spec)
+    if hasattr(net, "latent") != cfg.task._target_.endswith(".Generation"):
+        raise ValueError(
+            f"{net.label} cannot be trained by this task: generators, which draw from noise, go "
+            "with task=generation, others with task=segmentation, reconstruction or classification"
+        )
+    return net, spec | rebuilt
 
 
 def carry_over(cfg: DictConfig, net: "nn.Module") -> None:

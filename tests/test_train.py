@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from models.upsampling import OPERATORS
 from reporting import records
-from tests.conftest import ROOT, SMALL
+from tests.conftest import ROOT, SMALL, compose_config
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -115,9 +115,21 @@ def test_same_seed_same_weights_another_seed_others(train_run, trained):
     assert not same(weights(train_run("seed=1")), weights(trained))
 
 
+@pytest.mark.parametrize(
+    "overrides", [["model=dcgan", "task=segmentation"], ["model=unet", "task=generation"]]
+)
+def test_a_generator_and_a_task_that_do_not_go_together_are_refused(overrides):
+    import train
+
+    class Data:
+        num_classes, in_channels, size = 9, 3, (96, 96)
+
+    with pytest.raises(ValueError, match="cannot be trained by this task: generators"):
+        train.build_net(compose_config("train", overrides), Data)
+
+
 def test_operators_share_the_start_of_everything_else():
     from models.checkpoint import build
-    from tests.conftest import compose_config
 
     def start(name):
         import train
