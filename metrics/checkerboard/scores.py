@@ -253,7 +253,10 @@ def describe(values: Mapping[str, float]) -> str:
     uneven = [p for p, ratio in ratios.items() if ratio > max(UNEVEN, chance[p])]
     if uneven and not grids:
         period = max(uneven, key=lambda period: ratios[period])
-        said += f"; fine detail differs ×{ratios[period]:.3g} between phases of period {period}"
+        if math.isinf(ratios[period]):
+            said += f"; some phases of period {period} have no fine detail at all"
+        else:
+            said += f"; fine detail differs ×{ratios[period]:.3g} between phases of period {period}"
     detail = values["sharpness_db"]
     if abs(detail) >= BLURRED_DB:
         more = "less" if detail < 0 else "more"
