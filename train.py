@@ -39,6 +39,7 @@ def train(cfg: DictConfig) -> None:
 
     quiet()
     check(cfg)
+    costs.reset_peak_memory()
     data = hydra.utils.instantiate(cfg.data)
     pl.seed_everything(cfg.seed, verbose=False)
     net, spec = build_net(cfg, data)

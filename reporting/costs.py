@@ -1,8 +1,10 @@
 """What a net costs: parameters, arithmetic, memory."""
 
+import contextlib
 import resource
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,8 +44,19 @@ def of_net(net: nn.Module, image_shape: Sequence[int]) -> dict[str, Any]:
     }
 
 
+def reset_peak_memory() -> None:
+    """Forget the most bytes held so far, so that `peak_memory` speaks of one run of a sweep.
+
+    On the CPU only Linux can; elsewhere a run keeps the peak of those before it in its process.
+    """
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets the peak resident set
+
+
 def peak_memory() -> int:
-    """Most bytes held so far: by tensors on the GPU where there is one, else by this process."""
+    """Most bytes held since the last reset: by tensors on the GPU where there is one, else by this process."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
     unit = 1 if sys.platform == "darwin" else 1024
