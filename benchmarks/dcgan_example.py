@@ -125,7 +125,8 @@ def main() -> None:
     with torch.no_grad():
         z = torch.randn(64, LATENT, 1, 1, generator=torch.Generator().manual_seed(0))
         picture: Tensor = sample_grid(made(z), 8)
-    to_pil_image(picture).save(Path("docs/figures") / f"dcgan_example_{options.data}.png")
+    path = Path("docs/figures") / f"dcgan_example_{options.data}.png"
+    to_pil_image(picture).quantize(256).save(path, optimize=True)
 
 
 if __name__ == "__main__":

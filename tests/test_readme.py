@@ -1,5 +1,6 @@
 """The README's figures are those of the committed records, and its commands exist."""
 
+import json
 import re
 
 import pytest
@@ -80,13 +81,40 @@ def test_what_the_mend_costs_is_that_of_the_records(path, cells):
     assert any(score.endswith(f"→ {shown(v)}") for v in known if v is not None)
 
 
-def test_the_generators_distances_are_those_of_the_records():
-    import json
+def benchmark(name):
+    return json.loads((ROOT / "benchmarks/results" / f"{name}.json").read_text())
 
+
+def test_the_digits_distances_are_those_of_the_records():
     ours = records.read(ROOT / "results/mnist/dcgan-transposed_conv/record.json")
-    theirs = json.loads((ROOT / "benchmarks/results/dcgan_example_mnist.json").read_text())
+    theirs = benchmark("dcgan_example_mnist")
     fid = ours.metrics["test"]["fid"], theirs["test"]["fid"]
     assert f"Fréchet distance {fid[0]:.1f}, where" in README
     assert f"reaches {fid[1]:.1f} in {theirs['seconds'] / 60:.0f} minutes" in README
     assert fid[0] < fid[1] / 2
     assert f"after {ours.cost['train_seconds'] / 60:.0f} minutes on one core" in README
+
+
+def test_the_emojis_distances_are_those_of_the_records():
+    ours = records.read(ROOT / "results/emoji/dcgan-transposed_conv/record.json")
+    theirs = benchmark("dcgan_example_emoji")
+    swd = ours.metrics["test"]["swd"], theirs["test"]["swd"]
+    assert f"distance of {swd[0]:.1f} in {ours.cost['train_seconds'] / 60:.1f} minutes" in README
+    assert f"example {swd[1]:.1f} in {theirs['seconds'] / 60:.1f} minutes" in README.replace(
+        "\n", " "
+    )
+    assert swd[0] < swd[1] / 2
+
+
+def test_the_speeds_of_whole_nets_are_those_of_the_record():
+    record = benchmark("models")
+    text = README.replace("\n", " ")
+    assert record["precision"] == "torch.float32"
+    for comparison, sides in record.items():
+        if comparison not in ("unet", "unet_resnet34", "dcgan"):
+            continue
+        others = [name for name in sides["train"] if not name.startswith("ours")]
+        for name in others if comparison == "unet" else others[:1]:
+            ratio = sides["train"][name]["our_speed_over_it"]["median"]
+            assert ratio >= 1
+            assert f"{ratio:.2f} times" in text

@@ -1,4 +1,4 @@
-"""Checkerboards, measured on weights, responses and gradients."""
+"""Checkerboards, measured on weights, responses, images and gradients."""
 
 from metrics.checkerboard.gradients import (
     GradientPhases,
@@ -7,7 +7,13 @@ from metrics.checkerboard.gradients import (
     phase_energies,
 )
 from metrics.checkerboard.grid import Ripple, phase_means, ripple
+from metrics.checkerboard.phases import grid_maps, phase_mean, phase_variance_ratio
+from metrics.checkerboard.power import power_spectrum
+from metrics.checkerboard.profile import profile_distance, radial_profile
 from metrics.checkerboard.response import Step, constant_response, step_response
+from metrics.checkerboard.scores import CheckerboardScores, describe
+from metrics.checkerboard.sharpness import sharpness
+from metrics.checkerboard.spectrum import harmonics, peak_excess
 from metrics.checkerboard.weights import (
     dc_ripple,
     energy_ripple,
@@ -20,19 +26,30 @@ from metrics.checkerboard.weights import (
 )
 
 __all__ = [
+    "CheckerboardScores",
     "GradientPhases",
     "Ripple",
     "Step",
     "constant_response",
     "dc_ripple",
+    "describe",
     "energy_ripple",
     "gradient_phases",
+    "grid_maps",
+    "harmonics",
     "input_gradient",
     "overlap_counts",
+    "peak_excess",
     "phase_energies",
+    "phase_mean",
     "phase_means",
     "phase_sums",
+    "phase_variance_ratio",
+    "power_spectrum",
+    "profile_distance",
+    "radial_profile",
     "ripple",
+    "sharpness",
     "shuffle_kernel",
     "stack_overlap",
     "step_response",
