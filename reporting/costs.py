@@ -56,7 +56,7 @@ def reset_peak_memory() -> None:
 
 
 def peak_memory() -> int:
-    """Most bytes held since the last reset: by tensors on the GPU where there is one, else by this process."""
+    """Most bytes since the last reset: of tensors on the GPU where there is one, else of us."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
     unit = 1 if sys.platform == "darwin" else 1024

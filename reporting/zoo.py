@@ -12,7 +12,6 @@ import hashlib
 import inspect
 import json
 import os
-import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ import yaml
 from rich.table import Table
 
 from models import zoo
-from reporting import console, records, runs, tables
+from reporting import console, portable, records, runs, tables
 
 if TYPE_CHECKING:
     from torch import nn
@@ -74,9 +73,9 @@ def ship(run: str | Path, name: str) -> Path:
     card |= {
         "model": spec,
         "data": record.data,
-        "config": options | {"data": _without_place(options["data"])},
+        "config": options | {"data": portable.data(options["data"])},
         "metrics": metrics,
-        "command": _portable(record.command),
+        "command": portable.command(record.command),
     }
     folder = checkpoint.save(zoo.ROOT / name, part, card)
     (folder / model_card.FILE).write_text(model_card.write(name, part, card, record))
@@ -192,29 +191,6 @@ def _short(metrics: Any) -> Any:
     if isinstance(metrics, Mapping):
         return {key: _short(value) for key, value in metrics.items() if key != "artifacts"}
     return float(f"{metrics:.6g}") if isinstance(metrics, float) else metrics
-
-
-def _without_place(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of data without the folder that they lay in, which is another one elsewhere."""
-    import hydra
-
-    parameter = inspect.signature(hydra.utils.get_class(data["_target_"])).parameters.get("root")
-    if parameter is None:
-        return dict(data)
-    needed = parameter.default is inspect.Parameter.empty
-    return {**data, "root": "???" if needed else None}  # ???: OmegaConf asks for it
-
-
-def _portable(command: str) -> str:
-    """A run's command for anybody: without the folders of one machine."""
-    kept = []
-    for argument in shlex.split(command):
-        key = argument.partition("=")[0]
-        if key == "data.root":
-            kept.append("data.root=PATH")
-        elif key not in ("logs", "ckpt", "data.num_workers"):
-            kept.append(argument)
-    return " ".join(kept)
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 
 import evaluate
 from models import checkpoint, zoo
-from reporting import console, records
-from reporting.zoo import _portable, halve, ship, table, used_part, write_manifest
+from reporting import console, portable, records
+from reporting.zoo import halve, ship, table, used_part, write_manifest
 from tests.conftest import compose_config
 
 NAME = "fcn8s_bilinear_init.shapes"
@@ -164,4 +164,5 @@ def test_a_command_is_freed_of_one_machines_folders():
     command = (
         "python train.py model=unet data.root=/data/x logs=/tmp/l 'upsample=glob(*)' ckpt=last"
     )
-    assert _portable(command) == "python train.py model=unet data.root=PATH upsample=glob(*)"
+    freed = portable.command(command)
+    assert freed == "python train.py model=unet data.root=PATH 'upsample=glob(*)'"

@@ -1,0 +1,68 @@
+"""Keep the records of finished runs where a repository can hold them.
+
+python -m reporting.keep logs/study results/study
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from reporting import comparison, console, portable, records
+from reporting.records import Record
+
+
+def keep(source: str | Path, target: str | Path) -> tuple[list[Path], list[str]]:
+    """Copy every finished record below a folder, at the same place below another.
+
+    What names one machine's folders is taken out, and so is the way to weights that do not come
+    along.
+
+    Args:
+        source: such as logs/study.
+        target: such as results/study; records that are there already are written again.
+
+    Returns:
+        The copies, and why others were left out.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: no finished run is found there.
+    """
+    study = comparison.collect([source])
+    kept = []
+    for group in study.groups:
+        for arm in group.arms:
+            for run in arm.runs.values():
+                path = Path(target) / run.path.relative_to(source)
+                records.write(path, without_places(run.record))
+                kept.append(path)
+    return kept, [f"{each.path}: {each.reason}" for each in study.left_out]
+
+
+def without_places(record: Record) -> Record:
+    """A record that holds on any machine."""
+    config = record.config | {"logs": "logs", "run_dir": None, "ckpt": None}
+    if "data" in config:
+        config["data"] = portable.data(config["data"])
+    return dataclasses.replace(
+        record, command=portable.command(record.command), config=config, checkpoint=None
+    )
+
+
+def main() -> None:
+    """Keep what the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m reporting.keep", description=__doc__)
+    parser.add_argument("source", help="folder of finished runs, such as logs/study")
+    parser.add_argument("target", help="folder for the copies, such as results/study")
+    given = parser.parse_args()
+    kept, left_out = keep(given.source, given.target)
+    for line in left_out:
+        print(f"left out: {line}")
+    print(f"{len(kept)} records kept: {given.target}")
+
+
+if __name__ == "__main__":
+    with console.user_errors():
+        main()

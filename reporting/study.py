@@ -1,0 +1,169 @@
+"""The study's page: questions answered in words, numbers and intervals, from the records alone.
+
+python -m reporting.study results/study               # writes docs/results.md and its figures
+python -m reporting.study results/study logs/study    # picture sheets too, from the runs' weights
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from reporting import comparison, console, study_answers
+from reporting.comparison import LeftOut
+from reporting.comparison_files import METHOD, markdown_table
+from reporting.comparison_scores import METRICS, Result, analyse
+from reporting.comparison_tables import Sheet, words
+
+BASELINE = "bilinear_init"
+PAGE, FIGURES = Path("docs/results.md"), Path("docs/figures")
+#: Columns of a group's table, as far as its records have them.
+COLUMNS = (
+    "miou",
+    "boundary_f1",
+    "fid",
+    "swd",
+    "psnr",
+    "ssim",
+    "grid_db",
+    "response",
+    "gradient_ratio",
+    "sharpness_db",
+    "parameters_upsampling",
+    "flops_forward",
+    "train_seconds",
+)
+ORDER = ("fcn8s-camvid", "unet-camvid", "fcn8s-shapes", "unet-shapes")
+#: What a reader must know of a model, to read its groups.
+REMARKS = {
+    "dcgan": "The generator has no convolutions but the operators' own. Those that only "
+    "interpolate or reassemble mix channels pixel by pixel, which costs less and draws worse: "
+    "put a convolution behind them."
+}
+
+
+def read(folder: str | Path) -> tuple[list[Result], list[LeftOut]]:
+    """The groups of a study, segmentation first."""
+    study = comparison.collect([folder])
+    results = [analyse(group, BASELINE) for group in study.groups]
+    place = {name: index for index, name in enumerate(ORDER)}
+    return sorted(results, key=lambda r: place.get(r.group.name, len(ORDER))), study.left_out
+
+
+def page(results: Sequence[Result], left_out: Sequence[LeftOut], figures: Path) -> str:
+    """The page in Markdown; figures are linked that exist."""
+    lines = ["# Which upsampling should a decoder use?", "", *_introduction(results), ""]
+    lines += ["## Answers", ""]
+    for answer in study_answers.answers(results):
+        lines += [f"**{answer.question}** {answer.short}", ""]
+        lines += [*(f"* {each}" for each in answer.evidence), ""]
+    for result in results:
+        name = result.group.name
+        lines += [f"## {_title(result)}", ""]
+        lines += [*markdown_table(table(result), result), ""]
+        remark = [REMARKS[result.group.model]] if result.group.model in REMARKS else []
+        lines += [f"* {sentence}" for sentence in [*remark, *words(result)]]
+        lines += [f"* Note: {note}" for note in result.notes if "differ in more" not in note] + [""]
+        for kind, what in (("front", "quality against artifact"), ("pictures", "pictures")):
+            path = figures / f"study-{name}-{kind}.png"
+            if path.is_file():
+                lines += [f"![{result.group.title}: {what}](figures/{path.name})", ""]
+    lines += ["## How it was measured", "", METHOD, "", *_method(), ""]
+    if left_out:
+        lines += ["Left out:", "", *(f"* `{e.path}`: {e.reason}" for e in left_out), ""]
+    return "\n".join(lines)
+
+
+def table(result: Result) -> Sheet:
+    """One table for each group: an arm a row, the best first, ★ on the Pareto front."""
+    names = [n for n in COLUMNS if n in result.estimates]
+    header = ["operator", "seeds"]
+    header += [{1: "↑ ", -1: "↓ ", 0: ""}[METRICS[n].better] + METRICS[n].title for n in names]
+    rows = []
+    for arm in result.group.arms:
+        cells = [arm.label + (" ★" if arm.label in result.front else ""), str(len(arm.runs))]
+        for name in names:
+            found, metric = result.estimates[name].get(arm.label), METRICS[name]
+            text = "–" if found is None else metric.text(found.mean)
+            if found is not None and found.half and metric.kind != "cost":
+                text += f" ± {metric.text(found.half)}"
+            cells.append(text)
+        rows.append(cells)
+    return Sheet("", header, rows)
+
+
+def draw(result: Result, folder: Path, pictured: Result | None = None) -> list[Path]:
+    """Write the figures of a group; the picture sheet from runs that still have their weights."""
+    from matplotlib import rc_context
+
+    from reporting import comparison_figures, comparison_plot
+
+    made = []
+    with rc_context(comparison_plot.STYLE):
+        figure = comparison_figures.front(result)
+        if figure is not None:
+            path = folder / f"study-{result.group.name}-front.png"
+            made.append(comparison_plot.save(figure, path))
+    if pictured is not None:
+        from compare import draw_pictures
+
+        sheets = draw_pictures(pictured, 1, folder)
+        made += [path.replace(folder / f"study-{path.name}") for path in sheets]
+    return made
+
+
+def _title(result: Result) -> str:
+    tasks = {"fcn8s": "FCN-8s", "unet": "U-Net", "dcgan": "DCGAN", "deconvnet": "DeconvNet"}
+    model, data = result.group.model, result.group.data
+    return f"{tasks.get(model, model)} on {data}"
+
+
+def _introduction(results: Sequence[Result]) -> list[str]:
+    runs = [run for r in results for arm in r.group.arms for run in arm.runs.values()]
+    hours = sum(run.values.get("train_seconds", 0) for run in runs) / 3600
+    machines = sorted(
+        {f"{r.record.machine['cpu']}, {r.record.machine['cores']} cores" for r in runs}
+    )
+    return [
+        f"{len(runs)} trainings, {hours:.1f} hours of training steps on one core each "
+        f"({'; '.join(machines)}), all from scratch. Within a group everything but the operator "
+        "is alike: the data in the same order, the other weights' start, the steps. Nets and "
+        "budgets are small, and scores far below what these nets reach in the end "
+        "([README](../README.md#results)): this page compares operators after a short training, "
+        "and says so where the seeds do not tell them apart.",
+        "",
+        "Everything here is written by `python -m reporting.study results/study` from the "
+        "[records](../results/study); `benchmarks/study.sh DATA` trains it all again.",
+    ]
+
+
+def _method() -> list[str]:
+    return [
+        "The options of each group are in `configs/experiment/study/`. Scores are of the test "
+        "split (CamVid: validation). *Grid* is the highest spectral peak of the pictures that a "
+        "net makes (logits, samples, reconstructions) above that of real images, for logits above "
+        "the frequencies around it; *response* is the grid that a constant input becomes, in % of "
+        "the output's spread; the *gradient ratio* compares the phases of the input's gradient "
+        "and is 1 where they are even; *sharpness* is 0 dB for pictures as detailed as real ones "
+        "([artifacts.md](artifacts.md)). FLOPs are of one forward pass of one image."
+    ]
+
+
+def main() -> None:
+    """Write the page and its figures."""
+    parser = argparse.ArgumentParser(prog="python -m reporting.study", description=__doc__)
+    parser.add_argument("records", help="folder of the records, such as results/study")
+    parser.add_argument("runs", nargs="?", help="folder of the runs with their weights")
+    given = parser.parse_args()
+    results, left_out = read(given.records)
+    pictured = {r.group.name: r for r in read(given.runs)[0]} if given.runs else {}
+    for result in results:
+        draw(result, FIGURES, pictured.get(result.group.name))
+    PAGE.write_text(page(results, left_out, FIGURES), encoding="utf-8")
+    print(f"written: {PAGE}")
+
+
+if __name__ == "__main__":
+    with console.user_errors():
+        main()

@@ -1,0 +1,296 @@
+"""What the study's groups say to the questions that it was made for.
+
+Every sentence is put together from estimates: nothing here knows what the answer will be.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from reporting.comparison import Arm
+from reporting.comparison_scores import METRICS, UNCLEAR, Contrast, Result, contrast
+from reporting.statistics import estimate
+
+#: Permutations of the rank correlation's test, and their seed.
+SHUFFLES = 10_000
+#: A net whose pictures' distances are this many times the median of its group has collapsed.
+COLLAPSED = 3.0
+TASKS = {
+    "miou": "segmentation",
+    "fid": "GANs",
+    "swd": "GANs",
+    "psnr": "reconstruction",
+}
+
+
+@dataclass
+class Answer:
+    """A question, its answer in a sentence or two, and what that rests on."""
+
+    question: str
+    short: str
+    evidence: list[str] = field(default_factory=list)
+
+
+def answers(results: Sequence[Result]) -> list[Answer]:
+    """All answers that the groups allow."""
+    made: list[Answer | None] = [
+        _versus(
+            results,
+            "Does learning a bilinear kernel help over fixing it?",
+            lambda arm: arm.label == "bilinear_init trainable=true",
+            lambda arm: arm.label == "bilinear_init",
+            "learned",
+            "SegNet's authors found so and FCN's did not",
+        ),
+        _versus(
+            results,
+            "What does even overlap buy?",
+            lambda arm: arm.label == "transposed_conv",
+            lambda arm: arm.operator == "transposed_conv" and "kernel=" in arm.label,
+            "kernel 2·scale, against an odd one",
+            "the kernel of 2·scale overlaps evenly, 3 at scale 2 and 9 at scale 8 do not",
+            artifacts=("grid_db", "response"),
+        ),
+        _versus(
+            results,
+            "Does the residual help?",
+            lambda arm: arm.label.endswith("residual=true"),
+            lambda arm: arm.label == "resize_conv",
+            "with the bilinear-additive map added",
+            "Wojna et al. 2019 found that it nearly always does",
+        ),
+        *_fronts(results),
+        _distance_and_grid(results),
+        _choice(results),
+    ]
+    return [answer for answer in made if answer is not None]
+
+
+def _find(result: Result, wanted: Callable[[Arm], bool]) -> Arm | None:
+    return next((arm for arm in result.group.arms if wanted(arm)), None)
+
+
+def _versus(
+    results: Sequence[Result],
+    question: str,
+    this: Callable[[Arm], bool],
+    that: Callable[[Arm], bool],
+    name: str,
+    context: str,
+    artifacts: Sequence[str] = ("grid_db",),
+) -> Answer | None:
+    """Hold one arm against another in every group that has both."""
+    verdicts: dict[str, list[str]] = {"better": [], "worse": [], UNCLEAR: [], "the same": []}
+    evidence = []
+    for result in results:
+        arm, base = _find(result, this), _find(result, that)
+        if arm is None or base is None or result.quality is None:
+            continue
+        metrics = [m for m in (result.quality, "boundary_f1") if m in result.estimates]
+        metrics += [m for m in artifacts if m in result.estimates]
+        parts = []
+        for metric in metrics:
+            found = contrast(base, [arm], metric)[arm.label]
+            if found.difference is None:
+                continue
+            parts.append(_difference(metric, found))
+            if metric == result.quality:
+                verdicts.setdefault(found.verdict, []).append(result.group.title)
+        evidence.append(f"{result.group.title}: {'; '.join(parts)}.")
+    if not evidence:
+        return None
+    counts = [f"{v} in {len(g)}" for v, g in verdicts.items() if g]
+    short = (
+        f"In quality, {name}: {_join(counts)} of {len(evidence)} "
+        f"setting{'s' if len(evidence) > 1 else ''} ({context})."
+    )
+    return Answer(question, short, evidence)
+
+
+def _difference(metric: str, found: Contrast) -> str:
+    """A difference in words: "mean IoU +1.2 ± 0.4 (p = 0.01, better)"."""
+    assert found.difference is not None
+    m, d = METRICS[metric], found.difference
+    sign = "+" if d.mean > 0 else ""
+    text = f"{m.title} {sign}{m.text(d.mean)}"
+    if d.half is not None:
+        text += f" ± {m.text(d.half)}"
+    p = "" if found.p is None else f"p {'< 0.001' if found.p < 0.001 else f'= {found.p:.3f}'}, "
+    return f"{text} ({p}{found.verdict})"
+
+
+def _join(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _of_task(results: Iterable[Result], task: str) -> list[Result]:
+    return [r for r in results if r.quality is not None and TASKS.get(r.quality) == task]
+
+
+def _fronts(results: Sequence[Result]) -> list[Answer | None]:
+    """Which operators are on the Pareto front, by task."""
+    made: list[Answer | None] = []
+    for task in dict.fromkeys(TASKS.values()):
+        groups = [r for r in _of_task(results, task) if r.front]
+        if not groups:
+            continue
+        always = [
+            label
+            for label in groups[0].front
+            if all(label in r.front for r in groups) and len(groups) > 1
+        ]
+        evidence = []
+        for r in groups:
+            assert r.quality is not None
+            assert r.artifact is not None
+            quality, artifact = METRICS[r.quality], METRICS[r.artifact]
+            named = [
+                f"{label} ({quality.text(r.estimates[r.quality][label].mean)}, "
+                f"{artifact.text(r.estimates[r.artifact][label].mean)})"
+                for label in r.front
+            ]
+            titles = f"{quality.title}, and {artifact.title}"
+            evidence.append(f"{r.group.title} ({titles}): {', '.join(named)}.")
+        short = f"In every group: {_join(always)}." if always else "No operator in every group."
+        if len(groups) == 1:
+            short = f"{_join(groups[0].front)}."
+        made.append(Answer(f"Which operators are on the Pareto front for {task}?", short, evidence))
+    return made
+
+
+def _distance_and_grid(results: Sequence[Result]) -> Answer | None:
+    """Rank correlation of the distance to real images with the grid, over operators."""
+    evidence, signs = [], []
+    for r in _of_task(results, "GANs"):
+        assert r.quality is not None
+        for artifact in ("grid_db", "ripple"):
+            distance, grid = r.estimates[r.quality], r.estimates.get(artifact, {})
+            arms = [a.label for a in r.group.arms if a.label in distance and a.label in grid]
+            middle = float(np.median([distance[label].mean for label in arms])) if arms else 0.0
+            kept = [label for label in arms if distance[label].mean <= COLLAPSED * middle]
+            if len(kept) < 5:
+                continue
+            pairs = [(distance[label].mean, grid[label].mean) for label in kept]
+            rho, p = spearman(*zip(*pairs, strict=True))
+            gone = sorted(set(arms) - set(kept))
+            without = f", without {', '.join(gone)}, which collapsed" if gone else ""
+            title, against = METRICS[r.quality].title, METRICS[artifact].title
+            evidence.append(
+                f"{r.group.title}: rank correlation of {title} with {against} over {len(kept)} "
+                f"operators{without}: {_number(rho)} (p = {p:.2f})."
+            )
+            if artifact == "grid_db":
+                signs.append((rho, p))
+    if not signs:
+        return None
+    certain = [rho for rho, p in signs if p < 0.05]
+    if not certain:
+        short = "Not seen here: no rank correlation of the distance with the grid is certain."
+    elif all(rho < 0 for rho in certain):
+        short = "Yes: operators with a lower distance have the stronger grid."
+    elif all(rho > 0 for rho in certain):
+        short = "The contrary: operators with a lower distance have the weaker grid."
+    else:
+        short = "It depends on the data."
+    question = (
+        "Does a lower Fréchet distance go with more checkerboard, as Chandrasegaran et al. 2021 "
+        "found?"
+    )
+    return Answer(question, short, evidence)
+
+
+def spearman(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
+    """Spearman's rank correlation, and its two-sided p by permutation.
+
+    Example:
+        >>> rho, p = spearman([1, 2, 3, 4, 5, 6], [2, 3, 5, 7, 11, 13])
+        >>> rho, p < 0.01
+        (1.0, True)
+    """
+    a, b = _ranks(np.asarray(x, float)), _ranks(np.asarray(y, float))
+    rho = float(np.corrcoef(a, b)[0, 1])
+    random = np.random.default_rng(0)
+    shuffled = random.permuted(np.tile(b, (SHUFFLES, 1)), axis=1)
+    centred = (shuffled - b.mean()) @ (a - a.mean())
+    found = np.abs(centred) / (len(a) * a.std() * b.std())
+    return rho, float((1 + np.sum(found >= abs(rho) - 1e-12)) / (SHUFFLES + 1))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 0, equal values sharing their mean."""
+    order = (values[:, None] > values).sum(1) + (values[:, None] == values).sum(1) / 2
+    return order - 0.5
+
+
+def _number(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def _choice(results: Sequence[Result]) -> Answer | None:
+    """For each task: the third with the best mean ranks in quality, and the cleanest of it."""
+    evidence, picks = [], []
+    for task in dict.fromkeys(TASKS.values()):
+        groups = _of_task(results, task)
+        ranks = mean_ranks(groups) if groups else {}
+        if len(ranks) < 3:
+            continue
+        third = sorted(ranks, key=lambda label: ranks[label])[: -(-len(ranks) // 3)]
+        grids = {label: _mean_grid(groups, label) for label in third}
+        clean = min(third, key=lambda label: grids[label])
+        named = [f"{label} ({ranks[label]:.1f}, {_decibels(grids[label])})" for label in third]
+        told = [label for label in third[1:] if not _level(groups, third[0], label)]
+        picks.append(f"{clean} for {task}")
+        said = (
+            f"the seeds tell {_join(told)} from {third[0]}" if told else "no seeds tell them apart"
+        )
+        evidence.append(
+            f"{task}, mean rank in quality among {len(ranks)} operators and mean grid: "
+            f"{', '.join(named)}; in quality {said}."
+        )
+    if not picks:
+        return None
+    short = (
+        f"Of the third that ranks best in quality, the one with the weakest grid: {_join(picks)}."
+    )
+    return Answer("What would we tell a user to choose?", short, evidence)
+
+
+def _decibels(value: float) -> str:
+    return f"{value:.1f} dB".replace("-", "−")
+
+
+def mean_ranks(groups: Sequence[Result]) -> dict[str, float]:
+    """Mean rank in quality, 1 the best, of the arms that all groups have."""
+    orders = []
+    for r in groups:
+        assert r.quality is not None
+        found = r.estimates[r.quality]
+        orders.append([arm.label for arm in r.group.arms if arm.label in found])
+    common = [label for label in orders[0] if all(label in order for order in orders)]
+    shared = [[label for label in order if label in common] for order in orders]
+    return {c: sum(order.index(c) + 1 for order in shared) / len(shared) for c in common}
+
+
+def _level(groups: Sequence[Result], best: str, label: str) -> bool:
+    """Whether no group tells an arm from the best one in quality, one pair at a time."""
+    for r in groups:
+        assert r.quality is not None
+        base = next(arm for arm in r.group.arms if arm.label == best)
+        arm = next(arm for arm in r.group.arms if arm.label == label)
+        if contrast(base, [arm], r.quality)[label].verdict == "worse":
+            return False
+    return True
+
+
+def _mean_grid(groups: Sequence[Result], label: str) -> float:
+    found = [
+        r.estimates[r.artifact][label].mean
+        for r in groups
+        if r.artifact is not None and label in r.estimates[r.artifact]
+    ]
+    return estimate(found).mean if found else math.inf
