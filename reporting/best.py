@@ -1,0 +1,59 @@
+"""Ship the best seed of each arm of a study.
+
+python -m reporting.best logs/study/dcgan_mnist
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from models import zoo
+from reporting import comparison, console
+from reporting.comparison import Arm, Run
+from reporting.comparison_pictures import model_file
+from reporting.comparison_scores import METRICS, Result, analyse
+from reporting.zoo import ship
+
+
+def best_run(arm: Arm, quality: str) -> Run | None:
+    """The run of an arm with the best score, of those that still have their weights."""
+    found = {s: v for s, v in arm.values(quality).items() if model_file(arm, s) is not None}
+    if not found:
+        return None
+    sign = METRICS[quality].better
+    return arm.runs[max(found, key=lambda seed: (sign * found[seed], -seed))]
+
+
+def name_of(result: Result, arm: Arm) -> str:
+    """The checkpoint's name: <model>_<operator>_<what is unusual>.<data>.
+
+    An arm "bilinear_init trainable=true" of fcn8s on camvid becomes
+    fcn8s_bilinear_init_trainable.camvid.
+    """
+    unusual = arm.label.removeprefix(arm.operator).replace("=true", "").replace("=", "")
+    words = "_".join([arm.operator, *unusual.split()])
+    return f"{result.group.model}_{re.sub(r'[^a-z0-9_]', '_', words.lower())}.{result.group.data}"
+
+
+def main() -> None:
+    """Ship what lies in the folder that the command line names; names that are taken stay."""
+    parser = argparse.ArgumentParser(prog="python -m reporting.best", description=__doc__)
+    parser.add_argument("runs", help="folder of finished runs with their weights")
+    given = parser.parse_args()
+    taken = set(zoo.entries())
+    for group in comparison.collect([given.runs]).groups:
+        result = analyse(group, None)
+        if result.quality is None:
+            continue
+        for arm in result.group.arms:
+            name, run = name_of(result, arm), best_run(arm, result.quality)
+            if run is None or name in taken:
+                print(f"{name}: {'is shipped already' if run else 'no weights beside its records'}")
+            else:
+                print(f"shipped: {ship(run.folder, name)}", flush=True)
+
+
+if __name__ == "__main__":
+    with console.user_errors():
+        main()
