@@ -3,7 +3,6 @@
 python train.py model=fcn upsample=bilinear_init
 """
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +33,7 @@ def train(cfg: DictConfig) -> None:
     """Build data, net and task, fit, test, and write the run's record."""
     import lightning.pytorch as pl
 
-    from reporting import costs, records, runs, tables
+    from reporting import costs, hparams, records, runs, tables
     from tasks.scoring import measure_artifacts, quiet, score
 
     quiet()
@@ -58,7 +57,7 @@ def train(cfg: DictConfig) -> None:
     try:
         trainer = build_trainer(cfg)
         record = records.new(
-            command=shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]),
+            command=sweeps.command(),
             choices=choices,
             config=card["config"],
             data=card["data"] | {"split": data.test_split},
@@ -89,6 +88,8 @@ def train(cfg: DictConfig) -> None:
         raise
     finally:
         records.write(run / runs.RECORD, record)
+    if trainer.logger is not None:
+        hparams.write(run / hparams.FOLDER, record)
     tables.show(record)
     print(f"model        {run / 'model'}")
     print(f"TensorBoard  tensorboard --logdir {cfg.logs}")
@@ -178,7 +179,7 @@ def build_trainer(cfg: DictConfig) -> "pl.Trainer":
     from tasks.precision import resolve_precision
 
     chosen = [hydra.utils.instantiate(node) for node in cfg.callbacks.values() if node]
-    terminal = sys.stdout.isatty()
+    terminal = sweeps.has_terminal()
     chosen.append(callbacks.RichProgressBar(leave=True) if terminal else PlainProgress())
     if cfg.average:
         chosen.append(callbacks.EMAWeightAveraging(decay=cfg.average))
@@ -250,4 +251,5 @@ def save_model(run: Path, net: "nn.Module", card: dict[str, Any], record: "Recor
 
 if __name__ == "__main__":
     with console.user_errors():
+        sweeps.check_launcher(sys.argv[1:])
         main()

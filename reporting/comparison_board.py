@@ -1,6 +1,8 @@
-"""The comparison as a TensorBoard run: tables as text, figures, and curves that overlay operators.
+"""The comparison as TensorBoard runs: tables as text, figures, a run of curves for each operator.
 
-Events are written without torch, by TensorBoard's own writer.
+Charts colour by run: operators that share a run would share a colour. Runs that have no row in the
+HParams tab under the same folder get one. Events are written without torch, by TensorBoard's own
+writer.
 """
 
 from __future__ import annotations
@@ -8,17 +10,21 @@ from __future__ import annotations
 import re
 import struct
 import time
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from reporting.comparison import LeftOut
+from reporting import hparams
+from reporting.comparison import LeftOut, Run
 from reporting.comparison_curves import Curves, tags
 from reporting.comparison_files import METHOD, markdown_table
 from reporting.comparison_scores import METRICS, Result
 from reporting.comparison_tables import sheets, words
 
 RUN = "comparison"
+CURVES = "curves"
 
 
 def write(
@@ -28,7 +34,7 @@ def write(
     figures: Mapping[str, Sequence[Path]],
     curves: Mapping[str, Curves],
 ) -> Path:
-    """Write the run, in place of an earlier one's events.
+    """Write the runs, in place of an earlier comparison's events.
 
     Args:
         logs: the folder that TensorBoard is started on.
@@ -38,32 +44,32 @@ def write(
         curves: the group's name → its arms' curves.
 
     Returns:
-        The run's folder.
+        The folder of the run `comparison`, which holds the others.
     """
-    from tensorboard.summary.writer.event_file_writer import EventFileWriter
-
     folder = logs / RUN
-    folder.mkdir(parents=True, exist_ok=True)
-    earlier = list(folder.glob("events.out.tfevents.*"))
-    writer = EventFileWriter(str(folder))
-    try:
-        writer.add_event(_event(layout(results, curves)))
-        for result in results:
-            name = result.group.name
-            writer.add_event(_event(_text(f"{name}/tables", page(result))))
-            for path in figures.get(name, ()):
-                kind = path.stem.removeprefix(f"{name}-")
-                writer.add_event(_event(_image(f"{name}/{kind}", path.read_bytes())))
-            for step, values in _scalars(name, curves.get(name, {})):
-                writer.add_event(_event(*values, step=step))
-        if left_out:
-            named = "\n".join(f"* `{each.path}`: {each.reason}" for each in left_out)
-            writer.add_event(_event(_text("left_out", named)))
-    finally:
-        writer.close()
+    places = ("", f"{CURVES}/*/", f"{hparams.FOLDER}/*/*/")
+    earlier = [path for place in places for path in folder.glob(f"{place}events.out.tfevents.*")]
+    _write(folder, _events(results, left_out, figures, curves))
+    for label, by_step in _scalars(curves).items():
+        events = (_event(*by_step[step], step=step) for step in sorted(by_step))
+        _write(folder / CURVES / folder_name(label), events)
+    for result in results:
+        for label, run in _without_row(result, logs):
+            name = f"{result.group.model}-{folder_name(label)}-{result.group.data}"
+            hparams.write(folder / hparams.FOLDER / name / f"seed{run.seed}", run.record)
     for path in earlier:
-        path.unlink()
+        path.unlink(missing_ok=True)
     return folder
+
+
+def folder_name(label: str) -> str:
+    """What the folder of an arm is called: another for each label, and no path in itself.
+
+    >>> folder_name("resize_conv mode=nearest"), folder_name("carafe a/b")
+    ('resize_conv mode=nearest', 'carafe a%2Fb')
+    """
+    name = quote(label, safe=" =,+#[]")
+    return name if len(name) <= 100 else f"{name[:90]}~{zlib.crc32(label.encode()):08x}"
 
 
 def page(result: Result) -> str:
@@ -86,19 +92,14 @@ def layout(results: Sequence[Result], curves: Mapping[str, Curves]) -> Any:
     for result in results:
         name, found, charts = result.group.name, curves.get(result.group.name, {}), []
         for tag in tags(result):
-            arms = [label for label in found if tag in found[label]]
-            if not arms:
+            if not any(tag in by_tag for by_tag in found.values()):
                 continue
-            title = METRICS[tag.partition("/")[2]].title
-            every = re.escape(f"curves/{name}/{tag}/") + "[^/]+/mean$"
+            title = METRICS[_metric(tag)].title
+            every = f"^{re.escape(_tag(name, tag, PARTS['value']))}$"
             lines = layout_pb2.MultilineChartContent(tag=[every])
             charts.append(layout_pb2.Chart(title=title, multiline=lines))
-            series = [
-                layout_pb2.MarginChartContent.Series(
-                    **{key: _tag(name, tag, label, kind) for key, kind in PARTS.items()}
-                )
-                for label in arms
-            ]
+            parts = {key: _tag(name, tag, part) for key, part in PARTS.items()}
+            series = [layout_pb2.MarginChartContent.Series(**parts)]
             margin = layout_pb2.MarginChartContent(series=series)
             charts.append(layout_pb2.Chart(title=f"{title}: range of the seeds", margin=margin))
         if charts:
@@ -111,22 +112,60 @@ def layout(results: Sequence[Result], curves: Mapping[str, Curves]) -> Any:
 PARTS = {"value": "mean", "lower": "low", "upper": "high"}
 
 
-def _tag(group: str, tag: str, label: str, part: str) -> str:
-    return f"curves/{group}/{tag}/{label}/{part}"
+def _metric(tag: str) -> str:
+    return tag.partition("/")[2]
 
 
-def _scalars(group: str, curves: Curves) -> list[tuple[int, list[Any]]]:
-    """Step → all scalars of that step."""
+def _tag(group: str, tag: str, part: str) -> str:
+    return f"{CURVES}/{group}/{tag}/{part}"
+
+
+def _events(
+    results: Sequence[Result],
+    left_out: Sequence[LeftOut],
+    figures: Mapping[str, Sequence[Path]],
+    curves: Mapping[str, Curves],
+) -> Iterator[Any]:
+    """What is of no single operator."""
+    yield _event(layout(results, curves))
+    for result in results:
+        name = result.group.name
+        yield _event(_text(f"{name}/tables", page(result)))
+        for path in figures.get(name, ()):
+            kind = path.stem.removeprefix(f"{name}-")
+            yield _event(_image(f"{name}/{kind}", path.read_bytes()))
+    if left_out:
+        named = "\n".join(f"* `{each.path}`: {each.reason}" for each in left_out)
+        yield _event(_text("left_out", named))
+
+
+def _scalars(curves: Mapping[str, Curves]) -> dict[str, dict[int, list[Any]]]:
+    """Label of an arm → step → its scalars of that step, of all groups, in the charts' units."""
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-    by_step: dict[int, list[Any]] = {}
-    for label, found in curves.items():
-        for tag, curve in found.items():
-            for part in PARTS.values():
-                for step, value in zip(curve.steps, getattr(curve, part), strict=True):
-                    scalar = Summary.Value(tag=_tag(group, tag, label, part), simple_value=value)
-                    by_step.setdefault(int(step), []).append(scalar)
-    return sorted(by_step.items(), key=lambda item: item[0])
+    every = [
+        (label, _tag(group, tag, part), METRICS[_metric(tag)].scale, curve.steps, values)
+        for group, arms in curves.items()
+        for label, by_tag in arms.items()
+        for tag, curve in by_tag.items()
+        for part, values in zip(PARTS.values(), (curve.mean, curve.low, curve.high), strict=True)
+    ]
+    scalars: dict[str, dict[int, list[Any]]] = {}
+    for label, tag, scale, steps, values in every:
+        by_step = scalars.setdefault(label, {})
+        for step, value in zip(steps, values, strict=True):
+            scalar = Summary.Value(tag=tag, simple_value=scale * value)
+            by_step.setdefault(int(step), []).append(scalar)
+    return scalars
+
+
+def _without_row(result: Result, logs: Path) -> Iterator[tuple[str, Run]]:
+    """The runs, each with its arm's label, whose own folder holds no row below `logs`."""
+    for arm in result.group.arms:
+        for run in arm.runs.values():
+            row = run.folder / hparams.FOLDER
+            if not row.is_dir() or not row.resolve().is_relative_to(logs.resolve()):
+                yield arm.label, run
 
 
 def _text(tag: str, text: str) -> Any:
@@ -158,3 +197,15 @@ def _event(*values: Any, step: int = 0) -> Any:
     from tensorboard.compat.proto.summary_pb2 import Summary
 
     return Event(wall_time=time.time(), step=step, summary=Summary(value=values))
+
+
+def _write(folder: Path, events: Iterable[Any]) -> None:
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+    folder.mkdir(parents=True, exist_ok=True)
+    writer = EventFileWriter(str(folder))
+    try:
+        for event in events:
+            writer.add_event(event)
+    finally:
+        writer.close()

@@ -4,12 +4,19 @@ Every job adds a line to `logs/<name>/sweep.jsonl`, so that the count is right w
 runs the jobs: one after the other, in processes of this machine, or on a cluster.
 """
 
+import contextlib
+import fcntl
 import json
 import math
+import os
+import shlex
+import shutil
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +31,55 @@ from reporting import console, records, runs
 
 FILE = "sweep.jsonl"
 DONE = ("finished", "skipped", "failed")
+#: What runs the jobs of a sweep, and the extra that it takes.
+LAUNCHERS = {
+    "basic": None,
+    "joblib": "joblib",
+    "submitit_local": "submitit",
+    "submitit_slurm": "submitit",
+}
+
+
+def check_launcher(arguments: Sequence[str]) -> None:
+    """Refuse, before Hydra looks for it, a launcher that is not there.
+
+    Args:
+        arguments: of the command line.
+
+    Raises:
+        ValueError: one that does not exist, is not installed or finds no cluster.
+    """
+    for name in (a.partition("=")[2] for a in arguments if a.startswith("hydra/launcher=")):
+        if name not in LAUNCHERS:
+            known = ", ".join(LAUNCHERS)
+            raise ValueError(f"hydra/launcher={name}: there is no such launcher (there are: {known})")
+        extra = LAUNCHERS[name]
+        if extra and not _installed(f"hydra_plugins.hydra_{extra}_launcher"):
+            raise ValueError(
+                f"hydra/launcher={name} needs the package hydra-{extra}-launcher, which is not "
+                f'installed: pip install ".[{extra}]"'
+            )
+        if name == "submitit_slurm" and shutil.which("srun") is None:
+            raise ValueError(
+                f"hydra/launcher={name}: there is no srun on this machine: start the sweep on a "
+                "node of the cluster, or use joblib"
+            )
 
 
 def is_job() -> bool:
     """Whether this process runs one job of a sweep."""
     return HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def has_terminal() -> bool:
+    """Whether a run may draw on the terminal: no other job writes there beside it."""
+    alone = not is_job() or HydraConfig.get().launcher._target_.endswith(".BasicLauncher")
+    return alone and sys.stdout.isatty()
+
+
+def command() -> str:
+    """The command that repeats this run alone, whatever started it."""
+    return shlex.join(["python", "train.py", *HydraConfig.get().overrides.task])
 
 
 def run_job(cfg: DictConfig, train: Callable[[DictConfig], None]) -> None:
@@ -96,7 +147,16 @@ class Sweep(Callback):
         path = Path(config.logs, config.name) / FILE
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        _add(path, {"jobs": count_jobs(config), "command": sys.argv[1:]})
+        jobs = count_jobs(config)
+        _add(path, {"jobs": jobs, "command": sys.argv[1:]})
+        launcher = config.hydra.launcher
+        if "submitit" not in launcher._target_:
+            return
+        print(f"what the jobs print: {launcher.submitit_folder.replace('%j', '*')}", flush=True)
+        threading.Thread(target=_follow, args=(path,), daemon=True).start()
+        if launcher._target_.endswith(".LocalLauncher"):  # which starts all jobs at once
+            threads = max(1, (os.cpu_count() or 1) // max(1, jobs))
+            os.environ.setdefault("OMP_NUM_THREADS", str(threads))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Say what failed, and end with status 1 if anything did."""
@@ -122,13 +182,37 @@ def count_jobs(config: DictConfig) -> int:
     )
 
 
+def _follow(path: Path) -> None:
+    """Print how far a sweep is whenever one of its jobs, which print elsewhere, has ended."""
+    said, lines = 1, _lines(path)
+    while len(lines) <= lines[0]["jobs"]:
+        if len(lines) > said:
+            print(progress(lines), flush=True)
+            said = len(lines)
+        time.sleep(1)
+        lines = _lines(path)
+
+
 def _add(path: Path, line: Mapping[str, Any]) -> None:
-    with path.open("a") as file:  # one write of less than a page, which no other job interrupts
-        file.write(json.dumps({"time": time.time(), **line}) + "\n")
+    """Append a line as a whole, whoever else does so at the same time."""
+    text = json.dumps({"time": time.time(), **line}) + "\n"
+    with path.open("ab", buffering=0) as file:
+        with contextlib.suppress(OSError):  # not every network's file system can lock
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(text.encode())
 
 
 def _lines(path: Path) -> list[Mapping[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    """The lines of a sweep's file, without one that is still being written."""
+    whole, _, _ = path.read_text().rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # nor is the package around it
+        return False
 
 
 def _last_line(error: BaseException) -> str:

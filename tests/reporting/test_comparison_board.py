@@ -32,7 +32,11 @@ def board(tmp_path):
             tmp_path / "logs", results, study.left_out, {"fcn8s-shapes": [picture]}, curves
         )
     assert folder == tmp_path / "logs" / "comparison"
-    assert len(list(folder.iterdir())) == 1
+    assert len(list(folder.glob("events*"))) == 1
+    return read(folder)
+
+
+def read(folder):
     found = EventAccumulator(str(folder))
     found.Reload()
     return found
@@ -53,17 +57,31 @@ def test_figures_are_images(board):
     assert Image.open(io.BytesIO(image.encoded_image_string)).size == (90, 40)
 
 
-def test_curves_are_scalars_and_overlaid(board):
-    tag = "curves/fcn8s-shapes/val/miou/carafe/mean"
-    assert [(e.step, e.value) for e in board.Scalars(tag)] == [
-        (5, pytest.approx(0.1)),
-        (9, pytest.approx(0.2)),
+def test_curves_are_scalars_and_overlaid(board, tmp_path):
+    runs = {path.name: read(path) for path in (tmp_path / "logs" / "comparison").glob("curves/*")}
+    assert list(runs) == ["carafe"], "a run of its own for each operator that has curves"
+    tag = "curves/fcn8s-shapes/val/miou/mean"
+    assert [(e.step, e.value) for e in runs["carafe"].Scalars(tag)] == [
+        (5, pytest.approx(10)),  # per cent, as the chart's title says
+        (9, pytest.approx(20)),
     ]
     content = board.Tensors(metadata.CONFIG_SUMMARY_TAG)[0].tensor_proto.string_val[0]
     layout = layout_pb2.Layout.FromString(content)
     assert [category.title for category in layout.category] == ["fcn8s on shapes, test"]
     lines, band = layout.category[0].chart
-    scalars = board.Tags()["scalars"]
+    assert lines.title == "Mean IoU, %"
+    scalars = runs["carafe"].Tags()["scalars"]
     assert [t for t in scalars if re.match(lines.multiline.tag[0], t)] == [tag]
-    series = band.margin.series[0]
-    assert {series.value, series.lower, series.upper} <= set(scalars)
+    (series,) = band.margin.series
+    assert [series.lower, series.value, series.upper] == [
+        f"curves/fcn8s-shapes/val/miou/{part}" for part in ("low", "mean", "high")
+    ]
+    assert {series.value, series.lower, series.upper} == set(scalars)
+
+
+def test_labels_become_folders_that_differ():
+    long = [f"carafe task.class_weights=[{'1.5,' * 40}{i}]" for i in range(2)]
+    names = [comparison_board.folder_name(label) for label in ("..", "a/b", "a_b", *long)]
+    assert len(set(names)) == 5
+    assert max(map(len, names)) <= 100
+    assert not any("/" in name for name in names)
