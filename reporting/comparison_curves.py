@@ -1,7 +1,8 @@
-"""Learning curves of arms: scalars from the TensorBoard events beside the records."""
+"""Learning curves of arms: scalars from the TensorBoard events, or a file of them, by a record."""
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import numpy as np
 from reporting.comparison import Arm
 from reporting.comparison_scores import Result
 
+#: What `reporting.keep` leaves of the events: tag → [[step, value], …].
+FILE = "curves.json"
 #: An event with one scalar takes fewer bytes than this; longer ones hold pictures.
 LONGEST = 1024
 
@@ -58,7 +61,8 @@ def scalars(folder: Path, wanted: Sequence[str]) -> dict[str, dict[int, float]]:
     """Tag → step → value, from all event files of a folder; what was written later counts."""
     from tensorboard.compat.proto.event_pb2 import Event
 
-    found: dict[str, dict[int, float]] = {tag: {} for tag in wanted}
+    kept = json.loads((folder / FILE).read_text()) if (folder / FILE).is_file() else {}
+    found: dict[str, dict[int, float]] = {tag: dict(kept.get(tag, ())) for tag in wanted}
     encoded = [tag.encode() for tag in wanted]
     for path in sorted(folder.glob("events.out.tfevents.*")):
         for data in _short_records(path):

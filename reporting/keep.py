@@ -1,19 +1,27 @@
 """Keep the records of finished runs where a repository can hold them.
 
 python -m reporting.keep logs/study results/study
+python -m reporting.keep logs/segnet_basic results/segnet_basic --curves    # learning curves too
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 from pathlib import Path
 
-from reporting import comparison, console, portable, records
+from reporting import comparison, comparison_curves, console, portable, records
+from reporting.comparison_scores import METRICS
 from reporting.records import Record
 
+#: Scalars of a learning curve.
+TAGS = ("train/loss", "train/loss_d", "train/loss_g", *(f"val/{name}" for name in METRICS))
 
-def keep(source: str | Path, target: str | Path) -> tuple[list[Path], list[str]]:
+
+def keep(
+    source: str | Path, target: str | Path, curves: bool = False
+) -> tuple[list[Path], list[str]]:
     """Copy every finished record below a folder, at the same place below another.
 
     What names one machine's folders is taken out, and so is the way to weights that do not come
@@ -22,6 +30,7 @@ def keep(source: str | Path, target: str | Path) -> tuple[list[Path], list[str]]
     Args:
         source: such as logs/study.
         target: such as results/study; records that are there already are written again.
+        curves: keep losses and validation scores by step beside each record, too.
 
     Returns:
         The copies, and why others were left out.
@@ -37,6 +46,10 @@ def keep(source: str | Path, target: str | Path) -> tuple[list[Path], list[str]]
             for run in arm.runs.values():
                 path = Path(target) / run.path.relative_to(source)
                 records.write(path, without_places(run.record))
+                if curves:
+                    found = comparison_curves.scalars(run.folder, TAGS)
+                    points = {tag: list(values.items()) for tag, values in found.items() if values}
+                    (path.parent / comparison_curves.FILE).write_text(json.dumps(points) + "\n")
                 kept.append(path)
     return kept, [f"{each.path}: {each.reason}" for each in study.left_out]
 
@@ -56,8 +69,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m reporting.keep", description=__doc__)
     parser.add_argument("source", help="folder of finished runs, such as logs/study")
     parser.add_argument("target", help="folder for the copies, such as results/study")
+    parser.add_argument("--curves", action="store_true", help="keep learning curves too")
     given = parser.parse_args()
-    kept, left_out = keep(given.source, given.target)
+    kept, left_out = keep(given.source, given.target, given.curves)
     for line in left_out:
         print(f"left out: {line}")
     print(f"{len(kept)} records kept: {given.target}")

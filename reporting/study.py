@@ -16,6 +16,8 @@ from reporting.comparison_files import METHOD, markdown_table
 from reporting.comparison_scores import METRICS, Result, analyse
 from reporting.comparison_tables import Sheet, words
 
+#: What the others are held against: the model's own first choice.
+BASELINES = {"dcgan": "transposed_conv"}
 BASELINE = "bilinear_init"
 PAGE, FIGURES = Path("docs/results.md"), Path("docs/figures")
 #: Columns of a group's table, as far as its records have them.
@@ -46,7 +48,7 @@ REMARKS = {
 def read(folder: str | Path) -> tuple[list[Result], list[LeftOut]]:
     """The groups of a study, segmentation first."""
     study = comparison.collect([folder])
-    results = [analyse(group, BASELINE) for group in study.groups]
+    results = [analyse(group, BASELINES.get(group.model, BASELINE)) for group in study.groups]
     place = {name: index for index, name in enumerate(ORDER)}
     return sorted(results, key=lambda r: place.get(r.group.name, len(ORDER))), study.left_out
 

@@ -118,3 +118,13 @@ def test_the_speeds_of_whole_nets_are_those_of_the_record():
             ratio = sides["train"][name]["our_speed_over_it"]["median"]
             assert ratio >= 1
             assert f"{ratio:.2f} times" in text
+
+
+def test_segnets_first_steps_are_those_of_its_curve():
+    folder = ROOT / "results/camvid/segnet_basic-max_unpool"
+    loss = json.loads((folder / "curves.json").read_text())["train/loss"]
+    text = README.replace("\n", " ")
+    assert f"holds the first {len(loss)}, in which" in text
+    assert f"falls from {loss[0][1]:.1f} to {loss[-1][1]:.1f}." in text
+    seconds = records.read(folder / "record.json").cost["train_seconds"] / len(loss)
+    assert 50 < seconds < 80  # "a minute a step"

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from reporting import keep, records
+from reporting.comparison_curves import scalars
 from tests.reporting.fabricated import write
 
 
@@ -39,3 +40,20 @@ def test_records_come_without_places(tmp_path):
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no record of a finished run"):
         keep.keep(tmp_path, tmp_path / "results")
+
+
+def test_curves_are_kept_and_read_again(tmp_path):
+    from torch.utils.tensorboard import SummaryWriter
+
+    path = write(tmp_path / "study", "carafe", 0, {"miou": 0.5})
+    with SummaryWriter(str(path.parent)) as events:
+        for step in range(3):
+            events.add_scalar("train/loss", 1 / (1 + step), step)
+        events.add_scalar("val/miou", 0.5, 2)
+
+    (kept,), _ = keep.keep(tmp_path / "study", tmp_path / "results", curves=True)
+
+    found = scalars(kept.parent, ["train/loss", "val/miou", "val/psnr"])
+    assert found["train/loss"] == pytest.approx({0: 1.0, 1: 0.5, 2: 1 / 3})
+    assert found["val/miou"] == {2: 0.5}
+    assert found["val/psnr"] == {}
