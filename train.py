@@ -3,6 +3,7 @@
 python train.py model=fcn upsample=bilinear_init
 """
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from reporting import console, sweeps
+from reporting import console, runs, sweeps
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -33,7 +34,7 @@ def train(cfg: DictConfig) -> None:
     """Build data, net and task, fit, test, and write the run's record."""
     import lightning.pytorch as pl
 
-    from reporting import costs, hparams, records, runs, tables
+    from reporting import costs, hparams, records, tables
     from tasks.scoring import measure_artifacts, quiet, score
 
     quiet()
@@ -56,6 +57,10 @@ def train(cfg: DictConfig) -> None:
     run, ckpt = locate(cfg, parent, card)
     try:
         trainer = build_trainer(cfg)
+        check_processes(trainer, task, data)
+        if not trainer.is_global_zero:
+            help_to_fit(cfg, trainer, task, data, ckpt)
+            return
         record = records.new(
             command=sweeps.command(),
             choices=choices,
@@ -131,7 +136,8 @@ def carry_over(cfg: DictConfig, net: "nn.Module") -> None:
 
     carried = transfer.carry_over(net, cfg.init)
     cfg.init_left_out = carried.left_out
-    print(carried)
+    if runs.shared() is None:
+        print(carried)
 
 
 def make_card(
@@ -153,13 +159,13 @@ def make_card(
 def locate(cfg: DictConfig, parent: Path, card: dict[str, Any]) -> tuple[Path, Path | None]:
     """The run's folder and, where it goes on with one, the checkpoint to resume from."""
     from models import checkpoint
-    from reporting import runs
 
     if cfg.ckpt is None:
-        run, ckpt = runs.new_folder(parent, cfg.seed), None
+        run, ckpt = runs.shared() or runs.new_folder(parent, cfg.seed), None
     else:
-        last = cfg.ckpt == "last"
-        ckpt = runs.unfinished(parent, cfg.seed) / runs.LAST if last else Path(cfg.ckpt)
+        ckpt = Path(cfg.ckpt)
+        if cfg.ckpt == "last":
+            ckpt = (runs.shared() or runs.unfinished(parent, cfg.seed)) / runs.LAST
         _, old = checkpoint.load(ckpt)
         run = ckpt.parent.parent
         if not ckpt.is_file() or not (run / runs.RECORD).exists():
@@ -168,6 +174,7 @@ def locate(cfg: DictConfig, parent: Path, card: dict[str, Any]) -> tuple[Path, P
         if different:
             raise ValueError(f"ckpt={ckpt}: that run was another one: {different}")
     cfg.run_dir = str(run)
+    runs.share(run)
     return run, ckpt
 
 
@@ -193,6 +200,39 @@ def build_trainer(cfg: DictConfig) -> "pl.Trainer":
     )
 
 
+def check_processes(trainer: "pl.Trainer", task: "pl.LightningModule", data: Any) -> None:
+    """Refuse what several processes cannot train together."""
+    if trainer.world_size == 1:
+        return
+    if sweeps.is_job():
+        raise ValueError(
+            f"{trainer.world_size} devices: a run of a sweep trains on one: use trainer=default "
+            "and hydra/launcher=joblib, or start this run by its own command"
+        )
+    if not task.automatic_optimization:
+        raise ValueError(
+            f"{trainer.world_size} devices: task=generation trains on one: its noise and scores "
+            "are not split between processes: use trainer.devices=1"
+        )
+    data.trainer = trainer
+    data.train_dataloader()  # these refuse fewer samples than the devices need
+    data.val_dataloader()
+
+
+def help_to_fit(
+    cfg: DictConfig,
+    trainer: "pl.Trainer",
+    task: "pl.LightningModule",
+    data: Any,
+    ckpt: Path | None,
+) -> None:
+    """Train as one of several processes, of which the first scores, writes and prints."""
+    if cfg.compile:
+        task.net.compile()
+    with contextlib.suppress(SystemExit):  # the first says that it was stopped
+        fit(trainer, task, data, ckpt)
+
+
 def fit(trainer: "pl.Trainer", task: "pl.LightningModule", data: Any, ckpt: Path | None) -> None:
     """Train, and take the best weights back at the end."""
     import torch
@@ -207,6 +247,8 @@ def fit(trainer: "pl.Trainer", task: "pl.LightningModule", data: Any, ckpt: Path
         raise ValueError(
             f"{error}; the last good checkpoint is {kept}; a lower task.lr may help"
         ) from None
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()  # the first process does the rest alone
     if best.best_model_path:
         state = torch.load(best.best_model_path, map_location=task.device, weights_only=True)
         task.load_state_dict(state["state_dict"])

@@ -136,7 +136,13 @@ class ImageData(pl.LightningDataModule):
         dataset = self.prepared(split)
         rank, world_size = self._rank()
         if world_size > 1:
-            dataset = Subset(dataset, range(rank, len(self.splits[split]), world_size))
+            count = len(self.splits[split])
+            if count < world_size:
+                raise ValueError(
+                    f"the {split} split of {self.name} has {count} images, too few for "
+                    f"{world_size} devices: use trainer.devices={count} or less"
+                )
+            dataset = Subset(dataset, range(rank, count, world_size))
         return self._loader(dataset, self.eval_batch_size)
 
     def _loader(self, dataset: Dataset, batch_size: int, **options: Any) -> ResumableLoader:

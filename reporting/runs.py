@@ -1,5 +1,6 @@
 """Where runs are kept: folders that never collide, and which of them to go on with."""
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,9 @@ RECORD = "record.json"
 
 #: Parts of a config in which a resumed run may differ from its start.
 FREE = ("ckpt", "run_dir", "init_left_out", "logs", "compile", "callbacks", "logger", "trainer")
+
+#: The environment variable in which the first of a run's processes hands its folder to the others.
+SHARED = "UPZOO_RUN"
 
 
 def new_folder(parent: Path, seed: int) -> Path:
@@ -64,6 +68,28 @@ def first_difference(old: Mapping[str, Any], new: Mapping[str, Any], path: str =
         elif a != b:
             return f"{path}{key} was {a!r} and is now {b!r}"
     return None
+
+
+def share(folder: Path) -> None:
+    """Name the folder of this run to the processes that it will start (`trainer=ddp`)."""
+    os.environ[SHARED] = str(folder)
+
+
+def shared() -> Path | None:
+    """The folder of the run that this process was started to help with, if it was.
+
+    Raises:
+        ValueError: if it was started by something else than a run.
+    """
+    rank = os.environ.get("LOCAL_RANK", "0")
+    if rank == "0":
+        return None
+    if SHARED not in os.environ:
+        raise ValueError(
+            f"LOCAL_RANK={rank}: a run starts its other processes itself: call python train.py "
+            "trainer=ddp once, without torchrun"
+        )
+    return Path(os.environ[SHARED])
 
 
 def discard(folder: Path) -> None:

@@ -52,7 +52,9 @@ def check_launcher(arguments: Sequence[str]) -> None:
     for name in (a.partition("=")[2] for a in arguments if a.startswith("hydra/launcher=")):
         if name not in LAUNCHERS:
             known = ", ".join(LAUNCHERS)
-            raise ValueError(f"hydra/launcher={name}: there is no such launcher (there are: {known})")
+            raise ValueError(
+                f"hydra/launcher={name}: there is no such launcher (there are: {known})"
+            )
         extra = LAUNCHERS[name]
         if extra and not _installed(f"hydra_plugins.hydra_{extra}_launcher"):
             raise ValueError(

@@ -18,7 +18,8 @@ from reporting.kernels import kernel_panel
 class Repeatable(pl.Callback):
     """Seed the random state of every step from (seed, step).
 
-    Dropout then depends on neither the number of workers nor on where a run was resumed.
+    Dropout then depends on neither the number of workers nor on where a run was resumed. Processes
+    that train together draw differently.
     """
 
     def __init__(self, seed: int) -> None:
@@ -28,7 +29,8 @@ class Repeatable(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Seed torch on all devices."""
-        torch.manual_seed((self.seed << 32) + trainer.global_step)
+        step = trainer.global_step * trainer.world_size + trainer.global_rank
+        torch.manual_seed((self.seed << 32) + step)
 
 
 class StoppedError(SystemExit):
@@ -49,8 +51,8 @@ class GracefulStop(pl.Callback):
         self._asked: int | None = None
         self._handlers: dict[int, Any] = {}
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take over the two signals."""
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take over the two signals, from Lightning too, which has taken SIGTERM by now."""
         for number in (signal.SIGINT, signal.SIGTERM):
             self._handlers[number] = signal.signal(number, self._ask)
 
@@ -76,9 +78,10 @@ class GracefulStop(pl.Callback):
         self._stop_if_asked(trainer)
 
     def _stop_if_asked(self, trainer: pl.Trainer) -> None:
-        if self._asked is not None:
+        # processes that train together stop together, whichever of them was asked
+        if trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False):
             trainer.save_checkpoint(self.path)
-            raise StoppedError(128 + self._asked)
+            raise StoppedError(128 + (self._asked or signal.SIGTERM))
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Give the signals back."""
@@ -158,10 +161,9 @@ class SegmentationPanels(pl.Callback):
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show predictions and learned kernels as they are now."""
-        last = trainer.current_epoch + 1 == trainer.max_epochs
-        if trainer.sanity_checking or (
-            (trainer.current_epoch + 1) % self.every_n_epochs and not last
-        ):
+        done = trainer.current_epoch + 1
+        due = done % self.every_n_epochs == 0 or done == trainer.max_epochs
+        if trainer.sanity_checking or not trainer.is_global_zero or not due:
             return
         self._log_predictions(trainer, pl_module)
         self._log_kernels(trainer, pl_module)

@@ -14,11 +14,13 @@ from tasks.precision import resolve_precision
 
 def quiet() -> None:
     """Silence what Lightning says that no user can act on."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for part in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(part).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
         ".*exists and is not empty.*",
         ".*LeafSpec.*is deprecated",
+        ".*sync_dist=True.*",  # our scores are those of all processes
     ):
         warnings.filterwarnings("ignore", message)
 
@@ -53,6 +55,7 @@ def score(
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
+    data.trainer = trainer  # whose one process sees the whole split
     scores = {}
     for split in splits:
         run = trainer.validate if split == "val" else trainer.test

@@ -1,11 +1,15 @@
 """Sweeps: how they count, what they skip, what they say."""
 
 import json
+import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from omegaconf import OmegaConf
 
 from reporting import records, runs, sweeps
-from tests.conftest import ROOT
+from tests.conftest import ROOT, compose_config
 
 START = {"time": 100.0, "jobs": 4}
 
@@ -45,6 +49,48 @@ def test_only_a_finished_run_of_the_same_config_is_skipped(tmp_path):
     write(tmp_path / "m-u-d" / "seed1-d", config | {"logs": "there"}, "finished")
     assert sweeps.finished_run(tmp_path, config) == tmp_path / "m-u-d" / "seed1-d"
     assert sweeps.finished_run(tmp_path, config | {"seed": 2}) is None
+
+
+def test_lines_added_at_the_same_time_stay_whole(tmp_path):
+    path, long = tmp_path / sweeps.FILE, "x" * 20_000
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda job: sweeps._add(path, {"job": job, "error": long}), range(200)))
+    lines = sweeps._lines(path)
+    assert sorted(line["job"] for line in lines) == list(range(200))
+    assert {line["error"] for line in lines} == {long}
+    with path.open("a") as file:
+        file.write('{"time": 1')  # a job is at it
+    assert len(sweeps._lines(path)) == 200
+
+
+def test_the_command_of_a_run_repeats_it_alone():
+    compose_config("train", ["seed=3", "data.size=[8,8]", "hydra.sweep.subdir=x"])
+    assert sweeps.command() == "python train.py seed=3 'data.size=[8,8]'"
+
+
+def test_a_sweep_trains_exactly_the_runs_that_were_deleted(tmp_path):
+    cfg, trained = compose_config("train", [f"logs={tmp_path}", "name=n"]), []
+    folder = tmp_path / "n"
+
+    def train(cfg):
+        trained.append(cfg.seed)
+        run = folder / "m-u-d" / f"seed{cfg.seed}-{len(trained)}"
+        write(run, OmegaConf.to_container(cfg, resolve=True), "finished")
+
+    def sweep():
+        trained.clear()
+        folder.mkdir(exist_ok=True)
+        (folder / sweeps.FILE).write_text(json.dumps({"time": 0.0, "jobs": 6}) + "\n")
+        for seed in range(6):
+            sweeps.run_job(OmegaConf.merge(cfg, {"seed": seed}), train)
+        return list(trained)
+
+    assert sweep() == [0, 1, 2, 3, 4, 5]
+    for seed in (1, 4):
+        (run,) = folder.rglob(f"seed{seed}-*")
+        shutil.rmtree(run)
+    assert sweep() == [1, 4]
+    assert sweep() == []
 
 
 def test_a_sweep_goes_on_after_a_failure_and_skips_what_is_done(tmp_path):

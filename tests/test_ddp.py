@@ -1,0 +1,142 @@
+"""Training by two processes: the same samples, the same steps, the same scores as by one."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from hydra.utils import instantiate
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
+
+from reporting import records, runs, sweeps
+from tests.conftest import ROOT, SMALL, compose_config
+
+
+class Probe(pl.Callback):
+    """Writes down which samples each process trains on, and takes batch norm's statistics away.
+
+    Args:
+        folder: for a file of each process: a line a step, a number for each of its images.
+        stop: the step at which the last process gets a SIGTERM.
+    """
+
+    def __init__(self, folder: str, stop: int | None = None) -> None:
+        self.folder, self.stop = Path(folder), stop
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        for module in pl_module.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        with (self.folder / f"seen{trainer.global_rank}").open("a") as file:
+            print(*batch["image"].double().sum(dim=(1, 2, 3)).tolist(), file=file)
+        if trainer.global_step == self.stop and trainer.global_rank == trainer.world_size - 1:
+            signal.raise_signal(signal.SIGTERM)
+
+
+def options(folder: Path, *more: str) -> list[str]:
+    probe = [f"+callbacks.probe._target_={__name__}.Probe", f"+callbacks.probe.folder={folder}"]
+    own = ["data.val=5", "data.eval_batch_size=2", "artifacts=0", "callbacks.artifacts=null"]
+    sgd = ["model=unet", "task.optimiser=sgd", "task.lr=0.01", "trainer.accelerator=cpu"]
+    return [*SMALL, f"logs={folder}", *own, *sgd, *probe, *more]
+
+
+def train_by_two(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "train.py", "trainer=ddp", *options(folder, *more)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def seen(folder: Path) -> list[set[str]]:
+    """The samples of each step, of all processes together."""
+    files = [path.read_text().splitlines() for path in sorted(folder.glob("seen*"))]
+    return [set(" ".join(lines).split()) for lines in zip(*files, strict=True)]
+
+
+@pytest.mark.slow
+def test_two_processes_see_the_samples_and_reach_the_scores_of_one(train_run, tmp_path):
+    alone, both = tmp_path / "alone", tmp_path / "both"
+    alone.mkdir()
+    both.mkdir()
+    one = train_run(*options(alone), small=False, logs=alone)
+    done = train_by_two(both, "data.batch_size=2")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.count("TensorBoard") == 1
+    (two,) = both.rglob("seed0-*")
+    left = {path.relative_to(one) for path in one.rglob("*") if "events" not in path.name}
+    assert {p.relative_to(two) for p in two.rglob("*") if "events" not in p.name} == left
+
+    assert len(list(both.glob("seen*"))) == 2
+    assert seen(both) == seen(alone)
+    assert [len(step) for step in seen(alone)] == [4] * 6  # 12 images, 2 epochs
+
+    first, second = (load_file(run / "model" / "model.safetensors") for run in (one, two))
+    for name, weight in first.items():
+        torch.testing.assert_close(second[name], weight, rtol=1e-4, atol=1e-6, msg=name)
+    old, new = (records.read(run / runs.RECORD) for run in (one, two))
+    assert new.status == "finished"
+    assert set(new.metrics) == set(old.metrics)
+    for split, scores in old.metrics.items():
+        single = {name: score for name, score in scores.items() if isinstance(score, float)}
+        assert single["boundary_f1"] > 0
+        found = {name: new.metrics[split][name] for name in single}
+        assert found == pytest.approx(single, rel=1e-5)
+    # and so are those that the two found together while they trained, 3 + 2 images
+    curves = [EventAccumulator(str(run)).Reload() for run in (one, two)]
+    for tag in ("val/miou", "val/boundary_f1", "val/global_accuracy"):
+        values = [[event.value for event in curve.Scalars(tag)] for curve in curves]
+        assert len(values[0]) == 2
+        assert values[1] == pytest.approx(values[0], rel=1e-5), tag
+
+
+@pytest.mark.slow
+def test_two_processes_stop_and_go_on_together(tmp_path):
+    stopped = train_by_two(tmp_path, "data.batch_size=2", "+callbacks.probe.stop=1")
+    assert stopped.returncode == 128 + signal.SIGTERM, stopped.stderr
+    assert "stopped at step 2; go on with: python train.py trainer=ddp" in stopped.stdout
+    (run,) = tmp_path.rglob("seed0-*")
+    assert records.read(run / runs.RECORD).status == "interrupted"
+
+    resumed = train_by_two(tmp_path, "data.batch_size=2", "ckpt=last")
+    assert resumed.returncode == 0, resumed.stderr
+    assert list(tmp_path.rglob("seed0-*")) == [run]
+    assert records.read(run / runs.RECORD).status == "finished"
+    assert [len(step) for step in seen(tmp_path)] == [4] * 6
+
+
+def refusal(*overrides: str, automatic: bool = True) -> str:
+    """What the first of two processes says before it starts the other."""
+    import train
+
+    task = SimpleNamespace(automatic_optimization=automatic)
+    cfg = compose_config("train", [*SMALL, "trainer=ddp", "trainer.accelerator=cpu", *overrides])
+    cfg.callbacks, cfg.logger, cfg.average, cfg.run_dir = {}, None, 0, "."
+    with pytest.raises(ValueError, match=r"2 devices|on each device") as caught:
+        train.check_processes(train.build_trainer(cfg), task, instantiate(cfg.data))
+    return str(caught.value)
+
+
+def test_what_two_processes_cannot_train_is_refused_in_one_line(monkeypatch):
+    assert refusal(automatic=False).startswith("2 devices: task=generation trains on one")
+    assert "use data.batch_size=6 or less" in refusal("data.batch_size=7")
+    assert "the val split of shapes has 1 images, too few" in refusal("data.val=1")
+    monkeypatch.setattr(sweeps, "is_job", lambda: True)
+    assert refusal().startswith("2 devices: a run of a sweep trains on one")
+
+
+def test_a_process_that_no_run_started_is_refused(monkeypatch):
+    monkeypatch.delenv(runs.SHARED, raising=False)
+    assert runs.shared() is None
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(ValueError, match=r"LOCAL_RANK=1: a run starts its other processes itself"):
+        runs.shared()
+    monkeypatch.setenv(runs.SHARED, "logs/run")
+    assert runs.shared() == Path("logs/run")

@@ -1,0 +1,90 @@
+"""Sweeps whose jobs run beside each other, in processes of this machine."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reporting import records, sweeps
+from tests.conftest import ROOT
+
+TINY = [
+    "debug=fast",
+    "artifacts=0",
+    "callbacks.artifacts=null",
+    "callbacks.panels=null",
+    "model.width=2",
+    "data.size=[32,32]",
+    "data.train=8",
+    "data.val=4",
+    "data.test=4",
+    "trainer.max_epochs=1",
+]
+
+
+def start(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "train.py", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("launcher", "package"), [("joblib", "joblib"), ("submitit_local", "submitit")]
+)
+def test_jobs_are_counted_kept_reported_and_skipped(tmp_path: Path, launcher: str, package: str):
+    pytest.importorskip(f"hydra_plugins.hydra_{package}_launcher")
+    both = ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else []
+
+    def sweep(upsample: str) -> subprocess.CompletedProcess[str]:
+        own = [f"logs={tmp_path}", f"upsample={upsample}", f"hydra/launcher={launcher}", *both]
+        return start("-m", *TINY, *own)
+
+    first = sweep("interpolate,max_unpool")
+    assert first.returncode == 1, first.stderr
+    assert "sweep: 1 of 2 done" in first.stdout
+    assert "sweep ended: 1 finished, 1 failed" in first.stdout
+    assert "upsample=max_unpool: FCN does not take MaxUnpool" in first.stderr
+    assert "Traceback" not in first.stderr
+
+    folder = tmp_path / "debug"
+    (run,) = folder.rglob("seed0-*")
+    record = records.read(run / "record.json")
+    assert record.status == "finished"
+    single = ["python", "train.py", *TINY, f"logs={tmp_path}", "upsample=interpolate"]
+    assert shlex.split(record.command) == single
+    left = {sweeps.FILE, "multirun.yaml", run.parent.name}
+    left |= {".submitit"} if package == "submitit" else set()
+    assert {p.name for p in folder.iterdir()} == left
+    assert {p.name for p in tmp_path.iterdir()} == {"debug"}
+
+    second = sweep("interpolate")
+    assert second.returncode == 0, second.stderr
+    assert "sweep ended: 1 skipped" in second.stdout
+    assert list(folder.rglob("seed0-*")) == [run]
+    begun, *jobs = map(json.loads, (folder / sweeps.FILE).read_text().splitlines())
+    assert (begun["jobs"], [job["status"] for job in jobs]) == (1, ["skipped"])
+
+
+def test_an_unknown_launcher_is_refused_in_one_line():
+    done = start("-m", "seed=0,1", "hydra/launcher=loky")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: hydra/launcher=loky: there is no such launcher "
+        "(there are: basic, joblib, submitit_local, submitit_slurm)\n"
+    )
+
+
+def test_a_launcher_that_is_not_installed_or_has_no_cluster_is_refused(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sweeps, "find_spec", lambda module: module)
+    sweeps.check_launcher(["-m", "seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"])
+    with pytest.raises(ValueError, match=r"submitit_slurm: there is no srun on this machine"):
+        sweeps.check_launcher(["hydra/launcher=submitit_slurm"])
+    monkeypatch.setattr(sweeps, "find_spec", lambda module: None)
+    sweeps.check_launcher(["hydra/launcher=basic", "model=fcn"])
+    for name, extra in (("joblib", "joblib"), ("submitit_local", "submitit")):
+        with pytest.raises(ValueError, match=rf'{name} needs .*pip install "\.\[{extra}\]"'):
+            sweeps.check_launcher([f"hydra/launcher={name}"])
