@@ -17,6 +17,7 @@ from reporting.comparison_tables import contrasted
 from reporting.statistics import Estimate
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -64,6 +65,8 @@ def front(result: Result) -> Figure | None:
     ]
     if x.better > 0:
         axes.invert_xaxis()
+    if y.log:
+        clipped.append(_logarithmic(axes, [ys[a.label] for a in arms]))
     if y.better < 0:
         axes.invert_yaxis()
     axes.set_xlabel(_axis(x))
@@ -187,3 +190,15 @@ def _limit(set_limits: Any, found: Iterable[Estimate], metric: Metric) -> bool:
     margin = 0.06 * (high - low) or 1.0
     set_limits(low - margin, high + margin)
     return any(h > span for h in halves)
+
+
+def _logarithmic(axes: Axes, found: Iterable[Estimate]) -> bool:
+    """Show all means on a logarithmic axis, a third more on both sides; whether any is cut."""
+    found = list(found)
+    low, high = 0.75 * min(e.mean for e in found), max(e.mean for e in found) / 0.75
+    axes.set_yscale("log", nonpositive="clip")
+    axes.set_ylim(low, high)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
+    axes.tick_params(axis="y", which="minor", labelsize=8)
+    return any(not low < e.mean - (e.half or 0) <= e.mean + (e.half or 0) < high for e in found)

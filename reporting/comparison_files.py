@@ -48,7 +48,7 @@ def markdown(
 def markdown_table(sheet: Sheet, result: Result) -> list[str]:
     """Lines of a Markdown table, the baseline in bold."""
     base = result.baseline and result.baseline.label
-    rows = [[f"**{cell}**" for cell in row] if row[0] == base else row for row in sheet.rows]
+    rows = [[f"**{c}**" if c else c for c in r] if r[0] == base else r for r in sheet.rows]
     return [*map(_line, [sheet.header, ["---"] + ["--:"] * (len(sheet.header) - 1), *rows])]
 
 

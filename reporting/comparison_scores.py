@@ -37,6 +37,7 @@ class Metric:
     kind: str
     decimals: int
     scale: float = 1.0
+    log: bool = False  # drawn on a logarithmic axis
 
     def text(self, value: float) -> str:
         """In its unit, rounded, with a true minus sign."""
@@ -49,8 +50,8 @@ class Metric:
 METRICS = {
     "miou": Metric("Mean IoU, %", 1, "quality", 1, 100),
     "global_accuracy": Metric("Global accuracy, %", 1, "quality", 1, 100),
-    "fid": Metric("Fréchet distance", -1, "quality", 2),
-    "swd": Metric("Sliced Wasserstein, ×10³", -1, "quality", 2),
+    "fid": Metric("Fréchet distance", -1, "quality", 2, log=True),
+    "swd": Metric("Sliced Wasserstein, ×10³", -1, "quality", 2, log=True),
     "precision": Metric("Precision, %", 1, "quality", 1, 100),
     "recall": Metric("Recall, %", 1, "quality", 1, 100),
     "psnr": Metric("PSNR, dB", 1, "quality", 2),

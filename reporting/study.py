@@ -80,11 +80,11 @@ def page(results: Sequence[Result], left_out: Sequence[LeftOut], figures: Path) 
 def table(result: Result) -> Sheet:
     """One table for each group: an arm a row, the best first, ★ on the Pareto front."""
     names = [n for n in COLUMNS if n in result.estimates]
-    header = ["operator", "seeds"]
+    header = ["operator", "front", "seeds"]
     header += [{1: "↑ ", -1: "↓ ", 0: ""}[METRICS[n].better] + METRICS[n].title for n in names]
     rows = []
     for arm in result.group.arms:
-        cells = [arm.label + (" ★" if arm.label in result.front else ""), str(len(arm.runs))]
+        cells = [arm.label, "★" if arm.label in result.front else "", str(len(arm.runs))]
         for name in names:
             found, metric = result.estimates[name].get(arm.label), METRICS[name]
             text = "–" if found is None else metric.text(found.mean)

@@ -37,8 +37,8 @@ def ship(run: str | Path, name: str) -> Path:
     """Make a finished run the checkpoint `name`, and list it in the manifest.
 
     Weights are rounded to float16, but for biases and batch statistics, which are few and range
-    widely; then the rounded net is scored as the run was, and those scores are the checkpoint's. Of
-    a generator and its discriminator only the generator is shipped.
+    widely; then the rounded net is scored on whole splits, and those scores are the checkpoint's.
+    Of a generator and its discriminator only the generator is shipped.
 
     Args:
         run: the run's folder; its data must be where they were.
@@ -107,7 +107,7 @@ def used_part(net: nn.Module, spec: Mapping[str, Any]) -> tuple[nn.Module, dict[
 
 
 def rescore(net: nn.Module, card: Mapping[str, Any], splits: Iterable[str]) -> dict[str, Any]:
-    """Score a net on splits of the data that it was trained on, as its training did at the end."""
+    """Score a net on whole splits of the data that it was trained on."""
     import hydra
     from omegaconf import OmegaConf
 
@@ -115,6 +115,7 @@ def rescore(net: nn.Module, card: Mapping[str, Any], splits: Iterable[str]) -> d
 
     quiet()
     stored = OmegaConf.create(card["config"])
+    stored.trainer.limit_val_batches = stored.trainer.limit_test_batches = 1.0
     data = hydra.utils.instantiate(stored.data)
     if "class_weights" in stored.task:
         stored.task.class_weights = None  # of the loss: no need to count pixels

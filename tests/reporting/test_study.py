@@ -93,7 +93,8 @@ def test_the_page_holds_every_arm(logs, tmp_path):
     results, left_out = study.read(logs)
     text = study.page(results, left_out, tmp_path)
     assert "15 trainings" in text
-    assert "| carafe ★ | 3 | 61.0 ± 2.5 |" in text
+    assert "| carafe | ★ | 3 | 61.0 ± 2.5 |" in text
+    assert "| **bilinear_init** | **** |" not in text
     assert "## DeconvNet on shapes" in text
     assert "](figures/" not in text
     for result in results:
