@@ -22,6 +22,7 @@ SHOWN = 3
 #: Options that change no result, or that the seed or another option decides.
 NEUTRAL = re.compile(
     r"(name|seed|ckpt|run_dir|logs|compile)$"
+    r"|init_left_out"
     r"|.*\.seed$"
     r"|.*_(convert|partial)_$"
     r"|logger\."

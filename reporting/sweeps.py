@@ -28,6 +28,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from reporting import console, records, runs
+from reporting.comparison_arms import options_of
 
 FILE = "sweep.jsonl"
 DONE = ("finished", "skipped", "failed")
@@ -110,13 +111,13 @@ def run_job(cfg: DictConfig, train: Callable[[DictConfig], None]) -> None:
 
 
 def finished_run(folder: Path, config: Any) -> Path | None:
-    """The run in a sweep's folder that was trained by this config to its end, if there is one."""
+    """The run in a sweep's folder of this seed and these options, trained to its end, if any."""
     for path in folder.glob(f"*/seed{config['seed']}-*/{runs.RECORD}"):
         try:
             record = records.read(path)
         except ValueError:
             continue  # a broken record is no finished run
-        if record.status == "finished" and not runs.first_difference(record.config, config):
+        if record.status == "finished" and options_of(record.config) == options_of(config):
             return path.parent
     return None
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torchmetrics import MeanMetric
 
 from metrics.boundary import BoundaryF1
 from metrics.segmentation import SegmentationScores
@@ -82,6 +83,7 @@ class Segmentation(pl.LightningModule):
         for split in ("val", "test"):
             scores[f"{split}_scores"] = SegmentationScores(len(self.classes), self.ignore_index)
             scores[f"{split}_boundary"] = BoundaryF1(len(self.classes), self.ignore_index)
+            scores[f"{split}_loss"] = MeanMetric()
         self.scores = nn.ModuleDict(scores)
 
     @staticmethod
@@ -133,13 +135,12 @@ class Segmentation(pl.LightningModule):
         self._log_scores("test")
 
     def _reset(self, split: str) -> None:
-        for name in ("scores", "boundary"):
+        for name in ("scores", "boundary", "loss"):
             self.scores[f"{split}_{name}"].reset()
 
     def _score(self, split: str, batch: Batch) -> None:
         logits = self(batch["image"])
-        loss = self.loss(logits, batch["mask"])
-        self.log(f"{split}/loss", loss, batch_size=len(logits), sync_dist=True)
+        self.scores[f"{split}_loss"].update(self.loss(logits, batch["mask"]), weight=len(logits))
         prediction = logits.argmax(1)
         for name in ("scores", "boundary"):
             self.scores[f"{split}_{name}"].update(prediction, batch["mask"])
@@ -149,6 +150,7 @@ class Segmentation(pl.LightningModule):
         values = {**scores.compute(), **boundary.compute()}
         for name, value in values.items():
             self.log(f"{split}/{name}", value, prog_bar=name in ("miou", "boundary_f1"))
+        self.log(f"{split}/loss", self.scores[f"{split}_loss"].compute())
         iou = dict(zip(self.classes, scores.per_class_iou().tolist(), strict=True))
         f1 = dict(zip(self.classes, boundary.per_class_f1().tolist(), strict=True))
         self.log_dict({f"{split}_iou/{name}": value for name, value in iou.items()})

@@ -91,7 +91,7 @@ def test_two_processes_see_the_samples_and_reach_the_scores_of_one(train_run, tm
         assert found == pytest.approx(single, rel=1e-5)
     # and so are those that the two found together while they trained, 3 + 2 images
     curves = [EventAccumulator(str(run)).Reload() for run in (one, two)]
-    for tag in ("val/miou", "val/boundary_f1", "val/global_accuracy"):
+    for tag in ("val/loss", "val/miou", "val/boundary_f1", "val/global_accuracy"):
         values = [[event.value for event in curve.Scalars(tag)] for curve in curves]
         assert len(values[0]) == 2
         assert values[1] == pytest.approx(values[0], rel=1e-5), tag

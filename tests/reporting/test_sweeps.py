@@ -39,7 +39,7 @@ def write(folder, config, status):
 
 
 def test_only_a_finished_run_of_the_same_config_is_skipped(tmp_path):
-    config = {"seed": 1, "model": {"width": 4}, "logs": "here"}
+    config = {"seed": 1, "model": {"width": 4}, "trainer": {"max_epochs": 5}, "logs": "here"}
     assert sweeps.finished_run(tmp_path, config) is None
     write(tmp_path / "m-u-d" / "seed1-a", config, "failed")
     write(tmp_path / "m-u-d" / "seed1-b", config | {"model": {"width": 8}}, "finished")
@@ -49,6 +49,7 @@ def test_only_a_finished_run_of_the_same_config_is_skipped(tmp_path):
     write(tmp_path / "m-u-d" / "seed1-d", config | {"logs": "there"}, "finished")
     assert sweeps.finished_run(tmp_path, config) == tmp_path / "m-u-d" / "seed1-d"
     assert sweeps.finished_run(tmp_path, config | {"seed": 2}) is None
+    assert sweeps.finished_run(tmp_path, config | {"trainer": {"max_epochs": 9}}) is None
 
 
 def test_lines_added_at_the_same_time_stay_whole(tmp_path):
