@@ -19,7 +19,9 @@ from reporting.comparison_tables import Sheet, words
 #: What the others are held against: the model's own first choice.
 BASELINES = {"dcgan": "transposed_conv"}
 BASELINE = "bilinear_init"
-PAGE, FIGURES = Path("docs/results.md"), Path("docs/figures")
+PAGE, README, FIGURES = Path("docs/results.md"), Path("README.md"), Path("docs/figures")
+#: Lines of the README between which the study's answers stand.
+BEGIN, END = "<!-- begin study -->", "<!-- end study -->"
 #: Columns of a group's table, as far as its records have them.
 COLUMNS = (
     "miou",
@@ -95,6 +97,39 @@ def table(result: Result) -> Sheet:
     return Sheet("", header, rows)
 
 
+def overview(results: Sequence[Result]) -> list[str]:
+    """The answers in a line each, and one table: quality and grid of every operator everywhere."""
+    runs = sum(len(arm.runs) for r in results for arm in r.group.arms)
+    lines = [f"**What {runs} trainings say** ([docs/results.md](docs/results.md)):", ""]
+    lines += [f"* {a.question} {a.short}" for a in study_answers.answers(results)]
+    header, columns = ["operator"], []
+    for r in results:
+        for name in (r.quality, r.artifact):
+            if name is not None:
+                arrow = "↑" if METRICS[name].better > 0 else "↓"
+                header.append(f"{arrow} {METRICS[name].title}, {_title(r)}")
+                columns.append((METRICS[name], r.estimates[name]))
+    labels = dict.fromkeys(arm.label for r in results for arm in r.group.arms)
+    rows = [
+        [label, *(m.text(found[label].mean) if label in found else "–" for m, found in columns)]
+        for label in sorted(labels)
+    ]
+    table = [header, ["---"] + ["--:"] * len(columns), *rows]
+    return [*lines, "", *(f"| {' | '.join(cells)} |" for cells in table)]
+
+
+def between(text: str, lines: Sequence[str]) -> str:
+    """A text with lines put between its marks.
+
+    Raises:
+        ValueError: a mark is missing.
+    """
+    if BEGIN not in text or END not in text:
+        raise ValueError(f"README.md lacks the lines {BEGIN} and {END}: the answers stand between")
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    return "\n".join([before + BEGIN, "", *lines, "", END + after])
+
+
 def draw(result: Result, folder: Path, pictured: Result | None = None) -> list[Path]:
     """Write the figures of a group; the picture sheet from runs that still have their weights."""
     from matplotlib import rc_context
@@ -163,7 +198,8 @@ def main() -> None:
     for result in results:
         draw(result, FIGURES, pictured.get(result.group.name))
     PAGE.write_text(page(results, left_out, FIGURES), encoding="utf-8")
-    print(f"written: {PAGE}")
+    README.write_text(between(README.read_text(encoding="utf-8"), overview(results)), "utf-8")
+    print(f"written: {PAGE}, {README}")
 
 
 if __name__ == "__main__":

@@ -128,3 +128,12 @@ def test_segnets_first_steps_are_those_of_its_curve():
     assert f"falls from {loss[0][1]:.1f} to {loss[-1][1]:.1f}." in text
     seconds = records.read(folder / "record.json").cost["train_seconds"] / len(loss)
     assert 50 < seconds < 80  # "a minute a step"
+
+
+def test_the_studys_answers_and_page_are_those_of_its_records(monkeypatch):
+    from reporting import study
+
+    monkeypatch.chdir(ROOT)
+    results, left_out = study.read("results/study")
+    assert study.between(README, study.overview(results)) == README
+    assert study.page(results, left_out, study.FIGURES) == study.PAGE.read_text()

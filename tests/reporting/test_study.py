@@ -100,3 +100,17 @@ def test_the_page_holds_every_arm(logs, tmp_path):
     for result in results:
         study.draw(result, tmp_path)
     assert "](figures/study-fcn8s-shapes-front.png)" in study.page(results, left_out, tmp_path)
+
+
+def test_the_overview_stands_between_its_marks(logs):
+    results, _ = study.read(logs)
+    lines = study.overview(results)
+    assert "| carafe | 61.0 | 9.0 | – | – |" in lines
+    assert "| resize_conv | – | – | 20.00 | 0.0 |" in lines
+    marks = f"a\n{study.BEGIN}\nold\n{study.END}\nb"
+    text = study.between(marks, lines)
+    assert "old" not in text
+    assert text.startswith("a\n")
+    assert study.between(text, lines) == text
+    with pytest.raises(ValueError, match="lacks the lines"):
+        study.between("a", lines)
