@@ -194,7 +194,7 @@ def _distance_and_grid(results: Sequence[Result]) -> Answer | None:
     elif all(rho < 0 for rho in certain):
         short = "Yes: operators with a lower distance have the stronger grid."
     elif all(rho > 0 for rho in certain):
-        short = "The contrary: operators with a lower distance have the weaker grid."
+        short = "Here the contrary: operators with a lower distance have the weaker grid."
     else:
         short = "It depends on the data."
     question = (
