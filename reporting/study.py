@@ -183,8 +183,8 @@ def _method() -> list[str]:
         "the frequencies around it; *response* is the grid that a constant input becomes, in % of "
         "the output's spread; the *gradient ratio* compares the phases of the input's gradient "
         "and is 1 where they are even; *sharpness* is 0 dB for pictures as detailed as real ones "
-        "([artifacts.md](artifacts.md)). FLOPs are of one forward pass of one image; training times "
-        "are of a machine that did other work too, and tell factors, not percents."
+        "([artifacts.md](artifacts.md)). FLOPs are of one forward pass of one image. Training "
+        "times are of a machine that did other work too: they tell factors, not percents."
     ]
 
 

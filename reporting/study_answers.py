@@ -6,13 +6,14 @@ Every sentence is put together from estimates: nothing here knows what the answe
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from reporting.comparison import Arm
-from reporting.comparison_scores import METRICS, UNCLEAR, Contrast, Result, contrast
+from reporting.comparison_scores import METRICS, Contrast, Result, contrast
 from reporting.statistics import estimate
 
 #: Permutations of the rank correlation's test, and their seed.
@@ -85,7 +86,8 @@ def _versus(
     artifacts: Sequence[str] = ("grid_db",),
 ) -> Answer | None:
     """Hold one arm against another in every group that has both."""
-    verdicts: dict[str, list[str]] = {"better": [], "worse": [], UNCLEAR: [], "the same": []}
+    quality: Counter[str] = Counter()
+    grid: Counter[str] = Counter()
     evidence = []
     for result in results:
         arm, base = _find(result, this), _find(result, that)
@@ -99,17 +101,20 @@ def _versus(
             if found.difference is None:
                 continue
             parts.append(_difference(metric, found))
-            if metric == result.quality:
-                verdicts.setdefault(found.verdict, []).append(result.group.title)
+            if metric in (result.quality, result.artifact):
+                (quality if metric == result.quality else grid)[found.verdict] += 1
         evidence.append(f"{result.group.title}: {'; '.join(parts)}.")
     if not evidence:
         return None
-    counts = [f"{v} in {len(g)}" for v, g in verdicts.items() if g]
-    short = (
-        f"In quality, {name}: {_join(counts)} of {len(evidence)} "
-        f"setting{'s' if len(evidence) > 1 else ''} ({context})."
-    )
+    short = f"In quality, {name}: {_counts(quality)}; in the grid: {_counts(grid)} ({context})."
     return Answer(question, short, evidence)
+
+
+def _counts(verdicts: Counter[str]) -> str:
+    """How often each verdict was reached: "better in 1 and not separated in 2 of 3 settings"."""
+    total = verdicts.total()
+    parts = _join([f"{verdict} in {count}" for verdict, count in sorted(verdicts.items())] or ["–"])
+    return f"{parts} of {total} setting{'s' if total != 1 else ''}"
 
 
 def _difference(metric: str, found: Contrast) -> str:
