@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import hydra
 from omegaconf import DictConfig
@@ -43,12 +42,13 @@ def compare(cfg: DictConfig) -> None:
     figures: dict[str, list[Path]] = {}
     curves = {}
     if cfg.figures:
+        from reporting import comparison_pictures
         from reporting.comparison_figures import draw
 
         curves = {r.group.name: comparison_curves.read(r) for r in results}
         for result in results:
             name = result.group.name
-            sheets = draw_pictures(result, cfg.pictures, out / "figures")
+            sheets = comparison_pictures.write(result.group, cfg.pictures, out / "figures")
             figures[name] = sheets + draw(result, curves[name], out / "figures")
     names = {name: [p.relative_to(out).as_posix() for p in ps] for name, ps in figures.items()}
     files = {
@@ -75,41 +75,6 @@ def check_baseline(baseline: str | None, results: Sequence[Result]) -> None:
             f"baseline={baseline} names no arm, or several: give one of "
             f"{', '.join(map(repr, labels))}, or baseline=null for no differences"
         )
-
-
-def draw_pictures(result: Result, count: int, folder: Path) -> list[Path]:
-    """Write the picture sheets of a group; says which arms have none, and why."""
-    from reporting import comparison_pictures, comparison_plot
-
-    group = result.group
-    seed, arms = comparison_pictures.drawable(group)
-    if not count or not arms:
-        if count:
-            print(f"no pictures of {group.title}: no model files beside the records")
-        return []
-    without = [arm.label for arm in group.arms if arm not in arms]
-    if without:
-        print(f"no pictures of {', '.join(without)} in {group.title}: no model file of seed {seed}")
-    try:
-        data: Any = hydra.utils.instantiate(arms[0].runs[seed].record.config["data"])
-        shown = [
-            comparison_pictures.blocks(group, arms, seed, data, index) for index in range(count)
-        ]
-    except Exception as error:
-        line = console.explain(error)
-        if line is None:
-            raise
-        print(f"no pictures of {group.title}: {line}")
-        return []
-    title = f"{group.title}: the same input through each operator"
-    said = f"seed {seed}; below, the log power spectrum, frequency 0 in the centre"
-    return [
-        comparison_plot.save(
-            comparison_pictures.sheet(each, title, said),
-            folder / f"{group.name}-pictures{index if count > 1 else ''}.png",
-        )
-        for index, each in enumerate(shown)
-    ]
 
 
 def folders_to_runs(arguments: Sequence[str]) -> list[str]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reporting import comparison_plot as plot
+from reporting import console
 from reporting.comparison import Arm, Group
 
 if TYPE_CHECKING:
@@ -52,6 +54,38 @@ def model_file(arm: Arm, seed: int) -> Any:
         return None
     path = run.folder / run.record.checkpoint
     return path if path.exists() else None
+
+
+def write(group: Group, count: int, folder: Path) -> list[Path]:
+    """Write so many sheets of a group; says which arms are in none, and why."""
+    import hydra
+
+    seed, arms = drawable(group)
+    if not count or not arms:
+        if count:
+            print(f"no pictures of {group.title}: no model files beside the records")
+        return []
+    without = [arm.label for arm in group.arms if arm not in arms]
+    if without:
+        print(f"no pictures of {', '.join(without)} in {group.title}: no model file of seed {seed}")
+    try:
+        data: Any = hydra.utils.instantiate(arms[0].runs[seed].record.config["data"])
+        shown = [blocks(group, arms, seed, data, index) for index in range(count)]
+    except Exception as error:
+        line = console.explain(error)
+        if line is None:
+            raise
+        print(f"no pictures of {group.title}: {line}")
+        return []
+    title = f"{group.title}: the same input through each operator"
+    said = f"seed {seed}; below, the log power spectrum, frequency 0 in the centre"
+    return [
+        plot.save(
+            sheet(each, title, said),
+            folder / f"{group.name}-pictures{index if count > 1 else ''}.png",
+        )
+        for index, each in enumerate(shown)
+    ]
 
 
 def blocks(group: Group, arms: Sequence[Arm], seed: int, data: Any, index: int) -> list[Block]:

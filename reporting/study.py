@@ -143,9 +143,9 @@ def draw(result: Result, folder: Path, pictured: Result | None = None) -> list[P
             path = folder / f"study-{result.group.name}-front.png"
             made.append(comparison_plot.save(figure, path))
     if pictured is not None:
-        from compare import draw_pictures
+        from reporting import comparison_pictures
 
-        sheets = draw_pictures(pictured, 1, folder)
+        sheets = comparison_pictures.write(pictured.group, 1, folder)
         made += [path.replace(folder / f"study-{path.name}") for path in sheets]
     return made
 
