@@ -14,7 +14,7 @@ from reporting import comparison, console, study_answers
 from reporting.comparison import LeftOut
 from reporting.comparison_files import METHOD, markdown_table
 from reporting.comparison_scores import METRICS, Result, analyse
-from reporting.comparison_tables import Sheet, words
+from reporting.comparison_tables import ARROWS, Sheet, words
 
 #: What the others are held against: the model's own first choice.
 BASELINES = {"dcgan": "transposed_conv"}
@@ -83,7 +83,7 @@ def table(result: Result) -> Sheet:
     """One table for each group: an arm a row, the best first, ★ on the Pareto front."""
     names = [n for n in COLUMNS if n in result.estimates]
     header = ["operator", "front", "seeds"]
-    header += [{1: "↑ ", -1: "↓ ", 0: ""}[METRICS[n].better] + METRICS[n].title for n in names]
+    header += [ARROWS[METRICS[n].better] + METRICS[n].title for n in names]
     rows = []
     for arm in result.group.arms:
         cells = [arm.label, "★" if arm.label in result.front else "", str(len(arm.runs))]
@@ -106,9 +106,9 @@ def overview(results: Sequence[Result]) -> list[str]:
     for r in results:
         for name in (r.quality, r.artifact):
             if name is not None:
-                arrow = "↑" if METRICS[name].better > 0 else "↓"
-                header.append(f"{arrow} {METRICS[name].title}, {_title(r)}")
-                columns.append((METRICS[name], r.estimates[name]))
+                metric = METRICS[name]
+                header.append(f"{ARROWS[metric.better]}{metric.title}, {_title(r)}")
+                columns.append((metric, r.estimates[name]))
     labels = dict.fromkeys(arm.label for r in results for arm in r.group.arms)
     rows = [
         [label, *(m.text(found[label].mean) if label in found else "–" for m, found in columns)]

@@ -9,12 +9,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 
 import numpy as np
 
 from reporting.comparison import Arm
 from reporting.comparison_scores import METRICS, Contrast, Result, contrast
-from reporting.statistics import estimate
 
 #: Permutations of the rank correlation's test, and their seed.
 SHUFFLES = 10_000
@@ -247,7 +247,10 @@ def _choice(results: Sequence[Result]) -> Answer | None:
         third = sorted(ranks, key=lambda label: ranks[label])[: -(-len(ranks) // 3)]
         grids = {label: _mean_grid(groups, label) for label in third}
         clean = min(third, key=lambda label: grids[label])
-        named = [f"{label} ({ranks[label]:.1f}, {_decibels(grids[label])})" for label in third]
+        named = [
+            f"{label} ({ranks[label]:.1f}, {METRICS['grid_db'].text(grids[label])} dB)"
+            for label in third
+        ]
         told = [label for label in third[1:] if not _level(groups, third[0], label)]
         picks.append(f"{clean} for {task}")
         said = (
@@ -263,10 +266,6 @@ def _choice(results: Sequence[Result]) -> Answer | None:
         f"Of the third that ranks best in quality, the one with the weakest grid: {_join(picks)}."
     )
     return Answer("What would we tell a user to choose?", short, evidence)
-
-
-def _decibels(value: float) -> str:
-    return f"{value:.1f} dB".replace("-", "−")
 
 
 def mean_ranks(groups: Sequence[Result]) -> dict[str, float]:
@@ -298,4 +297,4 @@ def _mean_grid(groups: Sequence[Result], label: str) -> float:
         for r in groups
         if r.artifact is not None and label in r.estimates[r.artifact]
     ]
-    return estimate(found).mean if found else math.inf
+    return fmean(found) if found else math.inf
