@@ -40,6 +40,7 @@ class CamVid(SegmentationData):
         augment: -
         overfit: -
         seed: -
+        cache: -
     """
 
     name = "camvid"
@@ -86,6 +87,7 @@ class CamVid(SegmentationData):
         augment: Mapping[str, Any] | None = None,
         overfit: int | None = None,
         seed: int = 0,
+        cache: bool = True,
     ) -> None:
         super().__init__(
             size=size,
@@ -96,6 +98,7 @@ class CamVid(SegmentationData):
             augment=augment,
             overfit=overfit,
             seed=seed,
+            cache=cache,
         )
         self.root = Path(root).expanduser() if root is not None else data_home() / "camvid"
         if download and not self.root.exists():

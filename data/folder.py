@@ -34,6 +34,7 @@ class Folder(SegmentationData):
         augment: -
         overfit: -
         seed: -
+        cache: -
     """
 
     name = "folder"
@@ -54,6 +55,7 @@ class Folder(SegmentationData):
         augment: Mapping[str, Any] | None = None,
         overfit: int | None = None,
         seed: int = 0,
+        cache: bool = False,
     ) -> None:
         super().__init__(
             size=size,
@@ -64,6 +66,7 @@ class Folder(SegmentationData):
             augment=augment,
             overfit=overfit,
             seed=seed,
+            cache=cache,
         )
         if not 0 < val_fraction < 1:
             raise ValueError(f"val_fraction={val_fraction} must lie between 0 and 1")

@@ -56,6 +56,33 @@ class First:
         return self.count, self.split.identity()
 
 
+class InMemory:
+    """A split whose samples are read once, when they are first asked for, and then kept.
+
+    Each worker process of a loader keeps those that it has read.
+    """
+
+    def __init__(self, split: MaskedSplit) -> None:
+        self.split = split
+        self._samples: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        if index not in self._samples:
+            self._samples[index] = self.split[index]
+        return self._samples[index]
+
+    def mask(self, index: int) -> Tensor:
+        """The mask alone; the sample is not kept for it."""
+        return self._samples[index][1] if index in self._samples else self.split.mask(index)
+
+    def identity(self) -> object:
+        """The split's own."""
+        return self.split.identity()
+
+
 class Prepared(Dataset[Batch]):
     """A split behind a transform; `dataset[index]` is {"image": float32, "mask": int64}."""
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from data.base import ImageData, pair
-from data.loading import Augmented, MaskedSplit, Prepared
+from data.loading import Augmented, InMemory, MaskedSplit, Prepared
 from data.transforms import check_augment, eval_transform, train_transform
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -32,6 +32,7 @@ class SegmentationData(ImageData):
         overfit: train on the first so many training images, without augmentation, and evaluate on
             the same; None trains as usual.
         seed: seed of order and augmentation.
+        cache: keep images in memory once they are read, at four bytes a pixel.
 
     Raises:
         ValueError: an option out of range, an empty split, a batch larger than the data set.
@@ -54,6 +55,7 @@ class SegmentationData(ImageData):
         augment: Mapping[str, Any] | None,
         overfit: int | None,
         seed: int,
+        cache: bool = False,
     ) -> None:
         super().__init__(
             size=size,
@@ -65,11 +67,22 @@ class SegmentationData(ImageData):
         )
         self.eval_size = None if eval_size is None else pair("eval_size", eval_size)
         self.augment = check_augment(None if overfit else augment)
+        if not isinstance(cache, bool):
+            raise ValueError(f"cache={cache!r} must be true or false")
+        self.cache = cache
         self._counts: Tensor | None = None
 
     def raw(self, split: str) -> MaskedSplit:
         """The raw samples of "train", "val" or "test"."""
         raise NotImplementedError
+
+    def setup(self, stage: str | None = None) -> None:
+        """Finds the samples of every split, once, whatever the stage."""
+        if self.splits:
+            return
+        super().setup(stage)
+        if self.cache:
+            self.splits = {name: InMemory(split) for name, split in self.splits.items()}
 
     def prepared(self, split: str) -> Prepared:
         """The split `split` with the evaluation transform; {"image", "mask"} by index."""

@@ -31,6 +31,7 @@ class VOC(SegmentationData):
         augment: -
         overfit: -
         seed: -
+        cache: -
     """
 
     name = "voc"
@@ -76,6 +77,7 @@ class VOC(SegmentationData):
         augment: Mapping[str, Any] | None = None,
         overfit: int | None = None,
         seed: int = 0,
+        cache: bool = False,
     ) -> None:
         super().__init__(
             size=size,
@@ -86,6 +88,7 @@ class VOC(SegmentationData):
             augment=augment,
             overfit=overfit,
             seed=seed,
+            cache=cache,
         )
         self.root = Path(root).expanduser() if root is not None else data_home() / "voc"
         self.year = str(year)

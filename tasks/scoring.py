@@ -9,7 +9,6 @@ import lightning.pytorch as pl
 from omegaconf import DictConfig
 
 from tasks.artifacts import examine
-from tasks.precision import resolve_precision
 
 
 def quiet() -> None:
@@ -31,10 +30,12 @@ def score(
     data: Any,
     splits: Iterable[str],
 ) -> dict[str, dict[str, Any]]:
-    """Run a task's weights over splits of a data module.
+    """Run a task's weights over splits of a data module, in float32.
+
+    Training may run in bfloat16 where that is faster; scores are what every machine repeats.
 
     Args:
-        cfg: has `trainer` with accelerator, devices, precision and the limits of batches.
+        cfg: has `trainer` with accelerator and the limits of batches.
         task: keeps the scores of its latest pass in `results`.
         data: has `eval_dataloader(split)`.
         splits: names of splits.
@@ -46,7 +47,7 @@ def score(
     trainer = pl.Trainer(
         accelerator=options.accelerator,
         devices=1,
-        precision=resolve_precision(options.precision),
+        precision="32-true",
         limit_val_batches=options.limit_val_batches,
         limit_test_batches=options.limit_test_batches,
         logger=False,
