@@ -35,10 +35,12 @@ def train(cfg: DictConfig) -> None:
     import lightning.pytorch as pl
 
     from reporting import costs, hparams, records, tables
+    from tasks.allocator import keep_freed_memory
     from tasks.scoring import measure_artifacts, quiet, score
 
     quiet()
     check(cfg)
+    keep_freed_memory()
     costs.reset_peak_memory()
     data = hydra.utils.instantiate(cfg.data)
     pl.seed_everything(cfg.seed, verbose=False)

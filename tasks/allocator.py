@@ -1,0 +1,27 @@
+"""Memory that a training step frees, for the next step to take."""
+
+import ctypes
+
+# malloc.h
+M_TRIM_THRESHOLD = -1
+M_MMAP_MAX = -4
+
+
+def keep_freed_memory() -> bool:
+    """Let malloc keep what is freed from now on, after giving back what it has kept so far.
+
+    By default glibc returns every large block to the system when it is freed, and the system maps
+    and zeroes it anew at the next step: feature maps are such blocks, and a training step on a CPU
+    makes hundreds (`benchmarks/training.py` measures what this costs). Kept memory is the
+    process's until it ends or this is called again.
+
+    Returns:
+        False where malloc is not glibc's, and nothing is changed.
+    """
+    try:
+        libc = ctypes.CDLL(None)
+        libc.malloc_trim(0)
+        kept = libc.mallopt(M_MMAP_MAX, 0) and libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    except (OSError, AttributeError, TypeError):  # musl, macOS, Windows
+        return False
+    return bool(kept)
