@@ -70,6 +70,7 @@ def train(cfg: DictConfig) -> None:
             data=card["data"] | {"split": data.test_split},
             cost=costs.of_net(net, data.prepared(data.test_split)[0]["image"].shape),
         )
+        record.machine["precision"] = trainer.precision  # what "auto" is on this machine
     except BaseException:
         runs.discard(run)
         raise

@@ -155,6 +155,7 @@ def _facts(record: Record) -> dict[str, str | None]:
     choices, cost, data, commit = record.choices, record.cost, record.data, record.commit
     size, gpu = cost["image_size"], record.machine.get("gpu")
     where = [gpu or record.machine.get("cpu"), None if gpu else f"{record.machine['cores']} cores"]
+    where.append(record.machine.get("precision"))
     versions = (f"{name} {v}" for name, v in record.versions.items() if v)
     return {
         "status": record.status,
