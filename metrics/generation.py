@@ -21,6 +21,7 @@ from metrics.precision_recall import precision_recall
 from metrics.sliced_wasserstein import SlicedWasserstein
 
 ROUNDING = 1e-3  # by which images may leave [0, 1]
+SHARE = 0.01  # of the generated images that makes a class drawn
 
 
 class GenerationScores(Metric):
@@ -28,13 +29,16 @@ class GenerationScores(Metric):
 
     `swd` and `swd_<side>` (sliced Wasserstein, see `metrics.sliced_wasserstein`); with features
     also `fid` (Fréchet distance of two Gaussians, Heusel et al. 2017), `kid` (squared MMD with a
-    cubic kernel, Bińkowski et al. 2018), `precision` and `recall` (Kynkäänniemi et al. 2019).
+    cubic kernel, Bińkowski et al. 2018), `precision` and `recall` (Kynkäänniemi et al. 2019). Where
+    the features are a classifier's, `confidence` is the mean probability of the likeliest class of
+    generated images, and `classes_drawn` counts the classes that at least 1 % of them are.
     Fréchet distances compare only for equal features and equal numbers of images: fewer images
     raise them. Features of every image are kept, 4 bytes a number.
 
     Args:
         features: images (B, C, H, W) in [0, 1] -> (B, d) features, or None; a module is put into
-            evaluation mode, follows the images' device and is no part of this module's state.
+            evaluation mode, follows the images' device and is no part of this module's state. A
+            classifier's has `classify`, features -> probabilities (B, classes).
         k: neighbours of precision and recall.
         kid_subsets: random subsets that `kid` averages over.
         kid_subset_size: their size, or all images where there are fewer.
@@ -120,6 +124,11 @@ class GenerationScores(Metric):
         scores["fid"] = frechet_distance(real, fake)
         size = min(self.kid_subset_size, len(real), len(fake))
         scores["kid"] = kernel_distance(real, fake, self.kid_subsets, size, self.seed)
+        if hasattr(self._features[0], "classify"):
+            highest, likeliest = self._features[0].classify(fake).max(1)
+            scores["confidence"] = highest.mean()
+            drawn = likeliest.bincount() >= SHARE * len(fake)
+            scores["classes_drawn"] = drawn.sum().float()
         return scores
 
     def reset(self) -> None:

@@ -91,9 +91,13 @@ class DigitFeatures(nn.Module):
         """
         return self.net.features(self._prepare(images))
 
+    def classify(self, features: Tensor) -> Tensor:
+        """Probability of each class, (B, num_classes), of features (B, num_features)."""
+        return self.net.head(features).softmax(dim=1)
+
     def probabilities(self, images: Tensor) -> Tensor:
         """Probability of each class, (B, num_classes), of images (B, C, H, W) in [0, 1]."""
-        return self.net(self._prepare(images)).softmax(dim=1)
+        return self.classify(self(images))
 
     def _prepare(self, images: Tensor) -> Tensor:
         size = tuple(images.shape[2:])

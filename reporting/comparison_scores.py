@@ -54,6 +54,8 @@ METRICS = {
     "swd": Metric("Sliced Wasserstein, ×10³", -1, "quality", 2, log=True),
     "precision": Metric("Precision, %", 1, "quality", 1, 100),
     "recall": Metric("Recall, %", 1, "quality", 1, 100),
+    "confidence": Metric("Classifier's confidence, %", 1, "quality", 1, 100),
+    "classes_drawn": Metric("Classes drawn", 1, "quality", 0),
     "psnr": Metric("PSNR, dB", 1, "quality", 2),
     "ssim": Metric("SSIM", 1, "quality", 4),
     "accuracy": Metric("Accuracy, %", 1, "quality", 2, 100),

@@ -1,7 +1,7 @@
 """Statistics of few seeds: intervals, paired tests, corrections, and how many seeds would do.
 
 All is for independent values from a normal distribution, as means over a test set nearly are;
-`sign_flip` assumes symmetry alone.
+`sign_flip` assumes symmetry alone. scipy is imported inside functions.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -48,6 +47,8 @@ def estimate(values: Sequence[float], level: float = 0.95) -> Estimate:
     """
     if not len(values):
         raise ValueError("values=[] have no mean: give one or more")
+    if not 0 < level < 1:
+        raise ValueError(f"level={level!r} must be a share between 0 and 1")
     n = len(values)
     mean = math.fsum(values) / n
     if n == 1:
@@ -55,7 +56,10 @@ def estimate(values: Sequence[float], level: float = 0.95) -> Estimate:
     spread = math.sqrt(math.fsum((x - mean) ** 2 for x in values) / (n - 1))
     if spread <= 1e-12 * max(map(abs, values)):  # equal but for rounding
         spread = 0.0
-    return Estimate(n, mean, spread, t_quantile(level, n - 1) * spread / math.sqrt(n))
+    from scipy.special import stdtrit
+
+    t = float(stdtrit(n - 1, (1 + level) / 2))
+    return Estimate(n, mean, spread, t * spread / math.sqrt(n))
 
 
 def paired_p(differences: Sequence[float]) -> float | None:
@@ -67,7 +71,9 @@ def paired_p(differences: Sequence[float]) -> float | None:
     found = estimate(differences)
     if not found.spread:
         return 1.0 if found.spread == 0 and found.mean == 0 else None
-    return 1 - t_within(found.mean * math.sqrt(found.n) / found.spread, found.n - 1)
+    from scipy.special import stdtr
+
+    return 2 * float(stdtr(found.n - 1, -abs(found.mean) * math.sqrt(found.n) / found.spread))
 
 
 def sign_flip(differences: Sequence[float]) -> float | None:
@@ -151,62 +157,11 @@ def seeds_needed(
 def t_power(effect: float, n: int, alpha: float) -> float:
     """Probability that a two-sided paired t-test of n pairs finds an effect d = μ/σ.
 
-    P(|Z + d√n| > c·S) with Z normal, S² a mean of ν = n − 1 squared normals, and c the quantile of
-    Student's distribution: the normal's tails, averaged over S by Gauss-Legendre quadrature.
+    P(|T| > t) of Student's noncentral distribution with n − 1 degrees of freedom and shift d√n.
     """
-    df, shift = n - 1, effect * math.sqrt(n)
-    nodes, weights = _legendre()
-    low, high = max(0.0, 1 - 9 / math.sqrt(2 * df)), 1 + 9 / math.sqrt(2 * df)
-    s = low + (high - low) * (nodes + 1) / 2
-    # density of S ∝ s^(ν−1)·e^(−νs²/2), scaled to 1 at s = 1
-    density = weights * np.exp((df - 1) * np.log(s) - df * (s**2 - 1) / 2)
-    c = t_quantile(1 - alpha, df)
-    tails = [_normal(shift - c * x) + _normal(-shift - c * x) for x in s]
-    return float(density @ np.array(tails) / density.sum())
+    from scipy import stats
 
-
-def t_within(t: float, df: int) -> float:
-    """P(|T| ≤ |t|) of Student's distribution with a whole number of degrees of freedom.
-
-    A finite sum in θ = atan(|t|/√ν) (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4).
-    """
-    theta = math.atan(abs(t) / math.sqrt(df))
-    sine, cosine = math.sin(theta), math.cos(theta)
-    # odd ν: cos θ·(1 + ⅔·cos²θ + …); even ν: 1 + ½·cos²θ + …; ⌊ν/2⌋ terms
-    term, total = (cosine if df % 2 else 1.0), 0.0
-    for k in range(1, df // 2 + 1):
-        total += term
-        term *= cosine**2 * (2 * k / (2 * k + 1) if df % 2 else (2 * k - 1) / (2 * k))
-    return (theta + sine * total) * 2 / math.pi if df % 2 else sine * total
-
-
-@lru_cache(maxsize=1024)
-def t_quantile(level: float, df: int) -> float:
-    """The t with P(|T| ≤ t) = level, by Newton's method from the normal's, which is smaller.
-
-    Raises:
-        ValueError: for a level that is no share.
-
-    Example:
-        >>> round(t_quantile(0.95, 2), 4)
-        4.3027
-    """
-    if not 0 < level < 1:
-        raise ValueError(f"level={level!r} must be a share between 0 and 1")
-    # the density is Γ((ν + 1)/2) / (√(πν)·Γ(ν/2)) · (1 + t²/ν)^(−(ν + 1)/2)
-    peak = math.exp(math.lgamma((df + 1) / 2) - math.lgamma(df / 2)) / math.sqrt(math.pi * df)
-    t, step = NormalDist().inv_cdf((1 + level) / 2), 1.0
-    while step > 1e-13 * t:  # the distribution is concave: every step falls short of the goal
-        slope = 2 * peak * (1 + t * t / df) ** (-(df + 1) / 2)
-        step = (level - t_within(t, df)) / slope
-        t += step
-    return t
-
-
-@lru_cache(maxsize=1)
-def _legendre() -> tuple[np.ndarray, np.ndarray]:
-    return np.polynomial.legendre.leggauss(64)
-
-
-def _normal(z: float) -> float:
-    return math.erfc(-z / math.sqrt(2)) / 2
+    shift, t = abs(effect) * math.sqrt(n), stats.t.ppf(1 - alpha / 2, n - 1)
+    # the far tail, which scipy loses to rounding for large shifts, is less than that of shift 0
+    far = stats.nct.cdf(-t, n - 1, shift)
+    return float(stats.nct.sf(t, n - 1, shift) + (far if math.isfinite(far) else 0.0))

@@ -33,6 +33,8 @@ NUMBERS = {
     "kid": ("Kernel distance", 4),
     "precision": ("Precision", 3),
     "recall": ("Recall", 3),
+    "confidence": ("Classifier's confidence", 3),
+    "classes_drawn": ("Classes drawn", 0),
     "diversity": ("Diversity, against real images", 3),
     "loss": ("Loss", 4),
 }

@@ -109,6 +109,32 @@ def test_a_function_serves_as_features():
     assert filled(scores, batches(0), batches(1)).compute()["fid"] > 0
 
 
+class Classes(nn.Module):
+    """Features are an image's first three pixels, and their softmax the classes."""
+
+    def forward(self, images):
+        return images[:, 0, 0, :3]
+
+    def classify(self, features):
+        return features.softmax(1)
+
+
+def test_a_classifier_tells_its_confidence_and_which_classes_are_drawn():
+    real = torch.rand(400, 1, 28, 28)
+    fake = torch.zeros(400, 1, 28, 28)
+    fake[:397, 0, 0, 0] = 1.0  # of class 0
+    fake[397:, 0, 0, 1] = 1.0  # of class 1, but below 1 % of all; none of class 2
+    scores = filled(GenerationScores(Classes(), **SMALL), [real], [fake]).compute()
+    # softmax of (1, 0, 0)
+    assert scores["confidence"].item() == pytest.approx(np.e / (np.e + 2), rel=1e-6)
+    assert scores["classes_drawn"].item() == 1
+    scores = filled(GenerationScores(Classes(), **SMALL), [real], [fake[390:]]).compute()
+    assert scores["classes_drawn"].item() == 2
+    assert (
+        "confidence" not in filled(GenerationScores(Features(), **SMALL), [real], [fake]).compute()
+    )
+
+
 def test_a_module_is_used_in_evaluation_mode_and_stays_out_of_the_state():
     extract = Features().train()
     scores = filled(GenerationScores(extract, **SMALL), batches(0), batches(1))
