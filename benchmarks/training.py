@@ -1,10 +1,13 @@
-"""How fast FCN-8s trains: by precision and memory format, and our loop against a bare one.
+"""How fast FCN-8s trains: by precision, memory format and allocator, and in our loop or a bare one.
 
 python -m benchmarks.training            # writes benchmarks/results/training.json
 """
 
 import argparse
+import contextlib
 import statistics
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.timing import in_turn, ratio, write
 from models.checkpoint import build
+from tasks.allocator import keep_freed_memory
 from tasks.callbacks import Repeatable, Throughput
 from tasks.precision import resolve_precision
 from tasks.scoring import quiet
@@ -87,6 +91,46 @@ def by_precision(batch: int, size: tuple[int, int], steps: int, rounds: int) -> 
     }
 
 
+def obey(batch: int, size: tuple[int, int], steps: int, keep: bool) -> None:
+    """Train as many steps for every line read, and answer with a line."""
+    if keep:
+        keep_freed_memory()
+    dtype = torch.bfloat16 if "bf16" in str(resolve_precision("auto")) else torch.float32
+    net = build(SPEC).to(memory_format=torch.channels_last)
+    image = torch.randn(batch, 3, *size).contiguous(memory_format=torch.channels_last)
+    data = {"image": image, "mask": torch.randint(0, CLASSES, (batch, *size))}
+    for _ in sys.stdin:
+        plain_steps(net, data, steps, dtype)
+        print("done", flush=True)
+
+
+def by_allocator(batch: int, size: tuple[int, int], steps: int, rounds: int) -> dict[str, object]:
+    """Seconds of hand-written steps in two processes, of which one keeps what it frees."""
+    sides = {}
+    with contextlib.ExitStack() as stack:
+        for name in ("default", "keep"):
+            command = [sys.executable, "-m", "benchmarks.training", "--obey", name]
+            command += ["--batch", f"{batch}", "--size", *map(str, size), "--steps", f"{steps}"]
+            child = stack.enter_context(
+                subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+                )
+            )
+
+            def ask(child: subprocess.Popen = child) -> None:
+                child.stdin.write("\n")
+                assert child.stdout.readline() == "done\n"
+
+            sides[name] = ask
+        seconds = in_turn(sides, rounds)
+    return {
+        "images_per_second": {
+            name: steps * batch / statistics.median(times) for name, times in seconds.items()
+        },
+        "speed_of_kept_over_default": ratio(seconds["default"], seconds["keep"]),
+    }
+
+
 def fit(batch: int, size: tuple[int, int], steps: int, precision: str) -> Iterator[None]:
     """Our Lightning loop with its callbacks and logger; every `next` trains `steps` steps."""
     task = Segmentation(build(SPEC), DATA)
@@ -147,15 +191,22 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4, help="training steps in a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/training.json"))
+    parser.add_argument("--obey", choices=("default", "keep"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     quiet()
     size = tuple(args.size)
+    numbers = (args.batch, size, args.steps)
+    if args.obey:
+        obey(*numbers, keep=args.obey == "keep")
+        return
+    setting = {name: getattr(args, name) for name in ("batch", "size", "steps", "rounds")}
     results = {
-        "setting": {"net": "fcn8s compact, bilinear_init", **vars(args), "out": None},
-        "precision": by_precision(args.batch, size, args.steps, args.rounds),
-        "loop": against_bare_loop(args.batch, size, args.steps, args.rounds),
+        "setting": {"net": "fcn8s compact, bilinear_init", **setting},
+        "precision": by_precision(*numbers, args.rounds),
+        "allocator": by_allocator(*numbers, args.rounds),
+        "loop": against_bare_loop(*numbers, args.rounds),
     }
-    for part in ("precision", "loop"):
+    for part in ("precision", "allocator", "loop"):
         print(part, results[part])
     write(args.out, results)
 

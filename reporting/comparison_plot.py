@@ -6,6 +6,7 @@ matplotlib is imported inside functions.
 from __future__ import annotations
 
 import io
+import math
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,6 +43,12 @@ OPERATORS = (
     "fir_transposed",
     "sapa",
 )
+#: Where a name may stand: points right and up of its mark, and which of its sides is there.
+PLACES = tuple(
+    (dx, dy, side) for dy in (9, -9, 22, -22) for dx, side in ((-9, "right"), (9, "left"))
+)
+#: Pixels below which two marks are one.
+NEAR = 7
 #: Marks of an operator's further arms.
 VARIANTS = ("D", "v", "P", "X", "<", ">")
 
@@ -180,18 +187,37 @@ def legend(axes: Axes) -> None:
 
 
 def name(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
-    """Write names beside points (name, x, y), on no other name where there is such a place."""
+    """Write names beside points (name, x, y), on no other name where there is such a place.
+
+    Points that fall on one another share a line of names. Limits and scales must be set before.
+    """
     from matplotlib.patheffects import withStroke
 
     halo, taken = withStroke(linewidth=3, foreground="white"), []
-    for text, x, y in points:
-        for dx, dy, side in ((-9, 9, "right"), (9, 9, "left"), (-9, -9, "right"), (9, -9, "left")):
+    for text, x, y in _together(axes, points):
+        for dx, dy, side in PLACES:
             label = axes.annotate(text, (x, y), (dx, dy), textcoords="offset points", ha=side)
             label.set(va="center", fontsize=9, path_effects=[halo])
             box = label.get_window_extent()
             inside = axes.bbox.x0 < box.x0 and box.x1 < axes.bbox.x1
             free = not any(box.overlaps(other) for other in taken)
-            if (inside and free) or (dx, dy) == (9, -9):
+            if (inside and free) or (dx, dy, side) == PLACES[-1]:
                 break
             label.remove()
         taken.append(box)
+
+
+def _together(
+    axes: Axes, points: Sequence[tuple[str, float, float]]
+) -> list[tuple[str, float, float]]:
+    """The points, those less than `NEAR` pixels from an earlier one joined to it."""
+    found: list[tuple[list[str], float, float]] = []
+    for text, x, y in points:
+        here = axes.transData.transform((x, y))
+        for texts, *other in found:
+            if math.dist(here, axes.transData.transform(other)) < NEAR:
+                texts.append(text)
+                break
+        else:
+            found.append(([text], x, y))
+    return [(", ".join(texts), x, y) for texts, x, y in found]

@@ -98,24 +98,39 @@ def table(result: Result) -> Sheet:
 
 
 def overview(results: Sequence[Result]) -> list[str]:
-    """The answers in a line each, and one table: quality and grid of every operator everywhere."""
+    """The answers in a line each, and one table: quality and grid of every operator everywhere.
+
+    The best quality of a group is bold.
+    """
     runs = sum(len(arm.runs) for r in results for arm in r.group.arms)
     lines = [f"**What {runs} trainings say** ([docs/results.md](docs/results.md)):", ""]
     lines += [f"* {a.question} {a.short}" for a in study_answers.answers(results)]
-    header, columns = ["operator"], []
-    for r in results:
-        for name in (r.quality, r.artifact):
-            if name is not None:
-                metric = METRICS[name]
-                header.append(f"{ARROWS[metric.better]}{metric.title}, {_title(r)}")
-                columns.append((metric, r.estimates[name]))
+    header = ["operator", *(f"{_title(r)}: {_axes(r)}" for r in results)]
     labels = dict.fromkeys(arm.label for r in results for arm in r.group.arms)
-    rows = [
-        [label, *(m.text(found[label].mean) if label in found else "–" for m, found in columns)]
-        for label in sorted(labels)
-    ]
-    table = [header, ["---"] + ["--:"] * len(columns), *rows]
+    rows = [[label, *(_cell(r, label) for r in results)] for label in sorted(labels)]
+    table = [header, ["---"] + ["--:"] * len(results), *rows]
     return [*lines, "", *(f"| {' | '.join(cells)} |" for cells in table)]
+
+
+def _axes(result: Result) -> str:
+    """What a cell of the overview holds: "↑ Mean IoU, % (↓ Grid, dB)"."""
+    named = [METRICS[name] for name in (result.quality, result.artifact) if name is not None]
+    first, *rest = (ARROWS[metric.better] + metric.title for metric in named)
+    return f"{first} ({rest[0]})" if rest else first
+
+
+def _cell(result: Result, label: str) -> str:
+    """An arm's quality and, in brackets, its artifact; a dash where the group has no such arm."""
+    texts = [
+        METRICS[name].text(result.estimates[name][label].mean)
+        for name in (result.quality, result.artifact)
+        if name is not None and label in result.estimates[name]
+    ]
+    if not texts:
+        return "–"
+    best = result.group.arms[0].label == label
+    first = f"**{texts[0]}**" if best else texts[0]
+    return f"{first} ({texts[1]})" if len(texts) > 1 else first
 
 
 def between(text: str, lines: Sequence[str]) -> str:

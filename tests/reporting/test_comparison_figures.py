@@ -48,6 +48,17 @@ def test_the_front_has_a_mark_with_two_intervals_for_each_arm(result):
     assert {t.get_text() for t in axes.texts} == {"carafe", "bilinear_init"}, "the front is named"
 
 
+def test_marks_on_one_place_share_a_line_of_names(tmp_path):
+    for name, miou in {"bilinear_init": 0.5, "interpolate": 0.5, "carafe": 0.6}.items():
+        for seed in range(3):
+            write(tmp_path, name, seed, {"miou": miou + seed / 100, "grid_db": 30 * miou})
+    found = analyse(comparison.collect([tmp_path]).groups[0], "bilinear_init")
+    texts = comparison_figures.front(found).axes[0].texts
+    assert {t.get_text() for t in texts} == {"carafe", "bilinear_init, interpolate"}
+    boxes = [t.get_window_extent() for t in texts]
+    assert not boxes[0].overlaps(boxes[1])
+
+
 def test_differences_are_filled_where_separated(result):
     axes = comparison_figures.forest(result).axes[0]
     carafe, dysample = marks(axes)
