@@ -37,8 +37,8 @@ def main(cfg: DictConfig) -> None:
 
 def use(cfg: DictConfig) -> None:
     """Rebuild the net, then apply, draw, export or score; or examine anybody's."""
-    if cfg.list:
-        show_list()
+    if cfg.list is not False:
+        show_list(cfg.list)
         return
     given = [key for key in SOURCES if cfg[key] is not None]
     if len(given) != 1:
@@ -106,14 +106,26 @@ def load(cfg: DictConfig) -> tuple["nn.Module", dict[str, Any]]:
     return checkpoint.load(cfg.ckpt)
 
 
-def show_list() -> None:
-    """Print the shipped checkpoints."""
+def show_list(wanted: bool | str) -> None:
+    """Print the shipped checkpoints, or those that have a word in their names."""
     from rich.console import Console
 
     from models import zoo as shipped
     from reporting import zoo
 
-    Console().print(zoo.table(shipped.entries()))
+    listed = shipped.entries()
+    if wanted is not True:
+        found = {name: entry for name, entry in listed.items() if str(wanted) in name}
+        if not found:
+            known = sorted({e[key] for e in listed.values() for key in ("model", "data")})
+            raise ValueError(
+                f"list={wanted}: none of the {len(listed)} checkpoints has that in its name: give "
+                f"true, an operator, or one of {', '.join(known)}"
+            )
+        listed = found
+    for table in zoo.laid_out(listed):
+        Console().print(table)
+    print(f"{len(listed)} checkpoints: python evaluate.py pretrained=NAME")
 
 
 def export(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from models import zoo
 from reporting import comparison, console
@@ -33,22 +35,41 @@ def name_of(result: Result, arm: Arm) -> str:
     """
     unusual = arm.label.removeprefix(arm.operator).replace("=true", "").replace("=", "")
     words = "_".join([arm.operator, *unusual.split()])
-    return f"{result.group.model}_{re.sub(r'[^a-z0-9_]', '_', words.lower())}.{result.group.data}"
+    return f"{result.group.model}_{_plain(words)}.{result.group.data}"
+
+
+def free_name(name: str, recipe: str, listed: Mapping[str, Mapping[str, Any]]) -> str:
+    """The name, or one with the recipe's first word where another recipe's net has it.
+
+    >>> listed = {"unet_carafe.camvid": {"recipe": "camvid"}}
+    >>> free_name("unet_carafe.camvid", "study/unet_camvid", listed)
+    'unet_carafe_study.camvid'
+    """
+    if name not in listed or listed[name].get("recipe") == recipe:
+        return name
+    stem, _, data = name.partition(".")
+    return f"{stem}_{_plain(recipe.partition('/')[0])}.{data}"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-z0-9_]", "_", text.lower())
 
 
 def main() -> None:
-    """Ship what lies in the folder that the command line names; names that are taken stay."""
+    """Ship what lies in the folder that the command line names; what is shipped already stays."""
     parser = argparse.ArgumentParser(prog="python -m reporting.best", description=__doc__)
     parser.add_argument("runs", help="folder of finished runs with their weights")
     given = parser.parse_args()
-    taken = set(zoo.entries())
+    listed = zoo.entries()
     for group in comparison.collect([given.runs]).groups:
         result = analyse(group, None)
         if result.quality is None:
             continue
         for arm in result.group.arms:
             name, run = name_of(result, arm), best_run(arm, result.quality)
-            if run is None or name in taken:
+            if run is not None:
+                name = free_name(name, run.record.choices["name"], listed)
+            if run is None or name in listed:
                 print(f"{name}: {'is shipped already' if run else 'no weights beside its records'}")
             else:
                 print(f"shipped: {ship(run.folder, name)}", flush=True)

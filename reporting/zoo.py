@@ -11,16 +11,19 @@ import copy
 import hashlib
 import inspect
 import json
+import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from rich import box
 from rich.table import Table
 
 from models import zoo
 from reporting import console, portable, records, runs, tables
+from reporting.comparison_scores import METRICS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -139,26 +142,48 @@ def write_manifest() -> dict[str, dict[str, Any]]:
     return listed
 
 
-def table(listed: Mapping[str, Mapping[str, Any]]) -> Table:
-    """The checkpoints with their scores and licences."""
-    laid = Table(title=f"{len(listed)} checkpoints: evaluate.py pretrained=NAME")
-    laid.title_justify = "left"
-    laid.add_column("name", overflow="fold", style="bold")
-    laid.add_column("scores")
-    laid.add_column("MB", justify="right")
-    laid.add_column("licence of the data", overflow="fold")
+def laid_out(listed: Mapping[str, Mapping[str, Any]]) -> list[Table]:
+    """The checkpoints with their scores: a table for each net, data and recipe, the best first."""
+    groups: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
     for name, entry in listed.items():
-        headlines = [key for key in HEADLINES if key in entry["scores"]][:2]
-        shown = ", ".join(_in_words(key, entry["scores"][key]) for key in headlines)
-        laid.add_row(name, shown, f"{entry['bytes'] / 1e6:.1f}", entry["licence"])
+        key = (entry["model"], entry["data"], entry.get("recipe") or "?", entry["licence"])
+        groups.setdefault(key, {})[name] = entry
+    return [_laid(key, entries) for key, entries in sorted(groups.items())]
+
+
+def _laid(key: tuple[str, ...], entries: Mapping[str, Mapping[str, Any]]) -> Table:
+    model, data, recipe, licence = key
+    laid = Table(title=f"{model} on {data}, trained as {recipe}\n{licence}", box=box.SIMPLE_HEAD)
+    laid.title_justify = "left"
+    laid.add_column("pretrained=", no_wrap=True, style="bold")
+    scores = {name for entry in entries.values() for name in entry["scores"]}
+    headlines = [name for name in HEADLINES if name in scores][:2]
+    for name in headlines:
+        laid.add_column(_heading(name), justify="right", max_width=12)
+    laid.add_column("MB", justify="right")
+    ranked = sorted(entries.items(), key=lambda item: _rank(item[1], headlines))
+    for name, entry in ranked:
+        shown = [_in_words(key, entry["scores"].get(key)) for key in headlines]
+        laid.add_row(name, *shown, f"{entry['bytes'] / 1e6:.1f}")
     return laid
 
 
-def _in_words(key: str, value: float) -> str:
+def _rank(entry: Mapping[str, Any], headlines: Sequence[str]) -> float:
+    """Lower for a better first score."""
+    value = entry["scores"].get(headlines[0]) if headlines else None
+    return math.inf if value is None else -METRICS[headlines[0]].better * value
+
+
+def _heading(key: str) -> str:
+    return f"{tables.TITLES[key]}, %" if key in tables.SHARES else tables.NUMBERS[key][0]
+
+
+def _in_words(key: str, value: float | None) -> str:
+    if value is None:
+        return "–"
     if key in tables.SHARES:
-        return f"{tables.TITLES[key]} {tables.percent(value)} %"
-    title, decimals = tables.NUMBERS[key]
-    return f"{title} {value:.{decimals}f}"
+        return tables.percent(value)
+    return f"{value:.{tables.NUMBERS[key][1]}f}"
 
 
 def _entry(folder: Path) -> dict[str, Any]:
@@ -173,6 +198,7 @@ def _entry(folder: Path) -> dict[str, Any]:
         "model": choices["model"],
         "upsample": choices.get("upsample"),
         "data": choices["data"],
+        "recipe": choices.get("name"),
         "licence": card["data"]["licence"],
         "split": split,
         "scores": {k: v for k, v in metrics[split].items() if isinstance(v, float)},

@@ -86,6 +86,7 @@ def test_the_manifest_says_what_lies_there(stock):
         "model": "fcn8s",
         "upsample": "bilinear_init",
         "data": "shapes",
+        "recipe": None,
         "licence": "MIT",
         "split": "test",
         "scores": {"miou": 0.5},

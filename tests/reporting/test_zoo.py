@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 import evaluate
 from models import checkpoint, zoo
 from reporting import console, portable, records
-from reporting.zoo import halve, ship, table, used_part, write_manifest
+from reporting.zoo import halve, laid_out, ship, used_part, write_manifest
 from tests.conftest import compose_config
 
 NAME = "fcn8s_bilinear_init.shapes"
@@ -90,14 +90,19 @@ def test_shipping_again_replaces_and_the_manifest_follows_the_folders(trained):
 
 def test_the_list_shows_names_scores_and_licences(capsys):
     screen = Console(width=200, record=True)
-    screen.print(table(zoo.entries()))
+    screen.print(*laid_out(zoo.entries()))
     text = screen.export_text()
     miou = zoo.entries()[NAME]["scores"]["miou"]
-    for words in (NAME, f"Mean IoU {100 * miou:.1f} %", "MIT: drawn by UpZoo itself"):
+    recipe = zoo.entries()[NAME]["recipe"]
+    for words in (NAME, "Mean IoU, %", f"{100 * miou:.1f}", recipe, "MIT: drawn by UpZoo itself"):
         assert words in text
     capsys.readouterr()
     evaluate.use(compose_config("evaluate", ["list=true"]))
     assert NAME.partition(".")[0] in capsys.readouterr().out
+    evaluate.use(compose_config("evaluate", ["list=shapes"]))
+    assert NAME.partition(".")[0] in capsys.readouterr().out
+    with pytest.raises(ValueError, match="list=carafe: none of the 1 checkpoints has that"):
+        evaluate.use(compose_config("evaluate", ["list=carafe"]))
 
 
 def refused(*arguments):
