@@ -174,9 +174,7 @@ def _title(result: Result) -> str:
 def _introduction(results: Sequence[Result]) -> list[str]:
     runs = [run for r in results for arm in r.group.arms for run in arm.runs.values()]
     hours = sum(run.values.get("train_seconds", 0) for run in runs) / 3600
-    machines = sorted(
-        {f"{r.record.machine['cpu']}, {r.record.machine['cores']} cores" for r in runs}
-    )
+    machines = sorted({r.record.machine["cpu"] for r in runs})
     return [
         f"{len(runs)} trainings, {hours:.1f} hours of training steps on one core each "
         f"({'; '.join(machines)}), all from scratch. Within a group everything but the operator "
