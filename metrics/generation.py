@@ -124,8 +124,9 @@ class GenerationScores(Metric):
         scores["fid"] = frechet_distance(real, fake)
         size = min(self.kid_subset_size, len(real), len(fake))
         scores["kid"] = kernel_distance(real, fake, self.kid_subsets, size, self.seed)
-        if hasattr(self._features[0], "classify"):
-            highest, likeliest = self._features[0].classify(fake).max(1)
+        classify: Callable[[Tensor], Tensor] | None = getattr(self._features[0], "classify", None)
+        if classify is not None:
+            highest, likeliest = classify(fake).max(1)
             scores["confidence"] = highest.mean()
             drawn = likeliest.bincount() >= SHARE * len(fake)
             scores["classes_drawn"] = drawn.sum().float()

@@ -197,7 +197,9 @@ def _method() -> list[str]:
         "the output's spread; the *gradient ratio* compares the phases of the input's gradient "
         "and is 1 where they are even; *sharpness* is 0 dB for pictures as detailed as real ones "
         "([artifacts.md](artifacts.md)). FLOPs are of one forward pass of one image. Training "
-        "times are of a machine that did other work too: they tell factors, not percents."
+        "times are of a machine that did other work too: they tell factors, not percents. *Pairs* "
+        "are runs of one seed and one setting that differ in the operator alone; their p is the "
+        "sign test's over all settings together."
     ]
 
 

@@ -88,6 +88,7 @@ def _versus(
     """Hold one arm against another in every group that has both."""
     quality: Counter[str] = Counter()
     grid: Counter[str] = Counter()
+    ahead: dict[str, list[float]] = {"quality": [], "grid": []}
     evidence = []
     for result in results:
         arm, base = _find(result, this), _find(result, that)
@@ -102,11 +103,18 @@ def _versus(
                 continue
             parts.append(_difference(metric, found))
             if metric in (result.quality, result.artifact):
-                (quality if metric == result.quality else grid)[found.verdict] += 1
+                kind = "quality" if metric == result.quality else "grid"
+                (quality if kind == "quality" else grid)[found.verdict] += 1
+                mine, theirs = arm.values(metric), base.values(metric)
+                sign = METRICS[metric].better
+                ahead[kind] += [sign * (mine[s] - theirs[s]) for s in mine if s in theirs]
         evidence.append(f"{result.group.title}: {'; '.join(parts)}.")
     if not evidence:
         return None
-    short = f"In quality, {name}: {_counts(quality)}; in the grid: {_counts(grid)} ({context})."
+    short = (
+        f"In quality, {name}: {_counts(quality)}, {_pairs(ahead['quality'])}; in the grid: "
+        f"{_counts(grid)}, {_pairs(ahead['grid'])} ({context})."
+    )
     return Answer(question, short, evidence)
 
 
@@ -115,6 +123,23 @@ def _counts(verdicts: Counter[str]) -> str:
     total = verdicts.total()
     parts = _join([f"{verdict} in {count}" for verdict, count in sorted(verdicts.items())] or ["–"])
     return f"{parts} of {total} setting{'s' if total != 1 else ''}"
+
+
+def _pairs(gains: Sequence[float]) -> str:
+    """In how many runs of equal seeds one arm is ahead, with the sign test's p over all settings.
+
+    >>> _pairs([1.0, 2.0, 0.5, 3.0, 1.0, -1.0])
+    'ahead in 5 of 6 pairs (p = 0.22)'
+    """
+    from scipy.stats import binomtest
+
+    decided = [gain for gain in gains if gain]
+    if not decided:
+        return "no pair differs"
+    ahead = sum(gain > 0 for gain in decided)
+    p = binomtest(ahead, len(decided)).pvalue
+    shown = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    return f"ahead in {ahead} of {len(decided)} pairs ({shown})"
 
 
 def _difference(metric: str, found: Contrast) -> str:
