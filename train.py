@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 def main(cfg: DictConfig) -> None:
     """Train one run of a config, or one of a sweep."""
     with console.user_errors():
+        if cfg.init is not None:
+            adopt(cfg)
         if sweeps.is_job():
             sweeps.run_job(cfg, train)
         else:
@@ -131,6 +133,23 @@ def build_net(cfg: DictConfig, data: Any) -> tuple["nn.Module", dict[str, Any]]:
             "with task=generation, others with task=segmentation, reconstruction or classification"
         )
     return net, spec | rebuilt
+
+
+def adopt(cfg: DictConfig) -> None:
+    """Give the model the options of the net that it starts from, where none were chosen."""
+    from tasks import transfer
+
+    hydra_cfg = hydra.core.hydra_config.HydraConfig.get()
+    given = {override.partition("=")[0].lstrip("+~") for override in hydra_cfg.overrides.task}
+    group = console.ROOT / "configs" / "model" / f"{hydra_cfg.runtime.choices['model']}.yaml"
+    defaults = OmegaConf.to_container(OmegaConf.load(group))
+    model = OmegaConf.to_container(cfg.model, resolve=True)
+    chosen = {k for k, v in model.items() if f"model.{k}" in given or v != defaults.get(k)}
+    options = transfer.options_like(cfg.init, model, chosen)
+    for name, value in options.items():
+        cfg.model[name] = value
+    if options and runs.shared() is None:
+        print(f"init={cfg.init}: {' '.join(f'model.{k}={v}' for k, v in options.items())}")
 
 
 def carry_over(cfg: DictConfig, net: "nn.Module") -> None:

@@ -2,8 +2,10 @@
 
 import os
 from collections import Counter, defaultdict
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +18,10 @@ OTHER_OPERATOR = "another operator"
 OTHER_SHAPE = "another shape"
 NOT_THERE = "not in the source"
 UNUSED = "of the source, without a place here"
+#: What a generator alone was trained as.
+PAIRS = {"models.dcgan.Generator": "models.dcgan.DCGAN"}
+#: Options that the new net's data and command line choose, not the source.
+OWN = ("_target_", "_convert_", "upsample", "num_classes", "in_channels", "size", "weights")
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,29 @@ class Carried:
         return "\n".join(lines)
 
 
+def options_like(init: str, model: Mapping[str, Any], kept: Container[str]) -> dict[str, Any]:
+    """The options with which a model has the layers of a source of its kind.
+
+    Args:
+        init: as in `carry_over`.
+        model: spec of the net to start; `_target_` says of which kind it is.
+        kept: names of options that are not to be changed.
+
+    Returns:
+        Those that differ; none where the source is another kind of net.
+    """
+    _, card = _read(init)
+    spec = card["model"]
+    kind = PAIRS.get(spec["_target_"], spec["_target_"])
+    if kind != model["_target_"]:
+        return {}
+    return {
+        name: value
+        for name, value in spec.items()
+        if name in model and name not in OWN and name not in kept and model[name] != value
+    }
+
+
 @torch.no_grad()
 def carry_over(net: nn.Module, init: str) -> Carried:
     """Copy into a net, in place, all layers of a source that fit by name and shape.
@@ -60,7 +89,7 @@ def carry_over(net: nn.Module, init: str) -> Carried:
         FileNotFoundError: there is nothing at `init`.
         ValueError: `init` is damaged, or nothing in it fits.
     """
-    source = _read(init)
+    source, _ = _read(init)
     prefix = "generator." if isinstance(source, Generator) and hasattr(net, "generator") else ""
     mine, theirs = _layers(net), _layers(source, prefix)
     my_operators, their_operators = _operators(net), _operators(source, prefix)
@@ -94,10 +123,9 @@ def carry_over(net: nn.Module, init: str) -> Carried:
     return Carried(init, carried, sum(counts.values()), dict(left_out))
 
 
-def _read(init: str) -> nn.Module:
+def _read(init: str) -> tuple[nn.Module, dict[str, Any]]:
     is_path = Path(init).exists() or "/" in init or os.sep in init or init.endswith(".ckpt")
-    net, _ = checkpoint.load(init if is_path else zoo.find(init))
-    return net
+    return checkpoint.load(init if is_path else zoo.find(init))
 
 
 def _layers(net: nn.Module, prefix: str = "") -> dict[str, dict[str, Tensor]]:

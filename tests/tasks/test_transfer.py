@@ -4,9 +4,11 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+import train
 from models import checkpoint, zoo
 from reporting import console, records
 from tasks import transfer
+from tests.conftest import compose_config
 from tests.models.test_zoo import FCN, add
 
 
@@ -138,9 +140,50 @@ def test_a_run_starts_from_another_and_remembers_it(train_run, trained, tmp_path
     assert OmegaConf.load(run / "config.yaml").init_left_out == config["init_left_out"]
     net, source = checkpoint.load(run)[0], checkpoint.load(trained)[0]
     for name, value in source.named_parameters():
-        assert torch.equal(net.get_parameter(name), value), name
+        found = net.get_parameter(name)
+        torch.testing.assert_close(found, value, rtol=0, atol=1e-29, msg=name)  # steps of 1e-30
 
     last = f"ckpt={run / 'checkpoints' / 'last.ckpt'}"
     with pytest.raises(ValueError, match=r"init was '.*' and is now None"):
         train_run(last, *still, logs=tmp_path)
     assert train_run(last, f"init={trained}", *still, logs=tmp_path) == run
+
+
+def narrow(tmp_path):
+    options = {"backbone": "compact", "width": 4, "decoder_widths": [[3], [4], [5], [6], [7]]}
+    spec = {**zoo.ARCHITECTURES["unet"], **options, "num_classes": 3}
+    spec["upsample"] = {"_target_": "models.upsampling.Interpolate", "_partial_": True}
+    return saved(tmp_path, checkpoint.build(spec), spec), options
+
+
+def test_the_model_takes_the_sources_options_where_none_were_chosen(tmp_path, capsys):
+    source, options = narrow(tmp_path)
+    cfg = compose_config("train", [f"init={source}", "model=unet", "upsample=carafe"])
+    train.adopt(cfg)
+    assert {name: cfg.model[name] for name in options} == options
+    assert cfg.model.upsample._target_ == "models.upsampling.Carafe"
+    assert cfg.model.num_classes is None
+    out = capsys.readouterr().out
+    assert "model.backbone=compact model.width=4 model.decoder_widths=[[3], [4]" in out
+    train.adopt(cfg)
+    assert capsys.readouterr().out == "", "nothing is left to change"
+
+
+@pytest.mark.parametrize("chosen", [["model.width=8"], ["experiment=study/unet_camvid"]])
+def test_what_was_chosen_stays(tmp_path, chosen):
+    source, options = narrow(tmp_path)
+    cfg = compose_config("train", [f"init={source}", "model=unet", *chosen])
+    train.adopt(cfg)
+    assert cfg.model.width == 8
+    assert cfg.model.backbone == "compact"
+    widths = [[16], [24], [32], [48], [64]]
+    expected = options["decoder_widths"] if chosen == ["model.width=8"] else widths
+    assert cfg.model.decoder_widths == expected
+
+
+def test_another_kind_of_net_changes_no_option(tmp_path):
+    source, _ = narrow(tmp_path)
+    cfg = compose_config("train", [f"init={source}", "model=fcn"])
+    before = OmegaConf.to_container(cfg.model)
+    train.adopt(cfg)
+    assert OmegaConf.to_container(cfg.model) == before
