@@ -102,10 +102,14 @@ class Throughput(pl.Callback):
         self._epoch = (0, 0.0)
         self._mark = 0.0
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock."""
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock: a run resumed in mid-epoch does not start that epoch again."""
         self._epoch = (self.images, self.seconds)
         self._mark = time.perf_counter()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock anew after a validation."""
+        self.on_train_start(trainer, pl_module)
 
     def on_train_batch_end(
         self,

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -149,6 +150,7 @@ def test_operators_share_the_start_of_everything_else():
 def test_sigterm_saves_and_the_resumed_run_ends_bit_for_bit_alike(
     train_run, trained, tmp_path, monkeypatch, step
 ):
+    started = time.perf_counter()
     with monkeypatch.context() as patch:
         StopAt(step, signal.SIGTERM)(patch)
         with pytest.raises(SystemExit) as stopped:
@@ -160,7 +162,9 @@ def test_sigterm_saves_and_the_resumed_run_ends_bit_for_bit_alike(
 
     assert train_run("ckpt=last", logs=tmp_path) == run
     assert steps(run) == 6
-    assert records.read(run / "record.json").status == "finished"
+    record = records.read(run / "record.json")
+    assert record.status == "finished"
+    assert 0 < record.cost["train_seconds"] < time.perf_counter() - started
     assert same(weights(run), weights(trained))
     assert same(last(run), last(trained))
 
