@@ -59,6 +59,26 @@ def test_camvid_reads_images_and_maps_void(tmp_path):
     assert batch["image"][1, 0, 0, 0].item() == pytest.approx((10 / 255 - 0.485) / 0.229, abs=1e-5)
 
 
+@pytest.mark.parametrize("augment", [None, {"flip": 1.0}, {"scale": [1.5, 1.5], "colour": 0.5}])
+def test_cached_images_are_read_once_and_never_changed(tmp_path, monkeypatch, augment):
+    options = {"size": (2, 3), "batch_size": 2, "num_workers": 0, "augment": augment}
+    plain = CamVid(root=make_camvid(tmp_path / "c"), cache=False, **options)
+    cached = CamVid(root=tmp_path / "c", **options)
+    assert plain.fingerprint() == cached.fingerprint()
+    expected = [plain.augmented()[epoch, index] for epoch in (0, 1) for index in (0, 1)]
+    read = []
+    monkeypatch.setattr("data.files.read_image", lambda path: read.append(path) or read_image(path))
+    samples = cached.augmented()
+    found = [samples[epoch, index] for epoch in (0, 1) for index in (0, 1)]
+    for mine, theirs in zip(found, expected, strict=True):
+        assert torch.equal(mine["image"], theirs["image"])
+        assert torch.equal(mine["mask"], theirs["mask"])
+    assert [path.name for path in read] == ["0.png", "1.png"]
+    assert torch.equal(cached.class_frequencies(), plain.class_frequencies())
+    with pytest.raises(ValueError, match="cache='yes' must be true or false"):
+        CamVid(root=tmp_path / "c", cache="yes", **options)
+
+
 def test_camvid_with_a_test_split(tmp_path):
     root = make_camvid(tmp_path / "c")
     save_pair(root / "test" / "7.png", root / "testannot" / "7.png", [[5]])
