@@ -44,6 +44,24 @@ def test_both_steps_are_one_transposed_convolution(scale, kernel, taps):
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("order", [0, 1, 2, 3])
 @pytest.mark.parametrize("kernel", [None, 3, 4, 5])
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("taps", [15, 22])  # long ones hang in oneDNN's own bfloat16
+def test_long_filters_in_bfloat16_are_those_of_float32(taps, autocast):
+    torch.manual_seed(0)
+    x, weight = torch.randn(2, 9, 8, 8), torch.randn(9, 9, 16, 16) / 20
+    line = torch.full((taps,), 1 / taps)
+    expected = conv_transpose_filtered(x, weight, line, 8)
+    given = [t.contiguous(memory_format=torch.channels_last) for t in (x, weight)]
+    given = given if autocast else [t.bfloat16() for t in given]
+    inputs = [t.requires_grad_() for t in given]
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        y = conv_transpose_filtered(*inputs, line, 8)
+    y.float().sum().backward()
+    assert y.dtype == torch.bfloat16
+    torch.testing.assert_close(y.float(), expected, rtol=0, atol=0.02 * expected.abs().max().item())
+    assert all(t.grad.isfinite().all() for t in inputs)
+
+
 def test_smooth_has_no_ripple_whatever_was_learned(scale, order, kernel):
     operator = SmoothTransposed(3, 4, scale, order=order, kernel=kernel).double()
     x = torch.randn(1, 3, 1, 1, dtype=torch.float64).expand(1, 3, 14, 14)
