@@ -12,7 +12,7 @@ def resolve_precision(precision: str | int) -> str | int:
     "auto" is "bf16-mixed" on NVIDIA GPUs from Ampere on, on CPUs with AMX and on AMD's with
     AVX512-BF16 (Zen 4 and later), "32-true" anywhere else. Intel's CPUs with AVX512-BF16 but
     without AMX stay with "32-true": there, bfloat16 trained at 0.75 times the speed of float32, on
-    AMD's at 1.5 times (`benchmarks/training.py` measures it).
+    AMD's at 1.3 times (`benchmarks/training.py` measures it).
     """
     if precision != "auto":
         return precision

@@ -120,6 +120,16 @@ def test_the_speeds_of_whole_nets_are_those_of_the_record():
             assert f"{ratio:.2f} times" in text
 
 
+def test_the_speeds_of_training_are_those_of_the_records():
+    text = README.replace("\n", " ")
+    amd, intel = benchmark("training"), benchmark("training_intel")
+    for record, words in ((amd, "{:.2f} times the speed"), (intel, "at {:.2f} times on an Intel")):
+        bf16 = record["precision"]["speed_over_fp32_channels_first"]["bf16 channels-last"]
+        assert words.format(bf16["median"]) in text
+    kept = amd["allocator"]["speed_of_kept_over_default"]["median"]
+    assert f"is {kept:.2f} times as fast there" in text
+
+
 def test_segnets_first_steps_are_those_of_its_curve():
     folder = ROOT / "results/camvid/segnet_basic-max_unpool"
     loss = json.loads((folder / "curves.json").read_text())["train/loss"]
