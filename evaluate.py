@@ -166,6 +166,8 @@ def evaluate(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
             "give input=IMAGE to apply it"
         )
     stored = OmegaConf.create(card["config"])
+    if cfg.artifacts is None:
+        cfg.artifacts = stored.get("artifacts", 200)
     if cfg.root is not None:
         stored.data.root = cfg.root
     data = hydra.utils.instantiate(cfg.get("data") or stored.data)
