@@ -86,8 +86,7 @@ def _versus(
     artifacts: Sequence[str] = ("grid_db",),
 ) -> Answer | None:
     """Hold one arm against another in every group that has both."""
-    quality: Counter[str] = Counter()
-    grid: Counter[str] = Counter()
+    verdicts: dict[str, Counter[str]] = {"quality": Counter(), "grid": Counter()}
     ahead: dict[str, list[float]] = {"quality": [], "grid": []}
     evidence = []
     for result in results:
@@ -104,17 +103,15 @@ def _versus(
             parts.append(_difference(metric, found))
             if metric in (result.quality, result.artifact):
                 kind = "quality" if metric == result.quality else "grid"
-                (quality if kind == "quality" else grid)[found.verdict] += 1
+                verdicts[kind][found.verdict] += 1
                 mine, theirs = arm.values(metric), base.values(metric)
                 sign = METRICS[metric].better
                 ahead[kind] += [sign * (mine[s] - theirs[s]) for s in mine if s in theirs]
         evidence.append(f"{result.group.title}: {'; '.join(parts)}.")
     if not evidence:
         return None
-    short = (
-        f"In quality, {name}: {_counts(quality)}, {_pairs(ahead['quality'])}; in the grid: "
-        f"{_counts(grid)}, {_pairs(ahead['grid'])} ({context})."
-    )
+    in_quality, in_grid = (f"{_counts(verdicts[k])}, {_pairs(ahead[k])}" for k in verdicts)
+    short = f"In quality, {name}: {in_quality}; in the grid: {in_grid} ({context})."
     return Answer(question, short, evidence)
 
 
