@@ -21,7 +21,7 @@ from benchmarks.timing import write
 from data.images import Images
 from data.mnist import MNIST
 from metrics.generation import GenerationScores
-from models.classifier import load_features
+from models.digits import load_features
 from reporting.samples import sample_grid
 
 LATENT, WIDTH, SIDE, BATCH = 100, 64, 64, 64

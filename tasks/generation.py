@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from metrics.generation import GenerationScores, inception_features
-from models.classifier import load_features
+from models.digits import load_features
 from tasks.adversarial import LOSSES, frozen, r1, untracked
 from tasks.collapse import CollapseWatch, diversity
 from tasks.optimisation import LossNotFiniteError, check_choice

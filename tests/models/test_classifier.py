@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from models import checkpoint
-from models.classifier import SHIPPED, Classifier, DigitFeatures, load_features
+from models.classifier import Classifier
+from models.digits import SHIPPED, DigitFeatures, load_features
 
 SPEC = {"_target_": "models.classifier.Classifier", "num_classes": 10, "width": 4}
 
