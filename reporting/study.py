@@ -98,13 +98,14 @@ def table(result: Result) -> Sheet:
 
 
 def overview(results: Sequence[Result]) -> list[str]:
-    """The answers in a line each, and one table: quality and grid of every operator everywhere.
+    """The decision in a few lines, and one table: quality and grid of every operator everywhere.
 
     The best quality of a group is bold.
     """
     runs = sum(len(arm.runs) for r in results for arm in r.group.arms)
-    lines = [f"**What {runs} trainings say** ([docs/results.md](docs/results.md)):", ""]
-    lines += [f"* {a.question} {a.short}" for a in study_answers.answers(results)]
+    page = "numbers, intervals and pictures in [docs/results.md](docs/results.md)"
+    lines = [f"**What {runs} trainings say** ({page}):", ""]
+    lines += [f"* {a.line}" for a in study_answers.answers(results) if a.line is not None]
     header = ["operator", *(f"{_title(r)}: {_axes(r)}" for r in results)]
     labels = dict.fromkeys(arm.label for r in results for arm in r.group.arms)
     rows = [[label, *(_cell(r, label) for r in results)] for label in sorted(labels)]

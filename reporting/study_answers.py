@@ -30,19 +30,22 @@ TASKS = {
 
 @dataclass
 class Answer:
-    """A question, its answer in a sentence or two, and what that rests on."""
+    """A question, its answer in a sentence or two, what that rests on, and the README's line."""
 
     question: str
     short: str
     evidence: list[str] = field(default_factory=list)
+    line: str | None = None
 
 
 def answers(results: Sequence[Result]) -> list[Answer]:
     """All answers that the groups allow."""
     made: list[Answer | None] = [
+        _choice(results),
         _versus(
             results,
             "Does learning a bilinear kernel help over fixing it?",
+            "Learning a bilinear kernel instead of fixing it",
             lambda arm: arm.label == "bilinear_init trainable=true",
             lambda arm: arm.label == "bilinear_init",
             "learned",
@@ -51,6 +54,7 @@ def answers(results: Sequence[Result]) -> list[Answer]:
         _versus(
             results,
             "What does even overlap buy?",
+            "An evenly overlapping kernel (2·scale) instead of an odd one",
             lambda arm: arm.label == "transposed_conv",
             lambda arm: arm.operator == "transposed_conv" and "kernel=" in arm.label,
             "kernel 2·scale, against an odd one",
@@ -60,14 +64,14 @@ def answers(results: Sequence[Result]) -> list[Answer]:
         _versus(
             results,
             "Does the residual help?",
+            "The residual on `resize_conv`",
             lambda arm: arm.label.endswith("residual=true"),
             lambda arm: arm.label == "resize_conv",
             "with the bilinear-additive map added",
             "Wojna et al. 2019 found that it nearly always does",
         ),
-        *_fronts(results),
         _distance_and_grid(results),
-        _choice(results),
+        *_fronts(results),
     ]
     return [answer for answer in made if answer is not None]
 
@@ -79,6 +83,7 @@ def _find(result: Result, wanted: Callable[[Arm], bool]) -> Arm | None:
 def _versus(
     results: Sequence[Result],
     question: str,
+    change: str,
     this: Callable[[Arm], bool],
     that: Callable[[Arm], bool],
     name: str,
@@ -112,7 +117,8 @@ def _versus(
         return None
     in_quality, in_grid = (f"{_counts(verdicts[k])}, {_pairs(ahead[k])}" for k in verdicts)
     short = f"In quality, {name}: {in_quality}; in the grid: {in_grid} ({context})."
-    return Answer(question, short, evidence)
+    line = f"{change}: quality {_counts(verdicts['quality'])}, grid {_counts(verdicts['grid'])}."
+    return Answer(question, short, evidence, line)
 
 
 def _counts(verdicts: Counter[str]) -> str:
@@ -228,7 +234,8 @@ def _distance_and_grid(results: Sequence[Result]) -> Answer | None:
         "Does a lower Fréchet distance go with more checkerboard, as Chandrasegaran et al. 2021 "
         "found?"
     )
-    return Answer(question, short, evidence)
+    line = f"A lower Fréchet distance with more checkerboard, as published? {short}"
+    return Answer(question, short, evidence, line)
 
 
 def spearman(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
@@ -256,7 +263,7 @@ def _number(value: float) -> str:
 
 def _choice(results: Sequence[Result]) -> Answer | None:
     """For each task: the third with the best mean ranks in quality, and the cleanest of it."""
-    evidence, picks = [], []
+    evidence, picks, chosen = [], [], []
     for task in dict.fromkeys(TASKS.values()):
         groups = _of_task(results, task)
         ranks = mean_ranks(groups) if groups else {}
@@ -271,6 +278,10 @@ def _choice(results: Sequence[Result]) -> Answer | None:
         ]
         told = [label for label in third[1:] if not _level(groups, third[0], label)]
         picks.append(f"{clean} for {task}")
+        chosen.append(
+            f"`{clean}` for {task} (mean rank {ranks[clean]:.1f} of {len(ranks)}, grid "
+            f"{METRICS['grid_db'].text(grids[clean])} dB)"
+        )
         said = (
             f"the seeds tell {_join(told)} from {third[0]}" if told else "no seeds tell them apart"
         )
@@ -283,7 +294,10 @@ def _choice(results: Sequence[Result]) -> Answer | None:
     short = (
         f"Of the third that ranks best in quality, the one with the weakest grid: {_join(picks)}."
     )
-    return Answer("What would we tell a user to choose?", short, evidence)
+    line = (
+        f"**Choose {_join(chosen)}**: of the best third in quality, the one with the weakest grid."
+    )
+    return Answer("What would we tell a user to choose?", short, evidence, line)
 
 
 def mean_ranks(groups: Sequence[Result]) -> dict[str, float]:

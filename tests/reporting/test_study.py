@@ -108,6 +108,15 @@ def test_the_page_holds_every_arm(logs, tmp_path):
 def test_the_overview_stands_between_its_marks(logs):
     results, _ = study.read(logs)
     lines = study.overview(results)
+    assert lines[2].startswith(
+        "* **Choose `bilinear_init trainable=true` for segmentation "
+        "(mean rank 2.0 of 4, grid 0.5 dB)**"
+    )
+    assert lines[3] == (
+        "* Learning a bilinear kernel instead of fixing it: quality better in 1 of 1 setting, "
+        "grid no spread: no test in 1 of 1 setting."
+    )
+    assert not any("Pareto" in line for line in lines)
     header = "| operator | FCN-8s on shapes: ↑ Mean IoU, % (↓ Grid, dB) | DeconvNet on shapes: "
     assert any(line.startswith(header) for line in lines)
     assert "| carafe | **61.0** (9.0) | – |" in lines
