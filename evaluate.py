@@ -89,7 +89,10 @@ def equalised(net: "nn.Module") -> "nn.Module":
 
     mended, changes = equalise_net(net)
     if not changes:
-        raise ValueError("equalise=true: this net has no transposed convolution or pixel shuffle")
+        raise ValueError(
+            "equalise=true: no learned transposed convolution and no pixel shuffle in this net, so "
+            "there is nothing to mend: leave it out"
+        )
     for c in changes:
         print(f"{c.name}: ripple {c.before:.3g} -> {c.after:.1g}, weights moved by {c.change:.1%}")
     return mended
@@ -200,7 +203,8 @@ def evaluate(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
     record.metrics = score(cfg, task, data, [split])
     record.metrics[split] |= measure_artifacts(cfg, task, data, split)
     seconds = time.perf_counter() - started
-    arm = "-".join(str(record.choices[k]) for k in ("model", "upsample", "data"))
+    chosen = (record.choices[k] for k in ("model", "upsample", "data"))
+    arm = "-".join(str(choice) for choice in chosen if choice is not None)
     folder = runs.new_folder(Path(cfg.logs, "evaluate", arm), card["choices"]["seed"])
     record.cost["peak_memory_bytes"] = costs.peak_memory()
     records.write(folder / runs.RECORD, record)

@@ -131,7 +131,10 @@ def fetch(url: str, root: Path) -> None:
             torch.hub.download_url_to_file(url, str(archive))
             unpack(archive, unpacked)
         except (OSError, zipfile.BadZipFile) as error:
-            raise DataError(f"cannot fetch CamVid from {url}: {error}") from None
+            raise DataError(
+                f"cannot fetch CamVid from {url}: {error}; fetch it by other means and set "
+                "data.root to the folder that holds train/ and trainannot/"
+            ) from None
         if not (unpacked / "train").is_dir():
             raise DataError(f"the archive {url} holds no folder CamVid/train: check data.url")
         unpacked.replace(root)

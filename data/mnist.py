@@ -154,7 +154,11 @@ def fetch(root: Path) -> None:
             datasets.MNIST(scratch, download=True)
             (Path(scratch) / "MNIST").replace(root / "MNIST")
         except FAULTS as error:
-            raise _fault(f"cannot fetch MNIST to {root}", error) from None
+            fault = _fault(f"cannot fetch MNIST to {root}", error)
+            way_out = (
+                "fetch it by other means and set data.root to the folder that holds MNIST/raw/"
+            )
+            raise DataError(f"{fault}; {way_out}") from None
 
 
 def _fault(what: str, error: Any) -> DataError:

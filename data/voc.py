@@ -1,13 +1,15 @@
 """PASCAL VOC segmentation, through torchvision's VOCSegmentation."""
 
 import os
+import tarfile
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torchvision.datasets import VOCSegmentation
 
-from data.files import ImagePairs, data_home
+from data.files import DataError, ImagePairs, data_home
 from data.palette import bit_colours
 from data.segmentation import SegmentationData
 
@@ -101,8 +103,8 @@ class VOC(SegmentationData):
             return VOCSegmentation(self.root, self.year, image_set, download=False)
         except (RuntimeError, FileNotFoundError):
             if download:
-                self.root.mkdir(parents=True, exist_ok=True)
-                return VOCSegmentation(self.root, self.year, image_set, download=True)
+                fetch(self.root, self.year)
+                return self._open(image_set)
             raise FileNotFoundError(
                 f"no VOC {self.year} with the image set {image_set} at {self.root}: set data.root "
                 "to the folder that holds VOCdevkit/, or data.download=true"
@@ -115,3 +117,24 @@ class VOC(SegmentationData):
         found = self._open(self.image_sets[split])
         pairs = zip(map(Path, found.images), map(Path, found.masks), strict=True)
         return ImagePairs(list(pairs), self.num_classes, 255, self.ignore_index)
+
+
+def fetch(root: Path, year: str) -> None:
+    """Downloads VOC of `year` and moves its folder to `root`, all or nothing.
+
+    Raises:
+        DataError: no connection, a broken archive, or another VOC of this year at `root`.
+    """
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}-") as scratch:
+        try:
+            VOCSegmentation(scratch, year, "train", download=True)
+            (images,) = Path(scratch).rglob("JPEGImages")
+            target = root / images.parent.relative_to(scratch)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            images.parent.replace(target)
+        except (OSError, RuntimeError, tarfile.TarError) as error:
+            raise DataError(
+                f"cannot fetch VOC {year} to {root}: {error}; fetch it by other means and set "
+                "data.root to the folder that holds VOCdevkit/"
+            ) from None

@@ -2,15 +2,35 @@
 
 import json
 import re
+import shlex
+from types import SimpleNamespace
 
 import pytest
 
 from models.upsampling import OPERATORS
 from reporting import records
-from tests.conftest import ROOT
+from tests.conftest import ROOT, compose_config
 
 README = (ROOT / "README.md").read_text()
+HELP = "\n".join((ROOT / "configs" / f"{name}.yaml").read_text() for name in ("train", "evaluate"))
+COMMANDS = re.findall(r"^ +python (train|evaluate)\.py (.+)$", README + HELP, re.M)
 ROWS = re.findall(r"^\| \[(.+?)\]\((results/.+?/record\.json)\) \|(.+)\|$", README, re.M)
+
+
+@pytest.mark.parametrize(
+    ("script", "printed"), COMMANDS, ids=[c[1].split(" #")[0] for c in COMMANDS]
+)
+def test_every_command_composes_and_builds_its_net(script, printed):
+    import train
+
+    overrides = [word for word in shlex.split(printed, comments=True) if word not in ("-m", "…")]
+    if any("glob(" in word or word.startswith("hydra") for word in overrides):
+        return  # a sweep, of the operators that the contract builds
+    cfg = compose_config(script, overrides)
+    if script == "train":
+        channels = 1 if overrides.count("data=mnist") else 3
+        data = SimpleNamespace(num_classes=5, in_channels=channels, size=cfg.data.size)
+        train.build_net(cfg, data)
 
 
 def test_there_are_results():

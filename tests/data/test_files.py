@@ -1,11 +1,17 @@
 """CamVid, VOC and a user's folder: what is read, and every fault with its message."""
 
+import functools
+import hashlib
+import http.server
 import os
+import tarfile
+import threading
 import zipfile
 
 import numpy as np
 import pytest
 import torch
+import torchvision
 from PIL import Image
 
 from data.camvid import CamVid
@@ -272,6 +278,63 @@ def test_voc_missing(tmp_path):
     with pytest.raises(ValueError, match="year") as caught:
         VOC(root=tmp_path, year="1999")
     one_line(caught)
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format, *args):
+        pass
+
+
+@pytest.fixture
+def voc_server(tmp_path, monkeypatch):
+    """A small archive that torchvision takes for VOC 2012's, served by HTTP."""
+    make_voc(tmp_path / "made")
+    archive = tmp_path / "made" / "voc.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(tmp_path / "made" / "VOCdevkit", "VOCdevkit")
+    handler = functools.partial(QuietHandler, directory=archive.parent)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    entry = {
+        "url": f"http://127.0.0.1:{server.server_port}/{archive.name}",
+        "filename": archive.name,
+        "md5": hashlib.md5(archive.read_bytes()).hexdigest(),
+        "base_dir": "VOCdevkit/VOC2012",
+    }
+    monkeypatch.setitem(torchvision.datasets.voc.DATASET_YEAR_DICT, "2012", entry)
+    server.archive = archive
+    yield server
+    stop(server)
+
+
+def stop(server):
+    server.shutdown()
+    server.server_close()
+
+
+def test_voc_download(tmp_path, voc_server):
+    root = tmp_path / "home" / "voc"
+    data = VOC(root=root, download=True, num_workers=0)
+    data.setup()
+    assert data.splits["train"].mask(0).tolist() == [[0, 15], [255, 20]]
+    # nothing but the data remains, and a copy that is there is used as it is
+    assert os.listdir(tmp_path / "home") == ["voc"]
+    assert os.listdir(root) == ["VOCdevkit"]
+    stop(voc_server)
+    VOC(root=root, download=True)
+
+
+@pytest.mark.parametrize("fault", ["absent", "broken"])
+def test_voc_download_that_fails_leaves_nothing(tmp_path, voc_server, fault):
+    if fault == "absent":
+        stop(voc_server)
+    else:
+        voc_server.archive.write_bytes(b"no archive")
+    with pytest.raises(ValueError, match=r"cannot fetch VOC 2012 to .*data\.root") as caught:
+        VOC(root=tmp_path / "home" / "voc", download=True)
+    one_line(caught)
+    assert os.listdir(tmp_path / "home") == []
 
 
 def make_folder(root, count=12):
