@@ -216,8 +216,8 @@ def sheet(shown: Sequence[Block], title: str, said: str) -> Figure:
         axes = _box(figure, left, top + 18, cell, cell * tall / wide)
         axes.imshow(each.picture)
         axes.set_title(
-            plot.cut(each.title, 25),
-            fontsize=8.5,
+            plot.cut(each.title, 29),
+            fontsize=8,
             color=plot.INK,
             loc="left",
             pad=3,

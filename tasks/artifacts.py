@@ -160,7 +160,8 @@ def _pictures(task: pl.LightningModule, images: Sequence[Tensor]) -> dict[str, T
 def _score(found: Mapping[str, Tensor], periods: Sequence[int]) -> dict[str, float]:
     if not periods:
         return {}
-    scores = CheckerboardScores(periods)
+    # one process measures, while those that train with it wait elsewhere
+    scores = CheckerboardScores(periods, sync_on_compute=False)
     for name, images in found.items():
         for part in images.split(64):
             scores.update(part, real=name == "real")

@@ -44,14 +44,16 @@ class Probe(pl.Callback):
 
 def options(folder: Path, *more: str) -> list[str]:
     probe = [f"+callbacks.probe._target_={__name__}.Probe", f"+callbacks.probe.folder={folder}"]
-    own = ["data.val=5", "data.eval_batch_size=2", "artifacts=0", "callbacks.artifacts=null"]
+    own = ["data.val=5", "data.eval_batch_size=2", "trainer.precision=32-true"]
     sgd = ["model=unet", "task.optimiser=sgd", "task.lr=0.01", "trainer.accelerator=cpu"]
     return [*SMALL, f"logs={folder}", *own, *sgd, *probe, *more]
 
 
 def train_by_two(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "train.py", "trainer=ddp", *options(folder, *more)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
+    )
 
 
 def seen(folder: Path) -> list[set[str]]:
@@ -60,7 +62,6 @@ def seen(folder: Path) -> list[set[str]]:
     return [set(" ".join(lines).split()) for lines in zip(*files, strict=True)]
 
 
-@pytest.mark.slow
 def test_two_processes_see_the_samples_and_reach_the_scores_of_one(train_run, tmp_path):
     alone, both = tmp_path / "alone", tmp_path / "both"
     alone.mkdir()
@@ -87,8 +88,10 @@ def test_two_processes_see_the_samples_and_reach_the_scores_of_one(train_run, tm
     for split, scores in old.metrics.items():
         single = {name: score for name, score in scores.items() if isinstance(score, float)}
         assert single["boundary_f1"] > 0
+        assert split != "test" or "response" in single  # checkerboards too
         found = {name: new.metrics[split][name] for name in single}
-        assert found == pytest.approx(single, rel=1e-5)
+        # the response of kernels that make no grid is rounding alone
+        assert found == pytest.approx(single, rel=1e-5, abs=1e-6)
     # and so are those that the two found together while they trained, 3 + 2 images
     curves = [EventAccumulator(str(run)).Reload() for run in (one, two)]
     for tag in ("val/loss", "val/miou", "val/boundary_f1", "val/global_accuracy"):
