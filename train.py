@@ -4,6 +4,7 @@ python train.py model=fcn upsample=bilinear_init
 """
 
 import contextlib
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,10 +93,13 @@ def train(cfg: DictConfig) -> None:
         log_scores(trainer, record.metrics[data.test_split])
         record.checkpoint = save_model(run, net, card, record).relative_to(run).as_posix()
         record.status = "finished"
-    except SystemExit:
+    except (SystemExit, KeyboardInterrupt) as stop:
         record.status = "interrupted"
-        print(f"stopped at step {steps_done(trainer)}; go on with: {record.command} ckpt=last")
-        raise
+        way_on = f"go on with: {record.command} ckpt=last"
+        if not (run / runs.LAST).exists():
+            way_on = "before there was a checkpoint"
+        print(f"stopped at step {steps_done(trainer)}; {way_on}")
+        raise SystemExit(getattr(stop, "code", 128 + signal.SIGINT)) from None
     finally:
         records.write(run / runs.RECORD, record)
     if trainer.logger is not None:

@@ -176,6 +176,24 @@ def test_ctrl_c_stops_with_130(train_run, tmp_path, monkeypatch):
     assert stopped.value.code == 130
 
 
+def test_ctrl_c_while_it_is_scored_loses_nothing(train_run, trained, tmp_path, monkeypatch, capsys):
+    def score(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.scoring.score", score)
+        with pytest.raises(SystemExit) as stopped:
+            train_run(logs=tmp_path)
+    assert stopped.value.code == 130
+    assert "stopped at step 6; go on with: " in capsys.readouterr().out
+    (run,) = tmp_path.glob("default/*/seed0-*")
+    assert records.read(run / "record.json").status == "interrupted"
+
+    assert train_run("ckpt=last", logs=tmp_path) == run
+    assert records.read(run / "record.json").status == "finished"
+    assert same(weights(run), weights(trained))
+
+
 def test_killed_in_mid_epoch_and_resumed(train_run, trained, tmp_path):
     command = [sys.executable, "train.py", *SMALL, f"logs={tmp_path}"]
     # The child kills itself with SIGKILL in the middle of its second epoch.
