@@ -17,6 +17,9 @@ from reporting.comparison_pictures import model_file
 from reporting.comparison_scores import METRICS, Result, analyse
 from reporting.zoo import ship
 
+#: Share of a score that rounding the weights to float16 may change.
+ROUNDED = 1e-3
+
 
 def best_run(arm: Arm, quality: str) -> Run | None:
     """The run of an arm with the best score, of those that still have their weights."""
@@ -51,12 +54,24 @@ def free_name(name: str, recipe: str, listed: Mapping[str, Mapping[str, Any]]) -
     return f"{stem}_{_plain(recipe.partition('/')[0])}.{data}"
 
 
+def beats(found: float, shipped: float, better: int) -> bool:
+    """Whether a run's score is better than a shipped net's by more than float16 may cost.
+
+    >>> beats(0.52, 0.50, 1), beats(0.5002, 0.5, 1), beats(40.0, 50.0, -1)
+    (True, False, True)
+    """
+    return better * (found - shipped) > ROUNDED * abs(shipped)
+
+
 def _plain(text: str) -> str:
     return re.sub(r"[^a-z0-9_]", "_", text.lower())
 
 
 def main() -> None:
-    """Ship what lies in the folder that the command line names; what is shipped already stays."""
+    """Ship what lies in the folder that the command line names.
+
+    What is shipped already stays, unless a run of the same recipe is better.
+    """
     parser = argparse.ArgumentParser(prog="python -m reporting.best", description=__doc__)
     parser.add_argument("runs", help="folder of finished runs with their weights")
     given = parser.parse_args()
@@ -67,10 +82,13 @@ def main() -> None:
             continue
         for arm in result.group.arms:
             name, run = name_of(result, arm), best_run(arm, result.quality)
-            if run is not None:
-                name = free_name(name, run.record.choices["name"], listed)
-            if run is None or name in listed:
-                print(f"{name}: {'is shipped already' if run else 'no weights beside its records'}")
+            if run is None:
+                print(f"{name}: no weights beside its records")
+                continue
+            name = free_name(name, run.record.choices["name"], listed)
+            score, better = arm.values(result.quality)[run.seed], METRICS[result.quality].better
+            if name in listed and not beats(score, listed[name]["scores"][result.quality], better):
+                print(f"{name}: is shipped already")
             else:
                 print(f"shipped: {ship(run.folder, name)}", flush=True)
 
