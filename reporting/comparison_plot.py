@@ -45,7 +45,7 @@ OPERATORS = (
 )
 #: Where a name may stand: points right and up of its mark, and which of its sides is there.
 PLACES = tuple(
-    (dx, dy, side) for dy in (9, -9, 22, -22) for dx, side in ((-9, "right"), (9, "left"))
+    (dx, dy, side) for dy in (9, -9, 22, -22, -35) for dx, side in ((-9, "right"), (9, "left"))
 )
 #: Pixels below which two marks are one.
 NEAR = 7
@@ -187,20 +187,24 @@ def legend(axes: Axes) -> None:
 
 
 def name(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
-    """Write names beside points (name, x, y), on no other name where there is such a place.
+    """Write names beside points (name, x, y), a higher point's above where there is such a place.
 
     Points that fall on one another share a line of names. Limits and scales must be set before.
     """
     from matplotlib.patheffects import withStroke
 
     halo, taken = withStroke(linewidth=3, foreground="white"), []
-    for text, x, y in _together(axes, points):
+    transform = axes.transData.transform
+    for text, x, y in sorted(_together(axes, points), key=lambda p: -transform(p[1:])[1]):
         for dx, dy, side in PLACES:
             label = axes.annotate(text, (x, y), (dx, dy), textcoords="offset points", ha=side)
             label.set(va="center", fontsize=9, path_effects=[halo])
             box = label.get_window_extent()
             inside = axes.bbox.x0 < box.x0 and box.x1 < axes.bbox.x1
-            free = not any(box.overlaps(other) for other in taken)
+            beside = (box.x1 < other.x0 or other.x1 < box.x0 for other in taken)
+            free = all(
+                apart or box.y1 < other.y0 for apart, other in zip(beside, taken, strict=True)
+            )
             if (inside and free) or (dx, dy, side) == PLACES[-1]:
                 break
             label.remove()
