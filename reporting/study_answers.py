@@ -262,7 +262,10 @@ def _number(value: float) -> str:
 
 
 def _choice(results: Sequence[Result]) -> Answer | None:
-    """For each task: the third with the best mean ranks in quality, and the cleanest of it."""
+    """For each task: the best third by mean rank in quality, and the first of it with a clean grid.
+
+    Clean is a grid that no group tells from that with the weakest mean grid of the third.
+    """
     evidence, picks, chosen = [], [], []
     for task in dict.fromkeys(TASKS.values()):
         groups = _of_task(results, task)
@@ -271,12 +274,13 @@ def _choice(results: Sequence[Result]) -> Answer | None:
             continue
         third = sorted(ranks, key=lambda label: ranks[label])[: -(-len(ranks) // 3)]
         grids = {label: _mean_grid(groups, label) for label in third}
-        clean = min(third, key=lambda label: grids[label])
+        weakest = min(third, key=lambda label: grids[label])
+        clean = next(a for a in third if not _worse(groups, a, weakest, "artifact"))
         named = [
             f"{label} ({ranks[label]:.1f}, {METRICS['grid_db'].text(grids[label])} dB)"
             for label in third
         ]
-        told = [label for label in third[1:] if not _level(groups, third[0], label)]
+        told = [label for label in third[1:] if _worse(groups, label, third[0], "quality")]
         picks.append(f"{clean} for {task}")
         chosen.append(
             f"`{clean}` for {task} (mean rank {ranks[clean]:.1f} of {len(ranks)}, grid "
@@ -292,10 +296,12 @@ def _choice(results: Sequence[Result]) -> Answer | None:
     if not picks:
         return None
     short = (
-        f"Of the third that ranks best in quality, the one with the weakest grid: {_join(picks)}."
+        f"{_join(picks)}: of the third that ranks best in quality, the first whose grid is not "
+        "certainly stronger than the weakest of that third."
     )
     line = (
-        f"**Choose {_join(chosen)}**: of the best third in quality, the one with the weakest grid."
+        f"**Choose {_join(chosen)}**: of the best third in quality, the first whose grid is not "
+        "certainly stronger than the weakest there."
     )
     return Answer("What would we tell a user to choose?", short, evidence, line)
 
@@ -312,15 +318,19 @@ def mean_ranks(groups: Sequence[Result]) -> dict[str, float]:
     return {c: sum(order.index(c) + 1 for order in shared) / len(shared) for c in common}
 
 
-def _level(groups: Sequence[Result], best: str, label: str) -> bool:
-    """Whether no group tells an arm from the best one in quality, one pair at a time."""
+def _worse(groups: Sequence[Result], label: str, base: str, axis: str) -> bool:
+    """Whether a group tells an arm to be worse than another in its quality or artifact.
+
+    One pair at a time, with no correction for their number.
+    """
     for r in groups:
-        assert r.quality is not None
-        base = next(arm for arm in r.group.arms if arm.label == best)
-        arm = next(arm for arm in r.group.arms if arm.label == label)
-        if contrast(base, [arm], r.quality)[label].verdict == "worse":
-            return False
-    return True
+        metric = getattr(r, axis)
+        if metric is None or label == base:
+            continue
+        this, that = (next(a for a in r.group.arms if a.label == name) for name in (label, base))
+        if contrast(that, [this], metric)[label].verdict == "worse":
+            return True
+    return False
 
 
 def _mean_grid(groups: Sequence[Result], label: str) -> float:

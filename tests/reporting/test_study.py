@@ -21,7 +21,8 @@ def logs(tmp_path):
             tmp_path, "bilinear_init", seed, {"miou": 0.42 + seed / 50, "grid_db": 0.5},
             upsample=LEARNED, created=f"2026-01-02T00:00:0{seed}+00:00",
         )  # fmt: skip
-        write(tmp_path, "carafe", seed, {"miou": 0.60 + seed / 100, "grid_db": 9.0})
+        carafe = {"miou": 0.60 + seed / 100, "grid_db": 8.0 + seed}
+        write(tmp_path, "carafe", seed, carafe)
         write(tmp_path, "transposed_conv", seed, {"miou": 0.30 + seed / 100, "grid_db": 20.0})
         write(
             tmp_path, "resize_conv", seed, {"psnr": 20.0, "grid_db": 0.0}, model="deconvnet"
@@ -52,11 +53,22 @@ def test_the_front_and_the_choice(logs):
     assert "carafe (61.0, 9.0)" in front.evidence[0]
     assert "bilinear_init trainable=true (44.0, 0.5)" in front.evidence[0]
     assert "transposed_conv" not in front.evidence[0]
-    # 4 arms: the best third are two, of which the learned bilinear kernel has the weaker grid
+    # 4 arms: the best third are two, of which the learned bilinear kernel has the weaker grid:
+    # 0.5 against 8, 9, 10, a difference of 8.5 ± 2.5
     choice = found["What would we tell a user to choose?"]
     assert "bilinear_init trainable=true for segmentation" in choice.short
     assert "carafe (1.0, 9.0 dB)" in choice.evidence[0]
     assert "from carafe" in choice.evidence[0]
+
+
+def test_a_grid_that_is_not_certainly_stronger_does_not_decide(tmp_path):
+    for seed, grid in enumerate((1.0, 9.0, 2.0)):
+        write(tmp_path, "carafe", seed, {"miou": 0.60 + seed / 100, "grid_db": grid})
+        write(tmp_path, "dysample", seed, {"miou": 0.50 + seed / 100, "grid_db": 0.0})
+        for name in ("interpolate", "resize_conv"):
+            write(tmp_path, name, seed, {"miou": 0.40, "grid_db": -9.0})
+    choice = answered(tmp_path)["What would we tell a user to choose?"]
+    assert choice.short.startswith("carafe for segmentation: ")
 
 
 def test_what_no_group_can_answer_is_not_answered(logs):
