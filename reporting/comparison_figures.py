@@ -194,10 +194,14 @@ def _limit(set_limits: Any, found: Iterable[Estimate], metric: Metric) -> bool:
 
 def _logarithmic(axes: Axes, found: Iterable[Estimate]) -> bool:
     """Show all means on a logarithmic axis, a third more on both sides; whether any is cut."""
+    from matplotlib.ticker import LogLocator
+
     found = list(found)
     low, high = 0.75 * min(e.mean for e in found), max(e.mean for e in found) / 0.75
     axes.set_yscale("log", nonpositive="clip")
     axes.set_ylim(low, high)
+    if high > 10 * low:  # else all of 2 … 9 have room
+        axes.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("{x:g}")
     axes.tick_params(axis="y", which="minor", labelsize=8)
