@@ -29,8 +29,8 @@ def fcn32s(
 
     Args:
         upsample: an operator's name, such as "bilinear_init", or a factory.
-        pretrained: True for the one shipped checkpoint of this net and operator, or the name of the
-            data that it was trained on, such as "camvid".
+        pretrained: the name of the data that a shipped checkpoint of this net and operator was
+            trained on, such as "shapes"; True for "camvid", a generator's "mnist", or the only one.
         options: num_classes (an untrained net needs it), in_channels, and those of
             `models.fcn.FCN`.
     """

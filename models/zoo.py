@@ -22,6 +22,9 @@ NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)?")
 #: What the manifest holds of each checkpoint, at least.
 KEYS = {"file", "sha256", "bytes", "model", "upsample", "data", "licence", "scores"}
 
+#: Data whose checkpoint `pretrained=True` means, the first that there is.
+FIRST = ("camvid", "mnist")
+
 #: Architectures that `create` makes, by the names that checkpoints begin with: class and defaults.
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "fcn32s": {"_target_": "models.fcn.FCN", "num_classes": None, "stride": 32},
@@ -117,8 +120,8 @@ def create(arch: str, upsample: Any, pretrained: bool | str = False, **options: 
         arch: a key of `ARCHITECTURES`.
         upsample: an operator's name; for an untrained net also a factory (in_channels,
             out_channels, scale) -> module.
-        pretrained: True for the one shipped checkpoint of this architecture and operator, or the
-            name of the data that it was trained on.
+        pretrained: the name of the data that a shipped checkpoint of this architecture and
+            operator was trained on; True for the first of `FIRST` among them, or the only one.
         options: the model's; of a trained net they must be its own.
 
     Raises:
@@ -168,8 +171,9 @@ def _choose(stem: str, pretrained: bool | str) -> str:
         return f"{stem}.{pretrained}"
     listed = entries()
     data = [name.partition(".")[2] for name in listed if name.partition(".")[0] == stem]
-    if len(data) == 1:
-        return f"{stem}.{data[0]}"
+    chosen = next((name for name in FIRST if name in data), data[0] if len(data) == 1 else None)
+    if chosen is not None:
+        return f"{stem}.{chosen}"
     if data:
         choices = " or ".join(f"pretrained={each!r}" for each in data)
         raise ValueError(f"pretrained=True: {stem} was trained on several data: give {choices}")

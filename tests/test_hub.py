@@ -70,10 +70,12 @@ def test_trained_nets_by_true_or_by_their_data(stock):
     generator = hub("dcgan", pretrained=True, in_channels=1, size=(32, 32))
     assert generator(torch.randn(2, 5)).shape == (2, 1, 32, 32)
 
-    add("fcn8s_bilinear_init.camvid", FCN, seed=1)
-    with pytest.raises(ValueError, match="give pretrained='camvid' or pretrained='shapes'"):
+    add("fcn8s_bilinear_init.folder", FCN, seed=1)
+    with pytest.raises(ValueError, match="give pretrained='folder' or pretrained='shapes'"):
         hub("fcn8s", pretrained=True)
     assert same(net, hub("fcn8s", pretrained="shapes"))
+    add("fcn8s_bilinear_init.camvid", FCN, seed=2)
+    assert same(hub("fcn8s", pretrained=True), zoo.load("fcn8s_bilinear_init.camvid"))
 
 
 @pytest.mark.parametrize(
