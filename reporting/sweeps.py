@@ -1,7 +1,8 @@
 """Sweeps: many runs from one command, which go on after a failure and skip what is finished.
 
 Every job adds a line to `logs/<name>/sweep.jsonl`, so that the count is right whichever launcher
-runs the jobs: one after the other, in processes of this machine, or on a cluster.
+runs the jobs: one after the other, in processes of this machine, or on a cluster. Lines say of
+which sweep they are, since several may fill one folder at the same time.
 """
 
 import contextlib
@@ -31,6 +32,8 @@ from reporting import console, records, runs
 from reporting.comparison_arms import options_of
 
 FILE = "sweep.jsonl"
+#: Environment variable by which a job knows its sweep.
+SWEEP = "UPZOO_SWEEP"
 DONE = ("finished", "skipped", "failed")
 #: What runs the jobs of a sweep, and the extra that it takes.
 LAUNCHERS = {
@@ -126,7 +129,7 @@ def progress(lines: list[Mapping[str, Any]]) -> str:
     """How far a sweep is: "sweep: 7 of 45 done, 1 of them failed, about 12 min left".
 
     Args:
-        lines: of its file; the first tells how many jobs there are and when it began.
+        lines: its own; the first tells how many jobs there are and when it began.
     """
     start, *jobs = lines
     failed = sum(job["status"] == "failed" for job in jobs)
@@ -146,10 +149,10 @@ class Sweep(Callback):
     """Counts the jobs of a sweep when it starts, and lists its failures when it ends."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Begin the sweep's file."""
+        """Begin the sweep's lines."""
         path = Path(config.logs, config.name) / FILE
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
+        os.environ[SWEEP] = f"{time.time_ns()}-{os.getpid()}"
         jobs = count_jobs(config)
         _add(path, {"jobs": jobs, "command": sys.argv[1:]})
         launcher = config.hydra.launcher
@@ -198,7 +201,7 @@ def _follow(path: Path) -> None:
 
 def _add(path: Path, line: Mapping[str, Any]) -> None:
     """Append a line as a whole, whoever else does so at the same time."""
-    text = json.dumps({"time": time.time(), **line}) + "\n"
+    text = json.dumps({"time": time.time(), "sweep": os.environ.get(SWEEP), **line}) + "\n"
     with path.open("ab", buffering=0) as file:
         with contextlib.suppress(OSError):  # not every network's file system can lock
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -206,9 +209,10 @@ def _add(path: Path, line: Mapping[str, Any]) -> None:
 
 
 def _lines(path: Path) -> list[Mapping[str, Any]]:
-    """The lines of a sweep's file, without one that is still being written."""
+    """This sweep's lines of the file, without one that is still being written."""
     whole, _, _ = path.read_text().rpartition("\n")
-    return [json.loads(line) for line in whole.splitlines()]
+    lines = map(json.loads, whole.splitlines())
+    return [line for line in lines if line.get("sweep") == os.environ.get(SWEEP)]
 
 
 def _installed(module: str) -> bool:

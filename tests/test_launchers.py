@@ -64,8 +64,10 @@ def test_jobs_are_counted_kept_reported_and_skipped(tmp_path: Path, launcher: st
     assert second.returncode == 0, second.stderr
     assert "sweep ended: 1 skipped" in second.stdout
     assert list(folder.rglob("seed0-*")) == [run]
-    begun, *jobs = map(json.loads, (folder / sweeps.FILE).read_text().splitlines())
+    lines = [*map(json.loads, (folder / sweeps.FILE).read_text().splitlines())]
+    begun, *jobs = (line for line in lines if line["sweep"] == lines[-1]["sweep"])
     assert (begun["jobs"], [job["status"] for job in jobs]) == (1, ["skipped"])
+    assert len({line["sweep"] for line in lines}) == 2
 
 
 def test_an_unknown_launcher_is_refused_in_one_line():

@@ -64,6 +64,17 @@ def test_lines_added_at_the_same_time_stay_whole(tmp_path):
     assert len(sweeps._lines(path)) == 200
 
 
+def test_sweeps_that_fill_one_folder_count_their_own_jobs(tmp_path, monkeypatch):
+    path = tmp_path / sweeps.FILE
+    for sweep, jobs in (("a", 2), ("b", 3)):
+        monkeypatch.setenv(sweeps.SWEEP, sweep)
+        sweeps._add(path, {"jobs": jobs})
+    sweeps._add(path, {"status": "finished"})
+    assert sweeps.progress(sweeps._lines(path)).startswith("sweep: 1 of 3 done")
+    monkeypatch.setenv(sweeps.SWEEP, "a")
+    assert sweeps.progress(sweeps._lines(path)) == "sweep: 0 of 2 done"
+
+
 def test_the_command_of_a_run_repeats_it_alone():
     compose_config("train", ["seed=3", "data.size=[8,8]", "hydra.sweep.subdir=x"])
     assert sweeps.command() == "python train.py seed=3 'data.size=[8,8]'"
@@ -116,5 +127,6 @@ def test_a_sweep_goes_on_after_a_failure_and_skips_what_is_done(tmp_path):
     assert second.returncode == 0, second.stderr
     assert "sweep ended: 1 skipped" in second.stdout
     assert sorted(tmp_path.rglob("seed0-*")) == folders
-    start, *jobs = map(json.loads, (tmp_path / "debug" / sweeps.FILE).read_text().splitlines())
-    assert (start["jobs"], len(jobs)) == (1, 1)
+    lines = [*map(json.loads, (tmp_path / "debug" / sweeps.FILE).read_text().splitlines())]
+    assert [line.get("jobs") for line in lines] == [2, None, None, 1, None]
+    assert len({line["sweep"] for line in lines}) == 2
