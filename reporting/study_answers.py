@@ -272,7 +272,9 @@ def _choice(results: Sequence[Result]) -> Answer | None:
         ranks = mean_ranks(groups) if groups else {}
         if len(ranks) < 3:
             continue
-        third = sorted(ranks, key=lambda label: ranks[label])[: -(-len(ranks) // 3)]
+        usual = {r.baseline.label for r in groups if r.baseline is not None}
+        ordered = sorted(ranks, key=lambda label: (ranks[label], label not in usual, label))
+        third = ordered[: -(-len(ranks) // 3)]
         grids = {label: _mean_grid(groups, label) for label in third}
         weakest = min(third, key=lambda label: grids[label])
         clean = next(a for a in third if not _worse(groups, a, weakest, "artifact"))
@@ -307,15 +309,18 @@ def _choice(results: Sequence[Result]) -> Answer | None:
 
 
 def mean_ranks(groups: Sequence[Result]) -> dict[str, float]:
-    """Mean rank in quality, 1 the best, of the arms that all groups have."""
-    orders = []
+    """Mean rank in quality, 1 the best, of the arms that all groups have; equal arms share it."""
+    scores: list[dict[str, float]] = []
     for r in groups:
         assert r.quality is not None
-        found = r.estimates[r.quality]
-        orders.append([arm.label for arm in r.group.arms if arm.label in found])
-    common = [label for label in orders[0] if all(label in order for order in orders)]
-    shared = [[label for label in order if label in common] for order in orders]
-    return {c: sum(order.index(c) + 1 for order in shared) / len(shared) for c in common}
+        better, found = METRICS[r.quality].better, r.estimates[r.quality]
+        scores.append({label: better * estimate.mean for label, estimate in found.items()})
+    common = [label for label in scores[0] if all(label in each for each in scores)]
+    ranks = {
+        label: [1 + sum(each[other] > each[label] for other in common) for each in scores]
+        for label in common
+    }
+    return {label: fmean(found) for label, found in ranks.items()}
 
 
 def _worse(groups: Sequence[Result], label: str, base: str, axis: str) -> bool:

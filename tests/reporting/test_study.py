@@ -71,6 +71,14 @@ def test_a_grid_that_is_not_certainly_stronger_does_not_decide(tmp_path):
     assert choice.short.startswith("carafe for segmentation: ")
 
 
+def test_equal_arms_share_a_rank(tmp_path):
+    for name, miou in (("carafe", 0.6), ("dysample", 0.5), ("interpolate", 0.5), ("fade", 0.4)):
+        write(tmp_path, name, 0, {"miou": miou, "grid_db": 0.0})
+    results, _ = study.read(tmp_path)
+    ranks = study_answers.mean_ranks(results)
+    assert ranks == {"carafe": 1, "dysample": 2, "interpolate": 2, "fade": 4}
+
+
 def test_what_no_group_can_answer_is_not_answered(logs):
     found = answered(logs)
     assert "Does the residual help?" not in found
