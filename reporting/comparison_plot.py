@@ -201,9 +201,8 @@ def name(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
             label.set(va="center", fontsize=9, path_effects=[halo])
             box = label.get_window_extent()
             inside = axes.bbox.x0 < box.x0 and box.x1 < axes.bbox.x1
-            beside = (box.x1 < other.x0 or other.x1 < box.x0 for other in taken)
             free = all(
-                apart or box.y1 < other.y0 for apart, other in zip(beside, taken, strict=True)
+                box.x1 < other.x0 or other.x1 < box.x0 or box.y1 < other.y0 for other in taken
             )
             if (inside and free) or (dx, dy, side) == PLACES[-1]:
                 break
