@@ -12,8 +12,12 @@ import hydra
 from omegaconf import DictConfig
 from rich.console import Console
 
-from reporting import comparison, comparison_curves, comparison_files, comparison_tables, console
-from reporting.comparison_scores import Result, analyse
+from comparison import curves as comparison_curves
+from comparison import files as comparison_files
+from comparison import groups as comparison
+from comparison import tables as comparison_tables
+from comparison.analysis import Result, analyse
+from runs import console
 
 #: What Hydra takes itself: an option, or key=value with a dotted key.
 OVERRIDE = re.compile(r"-|[+~]{0,2}[A-Za-z_][\w.]*=|~[A-Za-z_][\w.]*$")
@@ -42,8 +46,8 @@ def compare(cfg: DictConfig) -> None:
     figures: dict[str, list[Path]] = {}
     curves = {}
     if cfg.figures:
-        from reporting import comparison_pictures
-        from reporting.comparison_figures import draw
+        from comparison import pictures as comparison_pictures
+        from comparison.figures import draw
 
         curves = {r.group.name: comparison_curves.read(r) for r in results}
         for result in results:
@@ -61,7 +65,7 @@ def compare(cfg: DictConfig) -> None:
     runs = sum(len(arm.runs) for result in results for arm in result.group.arms)
     print(f"{runs} runs compared, {len(study.left_out)} left out: {out}")
     if cfg.logs is not None:
-        from reporting import comparison_board
+        from comparison import tensorboard as comparison_board
 
         comparison_board.write(Path(cfg.logs), results, study.left_out, figures, curves)
         print(f"TensorBoard  tensorboard --logdir {cfg.logs}")

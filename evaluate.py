@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from reporting import console
+from runs import console
 
 if TYPE_CHECKING:
     from torch import nn
@@ -66,10 +66,11 @@ def examine(cfg: DictConfig) -> None:
     """Examine any net for checkerboards; print, write JSON and a panel, of the mended net too."""
     from torchvision.transforms.v2.functional import to_pil_image
 
-    from metrics.audit import audit
-    from reporting import audit as findings
-    from reporting import runs
-    from reporting.audit_targets import load_target
+    from panels.audit import audit_panel
+    from runs import folders as runs
+    from upzoo.audit import audit
+    from upzoo.audit import terminal as findings
+    from upzoo.audit.targets import load_target
 
     net, example = load_target(cfg.audit)
     reports = {"audit": audit(net, example, seed=cfg.seed)}
@@ -79,13 +80,13 @@ def examine(cfg: DictConfig) -> None:
     for name, report in reports.items():
         findings.show(report)
         findings.write(report, folder / f"{name}.json")
-        to_pil_image(findings.audit_panel(report)).save(folder / f"{name}.png")
+        to_pil_image(audit_panel(report)).save(folder / f"{name}.png")
     print(f"findings and panel: {folder}")
 
 
 def equalised(net: "nn.Module") -> "nn.Module":
     """The net without DC ripple in its upsampling kernels; says what was changed."""
-    from models.upsampling.equalise import equalise_net
+    from upzoo.upsampling.equalise import equalise_net
 
     mended, changes = equalise_net(net)
     if not changes:
@@ -100,7 +101,8 @@ def equalised(net: "nn.Module") -> "nn.Module":
 
 def load(cfg: DictConfig) -> tuple["nn.Module", dict[str, Any]]:
     """The net and its card."""
-    from models import checkpoint, foreign, zoo
+    from upzoo import checkpoint, zoo
+    from upzoo import conversion as foreign
 
     if cfg.foreign is not None:
         return foreign.load(cfg.foreign, cfg.layout)
@@ -113,8 +115,8 @@ def show_list(wanted: bool | str) -> None:
     """Print the shipped checkpoints, or those that have a word in their names."""
     from rich.console import Console
 
-    from models import zoo as shipped
-    from reporting import zoo
+    from release import ship as zoo
+    from upzoo import zoo as shipped
 
     listed = shipped.entries()
     if wanted is not True:
@@ -133,7 +135,7 @@ def show_list(wanted: bool | str) -> None:
 
 def export(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
     """Write the net as ONNX, with what its card says of images and classes."""
-    from models.export import to_onnx
+    from upzoo.export import to_onnx
 
     if Path(cfg.export).suffix != ".onnx":
         raise ValueError(f"export={cfg.export}: give a name ending in .onnx")
@@ -145,7 +147,7 @@ def export(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
 
 def convert(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
     """Write a released net as a model file of ours."""
-    from models import checkpoint
+    from upzoo import checkpoint
 
     if cfg.output is None:
         raise ValueError(
@@ -159,7 +161,8 @@ def convert(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
 
 def evaluate(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
     """Score the net on a split; print, write the record and a panel."""
-    from reporting import costs, records, runs, tables
+    from runs import costs, records, tables
+    from runs import folders as runs
     from tasks.scoring import measure_artifacts, quiet, score
 
     quiet()
@@ -246,7 +249,7 @@ def sample(cfg: DictConfig, net: "nn.Module") -> None:
     """Draw images with a generator and write them as one picture."""
     from torchvision.transforms.v2.functional import to_pil_image
 
-    from reporting.samples import sample_grid
+    from panels.samples import sample_grid
     from tasks import prediction
 
     if not hasattr(net, "latent"):

@@ -5,21 +5,9 @@
 `repo` is this project on GitHub, or with `source="local"` the folder of a copy.
 """
 
-import pathlib
-
 import torch
 
-import models
-
 dependencies = ["torch", "safetensors", "yaml"]
-
-_HERE = pathlib.Path(__file__).resolve().parent
-_IMPORTED = getattr(models, "__file__", None) or "without a file"
-if pathlib.Path(_IMPORTED).resolve().parent.parent != _HERE:
-    raise ImportError(
-        f"another package called 'models' is imported already ({_IMPORTED}), in place of the one "
-        f"in {_HERE}: load UpZoo first, or in a process of its own"
-    )
 
 
 def fcn32s(
@@ -32,7 +20,7 @@ def fcn32s(
         pretrained: the name of the data that a shipped checkpoint of this net and operator was
             trained on, such as "shapes"; True for "camvid", a generator's "mnist", or the only one.
         options: num_classes (an untrained net needs it), in_channels, and those of
-            `models.fcn.FCN`.
+            `upzoo.fcn.FCN`.
     """
     return _create("fcn32s", upsample, pretrained, stride=32, **options)
 
@@ -60,7 +48,7 @@ def unet(
         upsample: as `fcn32s`.
         pretrained: as `fcn32s`.
         options: num_classes (an untrained net needs it), in_channels, and those of
-            `models.unet.UNet`.
+            `upzoo.unet.UNet`.
     """
     return _create("unet", upsample, pretrained, **options)
 
@@ -74,7 +62,7 @@ def dcgan(
         upsample: as `fcn32s`.
         pretrained: as `fcn32s`; the shipped net is the generator alone.
         options: in_channels and size ((64, 64) in colour, for an untrained net), and those of
-            `models.dcgan.DCGAN`.
+            `upzoo.dcgan.DCGAN`.
     """
     return _create("dcgan", upsample, pretrained, **options)
 
@@ -88,7 +76,7 @@ def deconvnet(
         upsample: as `fcn32s`.
         pretrained: as `fcn32s`.
         options: num_classes (an untrained net needs it), in_channels, and those of
-            `models.deconvnet.DeconvNet`.
+            `upzoo.deconvnet.DeconvNet`.
     """
     return _create("deconvnet", upsample, pretrained, **options)
 
@@ -102,7 +90,7 @@ def segnet_basic(
         upsample: as `fcn32s`.
         pretrained: as `fcn32s`.
         options: num_classes (an untrained net needs it), in_channels, and those of
-            `models.segnet.SegNetBasic`.
+            `upzoo.segnet.SegNetBasic`.
     """
     return _create("segnet_basic", upsample, pretrained, **options)
 
@@ -110,6 +98,6 @@ def segnet_basic(
 def _create(
     arch: str, upsample: object, pretrained: bool | str, **options: object
 ) -> torch.nn.Module:
-    from models import zoo
+    from upzoo import zoo
 
     return zoo.create(arch, upsample, pretrained, **options)

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from reporting import console, runs, sweeps
+from runs import console, sweeps
+from runs import folders as runs
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
     from torch import nn
 
-    from reporting.records import Record
+    from runs.records import Record
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")
@@ -37,7 +38,8 @@ def train(cfg: DictConfig) -> None:
     """Build data, net and task, fit, test, and write the run's record."""
     import lightning.pytorch as pl
 
-    from reporting import costs, hparams, records, tables
+    from comparison import hparams
+    from runs import costs, records, tables
     from tasks.allocator import keep_freed_memory
     from tasks.scoring import measure_artifacts, quiet, score
 
@@ -121,8 +123,8 @@ def check(cfg: DictConfig) -> None:
 
 
 def build_net(cfg: DictConfig, data: Any) -> tuple["nn.Module", dict[str, Any]]:
-    """The net, and the spec from which `models.checkpoint.build` makes it again."""
-    from models import checkpoint
+    """The net, and the spec from which `upzoo.checkpoint.build` makes it again."""
+    from upzoo import checkpoint
 
     spec = OmegaConf.to_container(cfg.model, resolve=True)
     assert isinstance(spec, dict)
@@ -170,7 +172,7 @@ def make_card(
     cfg: DictConfig, spec: dict[str, Any], data: Any, choices: dict[str, Any]
 ) -> dict[str, Any]:
     """What every checkpoint carries, so that it can be rebuilt and used without this config."""
-    from reporting import environment
+    from runs import environment
 
     return {
         "model": spec,
@@ -184,7 +186,7 @@ def make_card(
 
 def locate(cfg: DictConfig, parent: Path, card: dict[str, Any]) -> tuple[Path, Path | None]:
     """The run's folder and, where it goes on with one, the checkpoint to resume from."""
-    from models import checkpoint
+    from upzoo import checkpoint
 
     if cfg.ckpt is None:
         run, ckpt = runs.shared() or runs.new_folder(parent, cfg.seed), None
@@ -282,7 +284,7 @@ def fit(trainer: "pl.Trainer", task: "pl.LightningModule", data: Any, ckpt: Path
 
 def time_and_memory(trainer: "pl.Trainer") -> dict[str, Any]:
     """Seconds and images of training steps alone, and the most memory held so far."""
-    from reporting import costs
+    from runs import costs
     from tasks.callbacks import Throughput
 
     clock = next(c for c in trainer.callbacks if isinstance(c, Throughput))
@@ -312,7 +314,7 @@ def steps_done(trainer: "pl.Trainer") -> int:
 
 def save_model(run: Path, net: "nn.Module", card: dict[str, Any], record: "Record") -> Path:
     """Write the model file of a run."""
-    from models import checkpoint
+    from upzoo import checkpoint
 
     return checkpoint.save(run / "model", net, card | {"metrics": record.metrics})
 

@@ -20,9 +20,9 @@ from benchmarks import artifacts_images as pictures
 from benchmarks import artifacts_report as report
 from benchmarks.artifacts_detection import AMPLITUDES, COUNTS, PERIODS, detection, false_alarms
 from benchmarks.timing import write
-from metrics.checkerboard.power import decibels
-from metrics.checkerboard.scores import CheckerboardScores
-from metrics.checkerboard.terms import averaged, measured, measures
+from upzoo.metrics.checkerboard.power import decibels
+from upzoo.metrics.checkerboard.scores import CheckerboardScores
+from upzoo.metrics.checkerboard.terms import averaged, measured, measures
 
 RESULTS = Path("benchmarks/results/artifacts.json")
 POOL, SIZE = 200, 256

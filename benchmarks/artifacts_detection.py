@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.artifacts_images import CHANGES, GRIDS
-from metrics.checkerboard.profile import profile_distance
-from metrics.checkerboard.scores import GRID_DB
-from metrics.checkerboard.terms import Terms, averaged, measured, measures
+from upzoo.metrics.checkerboard.profile import profile_distance
+from upzoo.metrics.checkerboard.scores import GRID_DB
+from upzoo.metrics.checkerboard.terms import Terms, averaged, measured, measures
 
 AMPLITUDES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2)
 COUNTS = (1, 4, 16, 40, 100)

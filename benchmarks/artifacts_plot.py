@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.artifacts_images import GRIDS, drawn, enlarged
-from metrics.checkerboard.phases import detail_maps, grid_maps
-from metrics.checkerboard.power import power_spectrum
+from upzoo.metrics.checkerboard.phases import detail_maps, grid_maps
+from upzoo.metrics.checkerboard.power import power_spectrum
 
 #: measure -> label, colour
 MEASURES = {

@@ -20,9 +20,9 @@ from torchvision.transforms.v2.functional import to_pil_image
 from benchmarks.timing import write
 from data.images import Images
 from data.mnist import MNIST
-from metrics.generation import GenerationScores
-from models.digits import load_features
-from reporting.samples import sample_grid
+from panels.samples import sample_grid
+from upzoo.digits import load_features
+from upzoo.metrics.generation import GenerationScores
 
 LATENT, WIDTH, SIDE, BATCH = 100, 64, 64, 64
 DATA = {

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from models.upsampling import OPERATORS, Upsample
+from upzoo.upsampling import OPERATORS, Upsample
 
 CHANNELS, SCALE, SEEDS = 64, 2, 20
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.upsampling import (
+from upzoo.upsampling import (
     Upsample,
     bilinear,
     carafe,

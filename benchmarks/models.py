@@ -24,12 +24,12 @@ from benchmarks.memory import peak_bytes
 from benchmarks.peers import installed
 from benchmarks.plain_unet import PlainUNet
 from benchmarks.timing import in_turn, ratio, write
-from models.dcgan import DCGAN
-from models.dilated_fcn import DilatedFCN
-from models.unet import UNet
-from models.upsampling import OPERATORS
 from tasks.adversarial import frozen
 from tasks.precision import resolve_precision
+from upzoo.dcgan import DCGAN
+from upzoo.dilated_fcn import DilatedFCN
+from upzoo.unet import UNet
+from upzoo.upsampling import OPERATORS
 
 CLASSES = 11
 #: Widths of the common U-Net of 31 million parameters.

@@ -21,7 +21,7 @@ from benchmarks.facts import build, extras, flops
 from benchmarks.handwritten import rivals
 from benchmarks.memory import peak_bytes
 from benchmarks.timing import in_turn, ratio, spread, write
-from models.upsampling import OPERATORS
+from upzoo.upsampling import OPERATORS
 
 RESULTS = Path("benchmarks/results/operators.json")
 DTYPES = (torch.float32, torch.bfloat16)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from models.upsampling import OPERATORS
+from upzoo.upsampling import OPERATORS
 
 
 def installed(library: str) -> bool:

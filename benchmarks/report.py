@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from benchmarks.facts import CHANNELS, SCALE, facts
 from benchmarks.handwritten import REFERENCES
 from benchmarks.plot import draw
-from models.upsampling import OPERATORS
+from upzoo.upsampling import OPERATORS
 
 PAGE = Path("docs/operators.md")
 FIGURE = Path("docs/figures/operators_speed.png")

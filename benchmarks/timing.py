@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from reporting import environment
+from runs import environment
 
 FEWEST_ROUNDS = 3
 

@@ -19,12 +19,12 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.timing import in_turn, ratio, write
-from models.checkpoint import build
 from tasks.allocator import keep_freed_memory
 from tasks.callbacks import Repeatable, Throughput
 from tasks.precision import resolve_precision
 from tasks.scoring import quiet
 from tasks.segmentation import Segmentation
+from upzoo.checkpoint import build
 
 CLASSES = 11
 SPEC = {

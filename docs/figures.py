@@ -20,8 +20,8 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from models.upsampling.equivalents import conv_matrix
-from models.upsampling.functional import (
+from upzoo.upsampling.equivalents import conv_matrix
+from upzoo.upsampling.functional import (
     bilinear_filter,
     bilinear_kernel,
     conv_transpose2d,
@@ -29,7 +29,7 @@ from models.upsampling.functional import (
     phase_gains,
     smooth_kernel,
 )
-from models.upsampling.geometry import geometry
+from upzoo.upsampling.geometry import geometry
 
 FOLDER = Path(__file__).parent / "figures"
 BLUE, ORANGE, GREEN, RED, VIOLET = "#2f6db3", "#e08214", "#2a9d6f", "#c8403a", "#7a5fb0"

@@ -1,7 +1,7 @@
 """Scores of predictions: pure torch functions, each with a thin torchmetrics shell."""
 
-from metrics.boundary import BoundaryF1, boundary_f1
-from metrics.segmentation import (
+from upzoo.metrics.boundary import BoundaryF1, boundary_f1
+from upzoo.metrics.segmentation import (
     SegmentationScores,
     class_accuracy,
     confusion_matrix,

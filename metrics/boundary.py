@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from metrics.maps import check_classes, class_maps
+from upzoo.metrics.maps import check_classes, class_maps
 
 BITS = 31  # classes that one int32 word carries
 

@@ -17,8 +17,8 @@ from torchmetrics.image.fid import FrechetInceptionDistance, NoTrainInceptionV3
 from torchmetrics.image.kid import KernelInceptionDistance
 from torchmetrics.utilities import dim_zero_cat
 
-from metrics.precision_recall import precision_recall
-from metrics.sliced_wasserstein import SlicedWasserstein
+from upzoo.metrics.precision_recall import precision_recall
+from upzoo.metrics.sliced_wasserstein import SlicedWasserstein
 
 ROUNDING = 1e-3  # by which images may leave [0, 1]
 SHARE = 0.01  # of the generated images that makes a class drawn
@@ -27,7 +27,7 @@ SHARE = 0.01  # of the generated images that makes a class drawn
 class GenerationScores(Metric):
     """Scores of all images seen since the last reset, on all processes together.
 
-    `swd` and `swd_<side>` (sliced Wasserstein, see `metrics.sliced_wasserstein`); with features
+    `swd` and `swd_<side>` (sliced Wasserstein, see `sliced_wasserstein`); with features
     also `fid` (Fréchet distance of two Gaussians, Heusel et al. 2017), `kid` (squared MMD with a
     cubic kernel, Bińkowski et al. 2018), `precision` and `recall` (Kynkäänniemi et al. 2019). Where
     the features are a classifier's, `confidence` is the mean probability of the likeliest class of

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from metrics.maps import check_classes, class_maps
+from upzoo.metrics.maps import check_classes, class_maps
 
 
 def confusion_matrix(

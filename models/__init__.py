@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def load(name: str) -> nn.Module:
-    """The shipped net of this name, as `models.zoo.load` gives it."""
-    from models import zoo
+    """The shipped net of this name, as `upzoo.zoo.load` gives it."""
+    from upzoo import zoo
 
     return zoo.load(name)

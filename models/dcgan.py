@@ -7,7 +7,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.fitting import refuse_needs
+from upzoo.fitting import refuse_needs
 
 #: Side of the coarsest map by side of the image; each ×2 between them is an operator's.
 STARTS = {28: 7, 32: 4, 64: 4, 96: 6, 128: 4}

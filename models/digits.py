@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models import checkpoint
-from models.classifier import Classifier
+from upzoo import checkpoint
+from upzoo.classifier import Classifier
 
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints" / "mnist_classifier"
 SIDE = 28  # pixels of an MNIST digit

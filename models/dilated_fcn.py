@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from models.backbones import build_backbone
-from models.backbones.base import initialise
-from models.fitting import refuse_needs
+from upzoo.backbones import build_backbone
+from upzoo.backbones.base import initialise
+from upzoo.fitting import refuse_needs
 
 #: ResNets whose bottlenecks torchvision can dilate.
 BACKBONES = ("resnet50", "resnet101")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.upsampling import Upsample
+from upzoo.upsampling import Upsample
 
 #: How far the file may differ from PyTorch, in units of max(1, largest output).
 TOLERANCE = 1e-4

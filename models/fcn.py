@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.backbones import build_backbone
-from models.fitting import refuse_needs
+from upzoo.backbones import build_backbone
+from upzoo.fitting import refuse_needs
 
 #: Crops of the paper's padded layout, by stride: one for each skip's score, then the final one.
 CROPS = {32: (19,), 16: (5, 27), 8: (5, 9, 31)}
@@ -28,7 +28,7 @@ class FCN(nn.Module):
         num_classes: classes to score.
         in_channels: channels of the image.
         stride: of the finest score: 32, 16 or 8.
-        backbone: a key of `models.backbones.BACKBONES`, or "timm/<name>".
+        backbone: a key of `upzoo.backbones.BACKBONES`, or "timm/<name>".
         weights: name of the backbone's released weights; None starts at random.
         width: the backbone's base width; None is the backbone's own.
         padded: the paper's exact layout, for vgg16: pad 100, unpadded fc6, upsampling without

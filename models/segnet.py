@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.deconvnet import DeconvNet
+from upzoo.deconvnet import DeconvNet
 
 
 class SegNetBasic(DeconvNet):

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from models.backbones import build_backbone
-from models.backbones.base import initialise
-from models.backbones.compact import ConvBlock
-from models.fitting import operator_class
+from upzoo.backbones import build_backbone
+from upzoo.backbones.base import initialise
+from upzoo.backbones.compact import ConvBlock
+from upzoo.fitting import operator_class
 
 
 class UNet(nn.Module):
@@ -24,7 +24,7 @@ class UNet(nn.Module):
         upsample: builds an operator from (in_channels, out_channels, scale).
         num_classes: classes to score.
         in_channels: channels of the image.
-        backbone: a key of `models.backbones.BACKBONES`, or "timm/<name>".
+        backbone: a key of `upzoo.backbones.BACKBONES`, or "timm/<name>".
         weights: name of the backbone's released weights; None starts at random.
         width: the backbone's base width; None is the backbone's own.
         depth: levels of backbone "plain"; None is its own five.

@@ -107,7 +107,7 @@ def load(name: str) -> nn.Module:
         FileNotFoundError: the manifest or the checkpoint is missing.
         ValueError: there is no such name, or its files are damaged.
     """
-    from models import checkpoint
+    from upzoo import checkpoint
 
     net, _ = checkpoint.load(find(name))
     return net
@@ -128,7 +128,7 @@ def create(arch: str, upsample: Any, pretrained: bool | str = False, **options: 
         FileNotFoundError: the manifest or the checkpoint is missing.
         ValueError: an unknown operator or option, no such checkpoint, or several for True.
     """
-    from models import checkpoint
+    from upzoo import checkpoint
 
     if pretrained is False:
         spec = {**ARCHITECTURES[arch], "upsample": _operator(upsample), **options}
@@ -151,7 +151,7 @@ def create(arch: str, upsample: Any, pretrained: bool | str = False, **options: 
 
 def _operator(upsample: Any) -> Any:
     """The spec of an operator by its name; a factory is one already."""
-    from models.upsampling import OPERATORS
+    from upzoo.upsampling import OPERATORS
 
     if callable(upsample):
         return upsample

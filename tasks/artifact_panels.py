@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from metrics.audit import AuditReport
-from metrics.checkerboard.phases import grid_maps
-from metrics.checkerboard.power import power_spectrum
-from models.upsampling import Upsample
-from reporting.audit import audit_panel
-from reporting.spectra import overlap_panel, phase_panel, spectrum_panel, step_panel
+from panels.audit import audit_panel
+from panels.spectra import overlap_panel, phase_panel, spectrum_panel, step_panel
+from upzoo.audit import AuditReport
+from upzoo.metrics.checkerboard.phases import grid_maps
+from upzoo.metrics.checkerboard.power import power_spectrum
+from upzoo.upsampling import Upsample
 
 STEP = 8  # input pixels to either side of the edge
 

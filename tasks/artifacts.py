@@ -10,14 +10,14 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from metrics.audit import AuditReport, audit
-from metrics.checkerboard import gradient_phases
-from metrics.checkerboard.power import FEWEST
-from metrics.checkerboard.scores import CheckerboardScores, describe
 from tasks.artifact_panels import artifact_panels
 from tasks.generation import Generation
 from tasks.reconstruction import Reconstruction
 from tasks.segmentation import Segmentation
+from upzoo.audit import AuditReport, audit
+from upzoo.metrics.checkerboard import gradient_phases
+from upzoo.metrics.checkerboard.power import FEWEST
+from upzoo.metrics.checkerboard.scores import CheckerboardScores, describe
 
 Batch = Mapping[str, Tensor]
 PERIODS = (2, 4, 8)

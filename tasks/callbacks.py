@@ -10,9 +10,9 @@ import lightning.pytorch as pl
 import torch
 from torch import nn
 
-from models.upsampling import Upsample
-from reporting import panels
-from reporting.kernels import kernel_panel
+from panels import segmentation as panels
+from panels.kernels import kernel_panel
+from upzoo.upsampling import Upsample
 
 
 class Repeatable(pl.Callback):

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from metrics.generation import GenerationScores, inception_features
-from models.digits import load_features
 from tasks.adversarial import LOSSES, frozen, r1, untracked
 from tasks.collapse import CollapseWatch, diversity
 from tasks.optimisation import LossNotFiniteError, check_choice
+from upzoo.digits import load_features
+from upzoo.metrics.generation import GenerationScores, inception_features
 
 #: Features in which generated images are compared with real ones, by the name in configs.
 FEATURES: dict[str, Callable[[], nn.Module]] = {

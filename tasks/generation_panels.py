@@ -6,8 +6,8 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from reporting.kernels import kernel_panel
-from reporting.samples import sample_grid
+from panels.kernels import kernel_panel
+from panels.samples import sample_grid
 from tasks.callbacks import upsampling_kernels
 
 COLUMNS = 8

@@ -7,7 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 from torch import Tensor
 
-from reporting.samples import sample_grid
+from panels.samples import sample_grid
 from tasks.callbacks import prediction_panel
 from tasks.generation import Generation
 from tasks.generation_panels import COLUMNS, draw

@@ -6,10 +6,10 @@ import lightning.pytorch as pl
 import torch
 from torch.utils.data import Dataset
 
-from models.deconvnet import DeconvNet
-from reporting.projection import page, projection_panel
+from panels.projection import page, projection_panel
 from tasks.callbacks import SegmentationPanels
 from tasks.reconstruction import Reconstruction
+from upzoo.deconvnet import DeconvNet
 
 
 class ReconstructionPanels(SegmentationPanels):

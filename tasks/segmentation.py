@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
-from metrics.boundary import BoundaryF1
-from metrics.segmentation import SegmentationScores
 from tasks.optimisation import (
     LossNotFiniteError,
     Optimisation,
     refuse_not_finite,
     warmup_cosine,
 )
+from upzoo.metrics.boundary import BoundaryF1
+from upzoo.metrics.segmentation import SegmentationScores
 
 __all__ = ["LossNotFiniteError", "Segmentation", "warmup_cosine"]
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models import checkpoint, zoo
-from models.dcgan import Generator
-from models.upsampling import Upsample
+from upzoo import checkpoint, zoo
+from upzoo.dcgan import Generator
+from upzoo.upsampling import Upsample
 
 OTHER_OPERATOR = "another operator"
 OTHER_SHAPE = "another shape"

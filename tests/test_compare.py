@@ -6,8 +6,8 @@ import sys
 import pytest
 
 import compare
+from tests.comparison.fabricated import write
 from tests.conftest import ROOT, compose_config
-from tests.reporting.fabricated import write
 
 
 def run(*overrides):

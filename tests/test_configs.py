@@ -7,8 +7,8 @@ import pytest
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from models.checkpoint import BUILDABLE
 from tests.conftest import ROOT, compose_config
+from upzoo.checkpoint import BUILDABLE
 
 GROUPS = ("model", "task")
 FILES = [p for g in GROUPS for p in sorted((ROOT / "configs" / g).glob("*.yaml"))]

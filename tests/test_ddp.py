@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from reporting import records, runs, sweeps
+from runs import folders as runs
+from runs import records, sweeps
 from tests.conftest import ROOT, SMALL, compose_config
 
 

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 import evaluate
-from models import checkpoint
-from reporting import console, records
+from runs import console, records
 from tests.conftest import compose_config
+from upzoo import checkpoint
 
 
 def run(*overrides):

@@ -1,15 +1,15 @@
 """torch.hub's entry points, from this folder as from a clone."""
 
 import ast
+import subprocess
 import sys
-import types
 
 import pytest
 import torch
 
-from models import zoo
 from tests.conftest import ROOT
 from tests.models.test_zoo import FCN, add
+from upzoo import zoo
 
 GENERATOR = {
     "_target_": "models.dcgan.Generator",
@@ -51,7 +51,7 @@ def test_untrained_nets(entry, options, given, made):
 
 
 def test_the_operator_is_chosen_by_name_or_factory():
-    from models.upsampling.pixel_shuffle import PixelShuffle
+    from upzoo.upsampling.pixel_shuffle import PixelShuffle
 
     for upsample in ("pixel_shuffle", PixelShuffle):
         net = hub("fcn8s", upsample=upsample, num_classes=2, width=4)
@@ -110,10 +110,19 @@ def test_hub_lists_the_entries_alone():
     assert all("pretrained" in getattr(hubconf, n).__doc__ or n[:3] == "fcn" for n in found)
 
 
-def test_another_package_called_models_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "models", types.ModuleType("models"))
-    with pytest.raises(ImportError, match="another package called 'models'"):
-        hub("fcn8s", num_classes=2)
+def test_a_project_with_packages_of_the_same_names_loads_it():
+    """Its own `models` and `metrics`, imported first, are neither used nor changed."""
+    code = (
+        "import sys, types\n"
+        "for name in ('models', 'metrics', 'data'): sys.modules[name] = types.ModuleType(name)\n"
+        "import torch\n"
+        f"net = torch.hub.load({str(ROOT)!r}, 'fcn8s', source='local', num_classes=2)\n"
+        "import upzoo.metrics\n"
+        "assert type(net).__module__ == 'upzoo.fcn'\n"
+        "assert vars(sys.modules['models']).keys() == vars(types.ModuleType('models')).keys()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd="/", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def imports(path):
@@ -131,4 +140,4 @@ def test_dependencies_are_what_models_import():
     (value,) = (
         n.value for n in listed if isinstance(n, ast.Assign) and n.targets[0].id == "dependencies"
     )
-    assert found - set(sys.stdlib_module_names) - {"models"} == set(ast.literal_eval(value))
+    assert found - set(sys.stdlib_module_names) - {"upzoo"} == set(ast.literal_eval(value))

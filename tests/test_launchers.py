@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reporting import records, sweeps
+from runs import records, sweeps
 from tests.conftest import ROOT
 
 TINY = [

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from models.upsampling import OPERATORS
-from reporting import records
+from runs import records
 from tests.conftest import ROOT, compose_config
+from upzoo.upsampling import OPERATORS
 
 README = (ROOT / "README.md").read_text()
 HELP = "\n".join((ROOT / "configs" / f"{name}.yaml").read_text() for name in ("train", "evaluate"))
@@ -161,7 +161,7 @@ def test_segnets_first_steps_are_those_of_its_curve():
 
 
 def test_the_studys_answers_and_page_are_those_of_its_records(monkeypatch):
-    from reporting import study
+    from studies import page as study
 
     monkeypatch.chdir(ROOT)
     results, left_out = study.read("results/study")

@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from models.upsampling import OPERATORS
-from reporting import records
+from runs import records
 from tests.conftest import ROOT, SMALL, compose_config
+from upzoo.upsampling import OPERATORS
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -130,7 +130,7 @@ def test_a_generator_and_a_task_that_do_not_go_together_are_refused(overrides):
 
 
 def test_operators_share_the_start_of_everything_else():
-    from models.checkpoint import build
+    from upzoo.checkpoint import build
 
     def start(name):
         import train
@@ -261,7 +261,7 @@ def test_bf16_trains_in_channels_last(train_run):
 
 
 def refused(train_run: Callable[..., Path], tmp_path: Path, *overrides: str) -> str:
-    from reporting import console
+    from runs import console
 
     with pytest.raises(Exception, match=r".") as caught:
         train_run(*overrides, logs=tmp_path)

@@ -1,20 +1,20 @@
 """Checkerboards, measured on weights, responses, images and gradients."""
 
-from metrics.checkerboard.gradients import (
+from upzoo.metrics.checkerboard.gradients import (
     GradientPhases,
     gradient_phases,
     input_gradient,
     phase_energies,
 )
-from metrics.checkerboard.grid import Ripple, phase_means, ripple
-from metrics.checkerboard.phases import grid_maps, phase_mean, phase_variance_ratio
-from metrics.checkerboard.power import power_spectrum
-from metrics.checkerboard.profile import profile_distance, radial_profile
-from metrics.checkerboard.response import Step, constant_response, step_response
-from metrics.checkerboard.scores import CheckerboardScores, describe
-from metrics.checkerboard.sharpness import sharpness
-from metrics.checkerboard.spectrum import harmonics, peak_excess
-from metrics.checkerboard.weights import (
+from upzoo.metrics.checkerboard.grid import Ripple, phase_means, ripple
+from upzoo.metrics.checkerboard.phases import grid_maps, phase_mean, phase_variance_ratio
+from upzoo.metrics.checkerboard.power import power_spectrum
+from upzoo.metrics.checkerboard.profile import profile_distance, radial_profile
+from upzoo.metrics.checkerboard.response import Step, constant_response, step_response
+from upzoo.metrics.checkerboard.scores import CheckerboardScores, describe
+from upzoo.metrics.checkerboard.sharpness import sharpness
+from upzoo.metrics.checkerboard.spectrum import harmonics, peak_excess
+from upzoo.metrics.checkerboard.weights import (
     dc_ripple,
     energy_ripple,
     overlap_counts,

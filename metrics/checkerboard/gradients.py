@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from metrics.checkerboard.grid import phase_means
-from metrics.checkerboard.response import Net, main_map
-from metrics.checkerboard.weights import over, unevenness
+from upzoo.metrics.checkerboard.grid import phase_means
+from upzoo.metrics.checkerboard.response import Net, main_map
+from upzoo.metrics.checkerboard.weights import over, unevenness
 
 
 class GradientPhases(NamedTuple):

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metrics.checkerboard.weights import over
+from upzoo.metrics.checkerboard.weights import over
 
 
 @dataclass(frozen=True)

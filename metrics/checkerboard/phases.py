@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from metrics.checkerboard.power import hann
+from upzoo.metrics.checkerboard.power import hann
 
 
 def fold(values: Tensor, period: int) -> Tensor:

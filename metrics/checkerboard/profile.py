@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from metrics.checkerboard.power import decibels
+from upzoo.metrics.checkerboard.power import decibels
 
 
 def radial_profile(power: Tensor) -> Tensor:

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metrics.checkerboard.grid import Ripple, phase_means, ripple, tile
-from metrics.checkerboard.weights import over
+from upzoo.metrics.checkerboard.grid import Ripple, phase_means, ripple, tile
+from upzoo.metrics.checkerboard.weights import over
 
 Net = Callable[[Tensor], Any]
 LIMIT = 128  # input pixels along an axis, where the reach of a net is still sought

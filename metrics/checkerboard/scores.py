@@ -11,12 +11,12 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from metrics.checkerboard.phases import coherence
-from metrics.checkerboard.power import check_periods
-from metrics.checkerboard.profile import profile_distance
-from metrics.checkerboard.sharpness import sharpness
-from metrics.checkerboard.spectrum import harmonics
-from metrics.checkerboard.terms import (
+from upzoo.metrics.checkerboard.phases import coherence
+from upzoo.metrics.checkerboard.power import check_periods
+from upzoo.metrics.checkerboard.profile import profile_distance
+from upzoo.metrics.checkerboard.sharpness import sharpness
+from upzoo.metrics.checkerboard.spectrum import harmonics
+from upzoo.metrics.checkerboard.terms import (
     NAMES,
     Terms,
     averaged,

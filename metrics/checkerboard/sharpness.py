@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from metrics.checkerboard.power import decibels, near_grid
+from upzoo.metrics.checkerboard.power import decibels, near_grid
 
 FINE = 0.25  # cycles per pixel, half of what the pixels can carry
 

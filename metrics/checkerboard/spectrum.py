@@ -17,7 +17,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from metrics.checkerboard.power import (
+from upzoo.metrics.checkerboard.power import (
     FEWEST,
     LOBE,
     decibels,
@@ -144,7 +144,7 @@ def peak_excess(
         (..., F) dB, in the order of `harmonics(period, known)`.
 
     Example:
-        >>> from metrics.checkerboard.power import power_spectrum
+        >>> from upzoo.metrics.checkerboard.power import power_spectrum
         >>> noise = torch.randn(200, 1, 32, 32, generator=torch.Generator().manual_seed(0))
         >>> checker = (-1.0) ** torch.arange(32).add(torch.arange(32)[:, None])
         >>> peak_excess(power_spectrum(noise + 0.1 * checker).mean(0), 2).round(decimals=1)

@@ -13,17 +13,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from metrics.checkerboard.phases import (
+from upzoo.metrics.checkerboard.phases import (
     detail_energy,
     fold,
     grid_maps,
     phase_mean,
     phase_variance_ratio,
 )
-from metrics.checkerboard.power import check_images, decibels, power_spectrum, tile_size
-from metrics.checkerboard.profile import radial_profile
-from metrics.checkerboard.sharpness import detail_share
-from metrics.checkerboard.spectrum import cell_powers, harmonics, peak_excess
+from upzoo.metrics.checkerboard.power import check_images, decibels, power_spectrum, tile_size
+from upzoo.metrics.checkerboard.profile import radial_profile
+from upzoo.metrics.checkerboard.sharpness import detail_share
+from upzoo.metrics.checkerboard.spectrum import cell_powers, harmonics, peak_excess
 
 Terms = dict[str, Tensor]
 NAMES = ("peak", "grid", "detail", "profile", "spread")

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from models.backbones.base import Backbone, unknown
-from models.backbones.compact import Compact
-from models.backbones.plain import Plain
-from models.backbones.resnet import ResNet
-from models.backbones.timm import Timm
-from models.backbones.vgg import VGG16
+from upzoo.backbones.base import Backbone, unknown
+from upzoo.backbones.compact import Compact
+from upzoo.backbones.plain import Plain
+from upzoo.backbones.resnet import ResNet
+from upzoo.backbones.timm import Timm
+from upzoo.backbones.vgg import VGG16
 
 #: Adding a backbone: one class, one line here.
 BACKBONES: dict[str, Callable[..., Backbone]] = {

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.backbones.base import Backbone, initialise
+from upzoo.backbones.base import Backbone, initialise
 
 
 class ConvBlock(nn.Sequential):

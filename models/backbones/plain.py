@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.backbones.base import Backbone, initialise
-from models.backbones.compact import ConvBlock
+from upzoo.backbones.base import Backbone, initialise
+from upzoo.backbones.compact import ConvBlock
 
 
 class Plain(Backbone):

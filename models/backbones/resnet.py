@@ -5,7 +5,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.backbones.base import Backbone, refuse_width, unknown
+from upzoo.backbones.base import Backbone, refuse_width, unknown
 
 
 class ResNet(Backbone):

@@ -3,8 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.backbones.base import Backbone, initialise
-from models.backbones.resnet import torchvision_weights
+from upzoo.backbones.base import Backbone, initialise
+from upzoo.backbones.resnet import torchvision_weights
 
 
 class VGG16(Backbone):

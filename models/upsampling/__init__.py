@@ -1,18 +1,18 @@
 """The upsampling operators, by the names that configs use."""
 
-from models.upsampling.base import Upsample
-from models.upsampling.bilinear import BilinearInit
-from models.upsampling.carafe import Carafe
-from models.upsampling.decomposed import DecomposedTransposed
-from models.upsampling.dysample import DySample
-from models.upsampling.fade import Fade
-from models.upsampling.filtered import FIRTransposed, SmoothTransposed
-from models.upsampling.pixel_shuffle import PixelShuffle
-from models.upsampling.pixel_transposed import PixelTransposed
-from models.upsampling.resize import BilinearAdditive, Interpolate, ResizeConv
-from models.upsampling.sapa import Sapa
-from models.upsampling.transposed import TransposedConv
-from models.upsampling.unpool import MaxUnpool
+from upzoo.upsampling.base import Upsample
+from upzoo.upsampling.bilinear import BilinearInit
+from upzoo.upsampling.carafe import Carafe
+from upzoo.upsampling.decomposed import DecomposedTransposed
+from upzoo.upsampling.dysample import DySample
+from upzoo.upsampling.fade import Fade
+from upzoo.upsampling.filtered import FIRTransposed, SmoothTransposed
+from upzoo.upsampling.pixel_shuffle import PixelShuffle
+from upzoo.upsampling.pixel_transposed import PixelTransposed
+from upzoo.upsampling.resize import BilinearAdditive, Interpolate, ResizeConv
+from upzoo.upsampling.sapa import Sapa
+from upzoo.upsampling.transposed import TransposedConv
+from upzoo.upsampling.unpool import MaxUnpool
 
 #: Adding an operator: one class, one line here, one YAML in `configs/upsample/`.
 OPERATORS: dict[str, type[Upsample]] = {

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.upsampling.interpolation import bilinear_additive
+from upzoo.upsampling.interpolation import bilinear_additive
 
 
 class Upsample(nn.Module):

@@ -6,15 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.upsampling.base import (
+from upzoo.upsampling.base import (
     Upsample,
     check_choice,
     check_kernel,
     is_channels_last,
     projection,
 )
-from models.upsampling.functional import bilinear_kernel, conv_transpose_same, replicate_border
-from models.upsampling.interpolation import bilinear_separable, resize
+from upzoo.upsampling.functional import bilinear_kernel, conv_transpose_same, replicate_border
+from upzoo.upsampling.interpolation import bilinear_separable, resize
 
 
 class BilinearInit(Upsample):

@@ -3,8 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.upsampling.base import Upsample, check_kernel, projection
-from models.upsampling.reassembly import reassemble
+from upzoo.upsampling.base import Upsample, check_kernel, projection
+from upzoo.upsampling.reassembly import reassemble
 
 
 class Carafe(Upsample):

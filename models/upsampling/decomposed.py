@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from models.upsampling.base import Upsample, check_kernel
-from models.upsampling.functional import conv_transpose2d
+from upzoo.upsampling.base import Upsample, check_kernel
+from upzoo.upsampling.functional import conv_transpose2d
 
 
 class DecomposedTransposed(Upsample):

@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.upsampling.base import Upsample, check_choice, projection
-from models.upsampling.carafe import check_channels
-from models.upsampling.reassembly import memory_format
+from upzoo.upsampling.base import Upsample, check_choice, projection
+from upzoo.upsampling.carafe import check_channels
+from upzoo.upsampling.reassembly import memory_format
 
 GROUPS = 4  # the paper's choice
 

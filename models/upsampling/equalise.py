@@ -27,10 +27,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models.upsampling.bilinear import BilinearInit
-from models.upsampling.decomposed import DecomposedTransposed
-from models.upsampling.pixel_shuffle import PixelShuffle
-from models.upsampling.transposed import TransposedConv
+from upzoo.upsampling.bilinear import BilinearInit
+from upzoo.upsampling.decomposed import DecomposedTransposed
+from upzoo.upsampling.pixel_shuffle import PixelShuffle
+from upzoo.upsampling.transposed import TransposedConv
 
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 OPERATORS = (TransposedConv, BilinearInit, DecomposedTransposed, PixelShuffle)

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.upsampling.functional import conv_transpose2d
-from models.upsampling.geometry import Axis, Padding, Size, full_size, geometry
+from upzoo.upsampling.functional import conv_transpose2d
+from upzoo.upsampling.geometry import Axis, Padding, Size, full_size, geometry
 
 
 def by_forward_gradient(

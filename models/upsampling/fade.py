@@ -2,11 +2,11 @@
 
 from torch import Tensor, nn
 
-from models.upsampling.base import check_kernel, projection
-from models.upsampling.carafe import check_channels, kernel_softmax
-from models.upsampling.guided import GuidedUpsample
-from models.upsampling.interpolation import resize
-from models.upsampling.reassembly import reassemble
+from upzoo.upsampling.base import check_kernel, projection
+from upzoo.upsampling.carafe import check_channels, kernel_softmax
+from upzoo.upsampling.guided import GuidedUpsample
+from upzoo.upsampling.interpolation import resize
+from upzoo.upsampling.reassembly import reassemble
 
 
 class Fade(GuidedUpsample):

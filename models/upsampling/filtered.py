@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.upsampling.base import Upsample, check_kernel
-from models.upsampling.functional import smooth_kernel
+from upzoo.upsampling.base import Upsample, check_kernel
+from upzoo.upsampling.functional import smooth_kernel
 
 
 def conv_transpose_filtered(x: Tensor, weight: Tensor, line: Tensor, scale: int) -> Tensor:

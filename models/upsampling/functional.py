@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.upsampling.geometry import Padding, Size, full_size, geometry, same_crop
+from upzoo.upsampling.geometry import Padding, Size, full_size, geometry, same_crop
 
 __all__ = [
     "bilinear_filter",

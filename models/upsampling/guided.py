@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from models.upsampling.base import Upsample, crop
-from models.upsampling.carafe import check_channels
+from upzoo.upsampling.base import Upsample, crop
+from upzoo.upsampling.carafe import check_channels
 
 
 class GuidedUpsample(Upsample):

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.upsampling.base import Upsample, check_kernel
-from models.upsampling.functional import icnr_
+from upzoo.upsampling.base import Upsample, check_kernel
+from upzoo.upsampling.functional import icnr_
 
 
 class PixelShuffle(Upsample):

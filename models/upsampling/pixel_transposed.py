@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.upsampling.base import Upsample, check_kernel, is_channels_last
+from upzoo.upsampling.base import Upsample, check_kernel, is_channels_last
 
 
 class PixelTransposed(Upsample):

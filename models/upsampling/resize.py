@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.upsampling.base import Upsample, check_choice, check_kernel, projection
-from models.upsampling.functional import fold_nearest
-from models.upsampling.interpolation import bilinear_additive, resize
+from upzoo.upsampling.base import Upsample, check_choice, check_kernel, projection
+from upzoo.upsampling.functional import fold_nearest
+from upzoo.upsampling.interpolation import bilinear_additive, resize
 
 MODES = ("nearest", "bilinear", "bicubic")
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from models.upsampling.base import Upsample, is_channels_last, projection
+from upzoo.upsampling.base import Upsample, is_channels_last, projection
 
 
 class MaxUnpool(Upsample):

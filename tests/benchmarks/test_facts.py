@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from benchmarks.facts import build, extras, facts, flops, reach, ripple
-from models.upsampling import OPERATORS
-from models.upsampling.functional import phase_gains
+from upzoo.upsampling import OPERATORS
+from upzoo.upsampling.functional import phase_gains
 
 
 @pytest.mark.parametrize(

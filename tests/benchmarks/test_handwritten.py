@@ -3,7 +3,7 @@ import torch
 
 from benchmarks.facts import build, extras
 from benchmarks.handwritten import REFERENCES, RIVALS, rivals
-from models.upsampling import OPERATORS, reassembly
+from upzoo.upsampling import OPERATORS, reassembly
 
 PAIRS = [(name, rival) for name, group in RIVALS.items() for rival in group]
 

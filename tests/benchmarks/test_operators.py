@@ -6,7 +6,7 @@ import torch
 
 from benchmarks import operators, peers, report
 from benchmarks.operators import DTYPES, Effort, Setting, compare, operator_rows, peer_rows
-from models.upsampling import OPERATORS
+from upzoo.upsampling import OPERATORS
 
 TINY = Setting(4, 4, 2, 1, 4, 4)
 EFFORT = Effort(3, 0.0, 0.0)

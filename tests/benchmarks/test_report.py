@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import plot, report
 from benchmarks.facts import build
-from models.upsampling import OPERATORS
+from upzoo.upsampling import OPERATORS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / report.PAGE

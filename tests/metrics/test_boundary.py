@@ -6,8 +6,8 @@ import pytest
 import torch
 from scipy.ndimage import binary_dilation, distance_transform_edt, generate_binary_structure
 
-from metrics import BoundaryF1, boundary_f1
-from metrics.boundary import boundary, dilate
+from upzoo.metrics import BoundaryF1, boundary_f1
+from upzoo.metrics.boundary import boundary, dilate
 
 
 def random_maps(classes, seed, void=0.0, size=(3, 40, 53), blobs=6):

@@ -6,14 +6,13 @@ import torch
 from scipy.linalg import sqrtm
 from torch import nn
 
-import metrics.generation
-from metrics.generation import (
+from upzoo.metrics.generation import (
     GenerationScores,
     frechet_distance,
     inception_features,
     kernel_distance,
 )
-from metrics.precision_recall import precision_recall
+from upzoo.metrics.precision_recall import precision_recall
 
 SMALL = {"patches": 8, "directions": 8, "kid_subsets": 4, "kid_subset_size": 10}
 
@@ -217,7 +216,7 @@ def test_inception_gets_bytes_in_colour(monkeypatch):
             assert x.dtype == torch.uint8
             return x.flatten(1).float()
 
-    monkeypatch.setattr(metrics.generation, "NoTrainInceptionV3", Net)
+    monkeypatch.setattr("upzoo.metrics.generation.NoTrainInceptionV3", Net)
     out = inception_features()(torch.tensor([0.0, 0.5, 1.0]).view(3, 1, 1, 1))
     assert out.tolist() == [[0] * 3, [128] * 3, [255] * 3]
 
@@ -233,7 +232,7 @@ def test_without_inception_one_line_says_what_to_do(monkeypatch, error, message)
     def refuse(name, layers):
         raise error
 
-    monkeypatch.setattr(metrics.generation, "NoTrainInceptionV3", refuse)
+    monkeypatch.setattr("upzoo.metrics.generation.NoTrainInceptionV3", refuse)
     with pytest.raises(ValueError, match=message) as caught:
         inception_features()
     assert "\n" not in str(caught.value)

@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 
-from metrics import precision_recall as module
-from metrics.precision_recall import neighbour_radii, precision_recall
+from upzoo.metrics import precision_recall as module
+from upzoo.metrics.precision_recall import neighbour_radii, precision_recall
 
 
 def gaussian(count, mean=0.0, std=1.0, seed=0, dims=6):

@@ -3,7 +3,7 @@ import torch
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 from torchmetrics.classification import MulticlassJaccardIndex as Jaccard
 
-from metrics import (
+from upzoo.metrics import (
     SegmentationScores,
     class_accuracy,
     confusion_matrix,

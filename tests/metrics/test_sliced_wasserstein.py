@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import convolve, gaussian_filter
 from scipy.stats import wasserstein_distance
 
-from metrics.sliced_wasserstein import (
+from upzoo.metrics.sliced_wasserstein import (
     SlicedWasserstein,
     blur,
     draw_patches,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from models.backbones import BACKBONES, VGG16, Compact, ResNet, Timm, build_backbone
+from upzoo.backbones import BACKBONES, VGG16, Compact, ResNet, Timm, build_backbone
 
 SMALL = {"compact": {"width": 2}, "vgg16": {"width": 1}}
 SIZES = [(1, 1), (1, 33), (31, 64), (97, 131)]

@@ -6,8 +6,8 @@ import pytest
 import torch
 import yaml
 
-from models import checkpoint
-from models.fcn import FCN
+from upzoo import checkpoint
+from upzoo.fcn import FCN
 
 SPEC = {
     "_target_": "models.fcn.FCN",

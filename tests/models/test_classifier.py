@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models import checkpoint
-from models.classifier import Classifier
-from models.digits import SHIPPED, DigitFeatures, load_features
+from upzoo import checkpoint
+from upzoo.classifier import Classifier
+from upzoo.digits import SHIPPED, DigitFeatures, load_features
 
 SPEC = {"_target_": "models.classifier.Classifier", "num_classes": 10, "width": 4}
 

@@ -8,8 +8,8 @@ import torch
 import yaml
 from torch import nn
 
-from models import checkpoint
-from models.upsampling import OPERATORS
+from upzoo import checkpoint
+from upzoo.upsampling import OPERATORS
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 #: Options that make a model small; the rest is its config.

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from models.dcgan import DCGAN, Discriminator, Generator
-from models.upsampling import OPERATORS
+from upzoo.dcgan import DCGAN, Discriminator, Generator
+from upzoo.upsampling import OPERATORS
 
 TRANSPOSED = OPERATORS["transposed_conv"]
 #: Operators that need nothing but the coarse map.

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 import yaml
 from torch import nn
 
-from models.deconvnet import DeconvNet
-from models.segnet import ContrastNorm, SegNetBasic
-from models.upsampling import OPERATORS
+from upzoo.deconvnet import DeconvNet
+from upzoo.segnet import ContrastNorm, SegNetBasic
+from upzoo.upsampling import OPERATORS
 
 UNPOOL = OPERATORS["max_unpool"]
 FITTING = [n for n, op in OPERATORS.items() if not op.needs_guide]

@@ -9,9 +9,9 @@ import torch
 import yaml
 from torch import nn
 
-from models.backbones import ResNet
-from models.dilated_fcn import DilatedFCN
-from models.upsampling import OPERATORS
+from upzoo.backbones import ResNet
+from upzoo.dilated_fcn import DilatedFCN
+from upzoo.upsampling import OPERATORS
 
 INTERPOLATE = OPERATORS["interpolate"]
 

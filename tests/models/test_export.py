@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import evaluate
-from models import checkpoint, export, zoo
-from models.upsampling import OPERATORS
-from models.upsampling.resize import Interpolate
 from tests.conftest import compose_config
+from upzoo import checkpoint, export, zoo
+from upzoo.upsampling import OPERATORS
+from upzoo.upsampling.resize import Interpolate
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter's own
 

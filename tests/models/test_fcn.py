@@ -8,10 +8,10 @@ import torch
 import yaml
 from torch import nn
 
-from models.backbones import VGG16
-from models.fcn import CROPS, FCN
-from models.upsampling import OPERATORS
-from models.upsampling.functional import bilinear_kernel
+from upzoo.backbones import VGG16
+from upzoo.fcn import CROPS, FCN
+from upzoo.upsampling import OPERATORS
+from upzoo.upsampling.functional import bilinear_kernel
 
 BILINEAR = OPERATORS["bilinear_init"]
 #: Operators that need nothing but the coarse map.
@@ -90,7 +90,7 @@ def test_padded_layout_is_the_released_net(stride, border):
 
 @pytest.mark.parametrize("scale", [2, 8, 16, 32])
 def test_unpadded_enlarging_of_a_learned_kernel_is_the_full_transposed_convolution(scale):
-    from models.fcn import _enlarge_unpadded
+    from upzoo.fcn import _enlarge_unpadded
 
     up = OPERATORS["transposed_conv"](3, 3, scale).double()
     full = nn.functional.conv_transpose2d

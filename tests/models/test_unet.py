@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.plain_unet import PlainUNet
-from models.backbones import Plain
-from models.unet import UNet
-from models.upsampling import OPERATORS
+from upzoo.backbones import Plain
+from upzoo.unet import UNet
+from upzoo.upsampling import OPERATORS
 
 INTERPOLATE = OPERATORS["interpolate"]
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 import yaml
 
-import models
-from models import checkpoint, zoo
-from reporting import console
-from reporting.zoo import halve, write_manifest
+import upzoo
+from release.ship import halve, write_manifest
+from runs import console
 from tests.conftest import ROOT, compose_config
+from upzoo import checkpoint, zoo
 
 BILINEAR = {"_target_": "models.upsampling.BilinearInit", "_partial_": True}
 FCN = {
@@ -65,7 +65,7 @@ def refused(name, error=ValueError):
 
 
 def test_a_net_comes_back_in_float32_with_its_weights_rounded_to_float16(stock):
-    net = models.load("fcn8s_bilinear_init.shapes")
+    net = upzoo.load("fcn8s_bilinear_init.shapes")
     assert not net.training
     for name, value in stock.state_dict().items():
         found = net.state_dict()[name]
@@ -175,10 +175,10 @@ def test_damaged_manifests(stock):
 
 def test_a_fresh_process_imports_torch_alone():
     code = (
-        "import sys, models\n"
+        "import sys, upzoo\n"
         "assert 'torch' not in sys.modules\n"
-        "from models import zoo\n"
-        "for name in zoo.entries(): assert not models.load(name).training\n"
+        "from upzoo import zoo\n"
+        "for name in zoo.entries(): assert not upzoo.load(name).training\n"
         "heavy = ('lightning', 'hydra', 'torchvision', 'timm', 'matplotlib', 'tensorboard')\n"
         "assert not [name for name in heavy if name in sys.modules]\n"
     )
@@ -212,7 +212,7 @@ def test_every_shipped_file_is_the_listed_one_and_small(name):
 def test_every_shipped_net_repeats_its_scores(name, tmp_path):
     """Where its data are drawn, or named by UPZOO_CAMVID, UPZOO_MNIST, UPZOO_EMOJI, …"""
     import evaluate
-    from reporting import records
+    from runs import records
 
     entry = SHIPPED[name]
     variable = f"UPZOO_{entry['data'].upper()}"

@@ -7,14 +7,14 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from models.dcgan import DCGAN
-from models.upsampling import OPERATORS
-from reporting import records
+from runs import records
 from tasks.artifact_panels import artifact_panels
 from tasks.artifacts import examine
 from tasks.classification import Classification
 from tasks.generation import Generation
 from tasks.reconstruction import Reconstruction
+from upzoo.dcgan import DCGAN
+from upzoo.upsampling import OPERATORS
 
 DATA = SimpleNamespace(mean=(0.5,), std=(0.5,), in_channels=1, name="d", size=(64, 64))
 

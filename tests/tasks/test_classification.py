@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from scipy.ndimage import rotate, shift
 from torch.utils.data import DataLoader
 
-from models.classifier import Classifier
 from tasks.classification import Classification, random_affine
 from tasks.optimisation import LossNotFiniteError
+from upzoo.classifier import Classifier
 
 DATA = SimpleNamespace(name="digits", classes=("a", "b", "c"))
 

@@ -13,15 +13,15 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 from torch.utils.data import DataLoader
 
-from metrics.generation import GenerationScores
-from models.dcgan import DCGAN
-from models.upsampling import OPERATORS
-from reporting.samples import sample_grid
+from panels.samples import sample_grid
 from tasks import collapse, generation_panels
 from tasks.adversarial import LOSSES, frozen, r1, untracked
 from tasks.callbacks import Repeatable
 from tasks.generation import Generation
 from tasks.generation_panels import GenerationPanels, draw, interpolate
+from upzoo.dcgan import DCGAN
+from upzoo.metrics.generation import GenerationScores
+from upzoo.upsampling import OPERATORS
 
 DATA = SimpleNamespace(mean=(0.25,), std=(0.5,), in_channels=1)
 IMAGES = (torch.rand(16, 1, 32, 32, generator=torch.Generator().manual_seed(2)) - 0.25) / 0.5

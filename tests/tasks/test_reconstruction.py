@@ -11,9 +11,7 @@ from scipy.ndimage import gaussian_filter
 from torch import nn
 from torch.utils.data import DataLoader
 
-from models.deconvnet import DeconvNet
-from models.upsampling import OPERATORS
-from reporting.projection import GAP, HEAD
+from panels.projection import GAP, HEAD
 from tasks.optimisation import LossNotFiniteError
 from tasks.reconstruction import Reconstruction
 from tasks.reconstruction_panels import (
@@ -21,6 +19,8 @@ from tasks.reconstruction_panels import (
     ReconstructionPanels,
     reconstruction_panel,
 )
+from upzoo.deconvnet import DeconvNet
+from upzoo.upsampling import OPERATORS
 
 DATA = SimpleNamespace(
     mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3), size=(20, 24), in_channels=3, num_classes=8

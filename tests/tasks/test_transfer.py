@@ -5,11 +5,11 @@ import torch
 from omegaconf import OmegaConf
 
 import train
-from models import checkpoint, zoo
-from reporting import console, records
+from runs import console, records
 from tasks import transfer
 from tests.conftest import compose_config
 from tests.models.test_zoo import FCN, add
+from upzoo import checkpoint, zoo
 
 
 def fcn(upsample="TransposedConv", seed=0, num_classes=3, **options):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from metrics.checkerboard import (
+from upzoo.metrics.checkerboard import (
     gradient_phases,
     input_gradient,
     overlap_counts,

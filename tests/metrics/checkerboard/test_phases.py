@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from metrics.checkerboard.phases import (
+from upzoo.metrics.checkerboard.phases import (
     coherence,
     detail_energy,
     detail_maps,

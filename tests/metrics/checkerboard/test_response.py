@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from metrics.checkerboard import constant_response, dc_ripple, ripple, step_response
-from metrics.checkerboard.grid import periods, without_grid
-from metrics.checkerboard.response import main_map, reach
-from models.upsampling import OPERATORS
+from upzoo.metrics.checkerboard import constant_response, dc_ripple, ripple, step_response
+from upzoo.metrics.checkerboard.grid import periods, without_grid
+from upzoo.metrics.checkerboard.response import main_map, reach
+from upzoo.upsampling import OPERATORS
 
 
 def loop_variance(y, period):

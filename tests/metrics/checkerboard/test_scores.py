@@ -13,8 +13,8 @@ from benchmarks.artifacts_images import (
     pink,
     random_sign,
 )
-from metrics.checkerboard.scores import CheckerboardScores, describe
-from metrics.checkerboard.terms import measured
+from upzoo.metrics.checkerboard.scores import CheckerboardScores, describe
+from upzoo.metrics.checkerboard.terms import measured
 
 
 @pytest.fixture(scope="module")

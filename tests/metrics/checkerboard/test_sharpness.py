@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from benchmarks.artifacts_images import blurred, cells, noisy, pink
-from metrics.checkerboard.power import power_spectrum
-from metrics.checkerboard.sharpness import detail_share, sharpness
+from upzoo.metrics.checkerboard.power import power_spectrum
+from upzoo.metrics.checkerboard.sharpness import detail_share, sharpness
 
 
 def share(images, periods=(2, 4, 8)):

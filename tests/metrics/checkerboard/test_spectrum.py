@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from metrics.checkerboard.power import near_grid, power_spectrum, tile_size, tiles
-from metrics.checkerboard.profile import profile_distance, radial_profile
-from metrics.checkerboard.spectrum import cell_powers, grid_powers, harmonics, peak_excess
+from upzoo.metrics.checkerboard.power import near_grid, power_spectrum, tile_size, tiles
+from upzoo.metrics.checkerboard.profile import profile_distance, radial_profile
+from upzoo.metrics.checkerboard.spectrum import cell_powers, grid_powers, harmonics, peak_excess
 
 
 def noise(*shape, seed=0):

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from metrics.checkerboard import (
+from upzoo.metrics.checkerboard import (
     dc_ripple,
     energy_ripple,
     overlap_counts,
@@ -16,7 +16,7 @@ from metrics.checkerboard import (
     tap_energies,
     unevenness,
 )
-from models.upsampling.functional import bilinear_kernel, fold_nearest, icnr_, smooth_kernel
+from upzoo.upsampling.functional import bilinear_kernel, fold_nearest, icnr_, smooth_kernel
 
 
 def loop_overlap(kernel, stride, padding, dilation):

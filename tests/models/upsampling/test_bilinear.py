@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.upsampling import BilinearInit
-from models.upsampling.bilinear import fastest_form
-from models.upsampling.interpolation import bilinear_matrix, bilinear_separable
+from upzoo.upsampling import BilinearInit
+from upzoo.upsampling.bilinear import fastest_form
+from upzoo.upsampling.interpolation import bilinear_matrix, bilinear_separable
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 5, 8, 32])

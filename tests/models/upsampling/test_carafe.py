@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.upsampling.carafe import Carafe
+from upzoo.upsampling.carafe import Carafe
 
 
 def plain(operator, x):

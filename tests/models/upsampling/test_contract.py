@@ -10,8 +10,8 @@ import yaml
 from torch import Tensor, nn
 from torch.func import functional_call
 
-import models.upsampling as upsampling
-from models.upsampling import OPERATORS, Upsample
+import upzoo.upsampling as upsampling
+from upzoo.upsampling import OPERATORS, Upsample
 
 CONFIGS = Path(__file__).parents[3] / "configs" / "upsample"
 NAMES = list(OPERATORS)

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.upsampling.dysample import DySample
+from upzoo.upsampling.dysample import DySample
 
 
 def plain(operator, x):

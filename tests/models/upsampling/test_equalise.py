@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from models.upsampling import OPERATORS
-from models.upsampling.equalise import equalise, equalise_net
-from models.upsampling.functional import phase_gains
+from upzoo.upsampling import OPERATORS
+from upzoo.upsampling.equalise import equalise, equalise_net
+from upzoo.upsampling.functional import phase_gains
 
 
 def least_change(matrix, current):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.upsampling.equivalents import (
+from upzoo.upsampling.equivalents import (
     by_forward_gradient,
     by_matrix,
     by_scatter,
@@ -18,8 +18,8 @@ from models.upsampling.equivalents import (
     weight_gradient_by_convolution,
     weight_gradient_by_outer_products,
 )
-from models.upsampling.functional import conv_transpose2d
-from models.upsampling.geometry import geometry, output_sizes
+from upzoo.upsampling.functional import conv_transpose2d
+from upzoo.upsampling.geometry import geometry, output_sizes
 
 DOC = Path(__file__).parents[3] / "docs" / "transposed_convolution.md"
 WAYS = [by_forward_gradient, by_zero_insertion, by_matrix, by_scatter]

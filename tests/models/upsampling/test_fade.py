@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.upsampling.fade import Fade
+from upzoo.upsampling.fade import Fade
 
 
 def plain(operator, x, guide):

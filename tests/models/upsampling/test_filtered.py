@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.upsampling import FIRTransposed, SmoothTransposed
-from models.upsampling.filtered import conv_transpose_filtered
+from upzoo.upsampling import FIRTransposed, SmoothTransposed
+from upzoo.upsampling.filtered import conv_transpose_filtered
 
 
 def zero_insertion(x, scale):

@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.upsampling.functional import conv_transpose2d, conv_transpose_same
-from models.upsampling.geometry import conv_size, default_size, full_size, output_sizes, same_crop
+from upzoo.upsampling.functional import conv_transpose2d, conv_transpose_same
+from upzoo.upsampling.geometry import conv_size, default_size, full_size, output_sizes, same_crop
 
 EYE_5 = [[1, 0, 2, 0, 3], [0, 6, 0, 8, 0], [4, 0, 5, 0, 6], [0, 12, 0, 14, 0], [7, 0, 8, 0, 9]]
 EYE_6 = [

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.upsampling.functional import (
+from upzoo.upsampling.functional import (
     bilinear_filter,
     bilinear_kernel,
     conv_transpose_same,

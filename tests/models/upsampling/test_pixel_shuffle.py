@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.upsampling import PixelShuffle
+from upzoo.upsampling import PixelShuffle
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.upsampling import PixelTransposed
+from upzoo.upsampling import PixelTransposed
 
 
 def conv(x, weight):

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from models.upsampling import reassembly
-from models.upsampling.reassembly import (
+from upzoo.upsampling import reassembly
+from upzoo.upsampling.reassembly import (
     reassemble,
     reassemble_lines,
     reassemble_reference,

@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.upsampling import BilinearAdditive, Interpolate, ResizeConv
-from models.upsampling.interpolation import group_channels
-from models.upsampling.resize import folding_pays
+from upzoo.upsampling import BilinearAdditive, Interpolate, ResizeConv
+from upzoo.upsampling.interpolation import group_channels
+from upzoo.upsampling.resize import folding_pays
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.upsampling.sapa import Sapa
+from upzoo.upsampling.sapa import Sapa
 
 
 def layer_norm(v, layer):

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.upsampling import DecomposedTransposed, TransposedConv
+from upzoo.upsampling import DecomposedTransposed, TransposedConv
 
 
 def test_worked_example_in_tensorflow_semantics():

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.upsampling import MaxUnpool
+from upzoo.upsampling import MaxUnpool
 
 
 def pool(x, scale):

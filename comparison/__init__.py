@@ -1,0 +1,1 @@
+"""Many runs compared: estimates, tests, tables, figures, TensorBoard."""

@@ -1,0 +1,93 @@
+"""Learning curves of arms: scalars from the TensorBoard events, or a file of them, by a record."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from comparison.analysis import Result
+from comparison.groups import Arm
+
+#: What `studies.archive` leaves of the events: tag → [[step, value], …].
+FILE = "curves.json"
+#: An event with one scalar takes fewer bytes than this; longer ones hold pictures.
+LONGEST = 1024
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A score over the steps that all seeds of an arm have: mean, least and greatest, (n,) each."""
+
+    steps: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+#: Label of an arm → tag → its curve.
+Curves = Mapping[str, Mapping[str, Curve]]
+
+
+def tags(result: Result) -> list[str]:
+    """What curves are drawn of: the first quality, boundaries, and the first artifact."""
+    shown = [f"val/{result.quality}", "val/boundary_f1"] if result.quality else []
+    return [*shown, f"artifacts/{result.artifact}"] if result.artifact else shown
+
+
+def read(result: Result) -> dict[str, dict[str, Curve]]:
+    """The curves of all arms of a group, where there are events of them."""
+    return {arm.label: curves(arm, tags(result)) for arm in result.group.arms}
+
+
+def curves(arm: Arm, wanted: Sequence[str]) -> dict[str, Curve]:
+    """Tag → the mean over those of an arm's runs that have events of it."""
+    runs = [scalars(run.folder, wanted) for run in arm.runs.values()]
+    found = {}
+    for tag in wanted:
+        each = [values[tag] for values in runs if values[tag]]
+        steps = sorted(set.intersection(*map(set, each))) if each else []
+        if steps:
+            table = np.array([[values[step] for step in steps] for values in each])  # (runs, n)
+            found[tag] = Curve(np.array(steps), table.mean(0), table.min(0), table.max(0))
+    return found
+
+
+def scalars(folder: Path, wanted: Sequence[str]) -> dict[str, dict[int, float]]:
+    """Tag → step → value, from all event files of a folder; what was written later counts."""
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    kept = json.loads((folder / FILE).read_text()) if (folder / FILE).is_file() else {}
+    found: dict[str, dict[int, float]] = {tag: dict(kept.get(tag, ())) for tag in wanted}
+    encoded = [tag.encode() for tag in wanted]
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        for data in _short_records(path):
+            if not any(tag in data for tag in encoded):
+                continue
+            event = Event.FromString(data)
+            for value in event.summary.value:
+                if value.tag in found and np.isfinite(value.simple_value):
+                    found[value.tag][event.step] = value.simple_value
+    return found
+
+
+def _short_records(path: Path) -> Iterator[bytes]:
+    """The short records of a TFRecord file; pictures are stepped over, a cut-off end is no fault.
+
+    A record is its length in 8 bytes, their checksum in 4, the data, and its checksum in 4.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        while len(head := file.read(12)) == 12:
+            length = struct.unpack("<Q", head[:8])[0]
+            if file.tell() + length + 4 > size:
+                return
+            if length < LONGEST:
+                yield file.read(length)
+                file.seek(4, 1)
+            else:
+                file.seek(length + 4, 1)

@@ -1,0 +1,127 @@
+"""A comparison as files: a page in Markdown, a CSV with a line for each number, and JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from io import StringIO
+from typing import Any
+
+from comparison.analysis import Result
+from comparison.groups import LeftOut
+from comparison.tables import Sheet, sheets, words
+
+METHOD = (
+    "Mean ± half of the 95 % t-interval over seeds. ↑: higher is better, ↓: lower is. Differences "
+    "are paired by seed; p is of the paired t-test, corrected after Holm over the operators of its "
+    "table; g is Hedges' effect size. Separated means p < 0.05. Seeds needed: for power 0.8, were "
+    "the difference and its spread those observed."
+)
+
+
+def markdown(
+    results: Iterable[Result], left_out: Sequence[LeftOut], figures: Mapping[str, Sequence[str]]
+) -> str:
+    """The whole comparison as a page.
+
+    Args:
+        results: a group each.
+        left_out: named at the end.
+        figures: the group's name → paths of its pictures, relative to the page.
+    """
+    lines = ["# Comparison", "", METHOD, ""]
+    for result in results:
+        lines += [f"## {result.group.title}", ""]
+        for sheet in sheets(result):
+            lines += [f"**{sheet.title}**", "", *markdown_table(sheet, result), ""]
+        lines += [f"* {sentence}" for sentence in words(result)]
+        lines += [f"* Note: {note}" for note in result.notes] + [""]
+        for path in figures.get(result.group.name, []):
+            lines += [f"![{path.rpartition('/')[2].removesuffix('.png')}]({path})", ""]
+    if left_out:
+        lines += ["## Left out", "", *(f"* `{e.path}`: {e.reason}" for e in left_out), ""]
+    return "\n".join(lines)
+
+
+def markdown_table(sheet: Sheet, result: Result) -> list[str]:
+    """Lines of a Markdown table, the baseline in bold."""
+    base = result.baseline and result.baseline.label
+    rows = [[f"**{c}**" if c else c for c in r] if r[0] == base else r for r in sheet.rows]
+    return [*map(_line, [sheet.header, ["---"] + ["--:"] * (len(sheet.header) - 1), *rows])]
+
+
+def csv_text(results: Iterable[Result]) -> str:
+    """One line for each arm and number: estimate, and contrast where there is one."""
+    out = StringIO()
+    head = ["model", "data", "split", "arm", "operator", "metric", "n", "mean", "half", "spread"]
+    head += ["baseline", "pairs", "difference", "difference_half", "p", "p_holm", "p_flip"]
+    head += ["effect", "seeds_needed", "verdict"]
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(head)
+    for result in results:
+        group = result.group
+        for arm in group.arms:
+            for name, found in result.estimates.items():
+                if (e := found.get(arm.label)) is None:
+                    continue
+                row = [group.model, group.data, group.split, arm.label, arm.operator, name]
+                row += [e.n, e.mean, e.half, e.spread]
+                c = result.contrasts.get(name, {}).get(arm.label)
+                if c is not None and c.difference is not None and result.baseline is not None:
+                    d = c.difference
+                    row += [result.baseline.label, d.n, d.mean, d.half, c.p, c.p_holm, c.p_flip]
+                    row += [c.effect, c.needed, c.verdict]
+                writer.writerow(row + [None] * (len(head) - len(row)))
+    return out.getvalue()
+
+
+def json_text(results: Iterable[Result], left_out: Sequence[LeftOut]) -> str:
+    """Everything, each seed's values too."""
+    groups = [_plain(result) for result in results]
+    left = [{"path": each.path.as_posix(), "reason": each.reason} for each in left_out]
+    content = {"groups": groups, "left_out": left}
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _plain(result: Result) -> dict[str, Any]:
+    arms = []
+    for arm in result.group.arms:
+        scores = {
+            name: asdict(found[arm.label]) | {"values": arm.values(name)}
+            for name, found in result.estimates.items()
+            if arm.label in found
+        }
+        against = {
+            name: asdict(found[arm.label])
+            for name, found in result.contrasts.items()
+            if arm.label in found
+        }
+        arms.append(
+            {
+                "label": arm.label,
+                "operator": arm.operator,
+                "options": dict(arm.options),
+                "records": {seed: run.path.as_posix() for seed, run in arm.runs.items()},
+                "scores": scores,
+                "against_baseline": against,
+            }
+        )
+    group = result.group
+    return {
+        "model": group.model,
+        "data": group.data,
+        "split": group.split,
+        "baseline": result.baseline and result.baseline.label,
+        "quality": result.quality,
+        "artifact": result.artifact,
+        "pareto_front": result.front,
+        "conclusions": words(result),
+        "notes": result.notes,
+        "arms": arms,
+    }
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"

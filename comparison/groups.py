@@ -1,0 +1,242 @@
+"""Many runs' records → groups of arms that may be compared: one model and one data set each.
+
+Nothing is averaged in that is not a finished training run of this schema; whatever is left out is
+named with its reason.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from runs import records
+from runs.folders import RECORD
+from runs.options import Options, labels, options_of
+from runs.records import Record
+
+#: What `runs.new_folder` calls a run's folder.
+RUN_FOLDER = re.compile(r"seed\d+-\d{8}-\d{6}")
+COSTS = (
+    "parameters",
+    "parameters_upsampling",
+    "flops_forward",
+    "train_seconds",
+    "images_per_second",
+    "peak_memory_bytes",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One record, with all its scores on the split that it reports, and its costs, by name."""
+
+    path: Path
+    record: Record
+    values: Mapping[str, float]
+
+    @property
+    def seed(self) -> int:
+        """Of the run."""
+        return self.record.choices["seed"]
+
+    @property
+    def subject(self) -> tuple[str, str]:
+        """The model and the data of the run."""
+        return self.record.choices["model"], self.record.choices["data"]
+
+    @property
+    def folder(self) -> Path:
+        """Where its model file and TensorBoard events are, too."""
+        return self.path.parent
+
+
+@dataclass(frozen=True)
+class Arm:
+    """An operator with its options: what seeds are averaged over."""
+
+    label: str
+    operator: str
+    options: Options
+    runs: Mapping[int, Run]
+
+    def values(self, metric: str) -> dict[int, float]:
+        """Seed → value, of the runs that have it."""
+        return {seed: r.values[metric] for seed, r in self.runs.items() if metric in r.values}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Arms of one model on one split of one data set."""
+
+    model: str
+    data: str
+    split: str
+    arms: list[Arm]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"{self.model} on {self.data}, {self.split}"
+
+    @property
+    def name(self) -> str:
+        """For files."""
+        return f"{self.model}-{self.data}"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What was found and not used."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that lies under some folders."""
+
+    groups: list[Group]
+    left_out: list[LeftOut]
+
+
+def collect(folders: Iterable[str | os.PathLike[str]]) -> Study:
+    """Read every record below some folders and sort the runs into groups of arms.
+
+    Raises:
+        FileNotFoundError: for a folder that does not exist.
+        ValueError: where no finished run is found.
+    """
+    folders = list(folders)
+    if not folders:
+        raise ValueError("no folder is given: python compare.py logs/study")
+    paths, left_out = find(folders)
+    runs = []
+    for path in paths:
+        run = _read(path)
+        (left_out if isinstance(run, LeftOut) else runs).append(run)  # type: ignore[arg-type]
+    groups = []
+    for model, data in sorted({run.subject for run in runs}):
+        mine = [run for run in runs if run.subject == (model, data)]
+        groups.append(_group(model, data, mine, left_out))
+    if not groups:
+        why = f", {left_out[0].path}: {left_out[0].reason}" if left_out else ""
+        raise ValueError(
+            f"{', '.join(map(str, folders))}: no record of a finished run{why}; "
+            "python train.py -m … name=study writes them into logs/study"
+        )
+    return Study(groups, sorted(left_out, key=lambda each: str(each.path)))
+
+
+def find(folders: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], list[LeftOut]]:
+    """All record files below some folders, each once; and the run folders that have none."""
+    found: dict[Path, Path] = {}
+    missing = []
+    for folder in map(Path, folders):
+        if folder.is_file():
+            found.setdefault(folder.resolve(), folder)
+        elif not folder.is_dir():
+            raise FileNotFoundError(
+                f"{folder}: no such folder; give the folder of a sweep, such as logs/study"
+            )
+        for here, _, files in os.walk(folder):
+            if RECORD in files:
+                path = Path(here, RECORD)
+                found.setdefault(path.resolve(), path)
+            elif RUN_FOLDER.match(Path(here).name):
+                missing.append(LeftOut(Path(here), f"has no {RECORD}"))
+    return sorted(found.values()), missing
+
+
+def _read(path: Path) -> Run | LeftOut:
+    try:
+        record = records.read(path)
+    except (ValueError, OSError) as error:
+        said = str(error).removeprefix(f"{path}: ")
+        return LeftOut(path, f"broken: {said}")
+    if record.status != "finished":
+        return LeftOut(path, f"its status is {record.status!r}")
+    if "evaluate.py" in record.command.split()[:2]:
+        return LeftOut(path, "scores of an evaluation, not a run of its own")
+    choices = record.choices
+    seed = choices["seed"]
+    named = all(isinstance(choices[key], str) for key in ("model", "upsample", "data"))
+    if not named or not isinstance(seed, int) or isinstance(seed, bool):
+        return LeftOut(path, f"broken: choices={choices!r} name no model, operator, data and seed")
+    scores = record.metrics.get(str(record.data["split"]), {})
+    values = flatten(scores) | flatten({name: record.cost[name] for name in COSTS})
+    if not flatten(scores):
+        return LeftOut(path, f"has no scores on {record.data['split']!r}")
+    return Run(path, record, values)
+
+
+def flatten(scores: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """The finite numbers of nested mappings, by names joined with slashes.
+
+    >>> flatten({"miou": 0.5, "per_class_iou": {"sky": 0.9, "car": None}, "words": "-"})
+    {'miou': 0.5, 'per_class_iou/sky': 0.9}
+    """
+    flat: dict[str, float] = {}
+    for name, value in scores.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}/")
+        elif isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+            flat[prefix + name] = float(value)
+    return flat
+
+
+def _group(model: str, data: str, runs: list[Run], left_out: list[LeftOut]) -> Group:
+    """Sort the runs of one model and data set into arms, those of other data left out."""
+    tests = Counter((r.record.data["fingerprint"], r.record.data["split"]) for r in runs)
+    kept, split = tests.most_common(1)[0][0]
+    arms: dict[tuple[str, frozenset[tuple[str, str]]], dict[int, Run]] = {}
+    for run in sorted(runs, key=lambda r: (r.record.created, str(r.path)), reverse=True):
+        seen = run.record.data
+        if (seen["fingerprint"], seen["split"]) != (kept, split):
+            found = f"{seen['split']} of data {seen['fingerprint']}"
+            reason = f"scored on {found}; the others on {split} of data {kept}"
+            left_out.append(LeftOut(run.path, reason))
+            continue
+        options = options_of(run.record.config)
+        arm = arms.setdefault((run.record.choices["upsample"], frozenset(options.items())), {})
+        if run.seed in arm:
+            newer = arm[run.seed].folder.name
+            reason = f"seed {run.seed} was run again later: {newer} counts"
+            left_out.append(LeftOut(run.path, reason))
+        else:
+            arm[run.seed] = run
+    named = labels(list(arms))
+    built = [
+        Arm(label, operator, dict(options), dict(sorted(arms[operator, options].items())))
+        for label, (operator, options) in zip(named, arms, strict=True)
+    ]
+    built.sort(key=lambda arm: arm.label)
+    return Group(model, data, split, built, _notes(built))
+
+
+def _notes(arms: list[Arm]) -> list[str]:
+    """What a reader should know of how alike the runs are."""
+    notes = []
+    seeds = sorted({seed for arm in arms for seed in arm.runs})
+    for arm in arms:
+        lacking = [str(seed) for seed in seeds if seed not in arm.runs]
+        if lacking:
+            notes.append(f"{arm.label} lacks seed {', '.join(lacking)}.")
+    runs = [run.record for arm in arms for run in arm.runs.values()]
+    machines = {
+        str(r.machine.get("gpu") or r.machine.get("cpu")) + f", {r.machine.get('cores')} cores"
+        for r in runs
+    }
+    if len(machines) > 1:
+        notes.append(f"Times are of different machines: {'; '.join(sorted(machines))}.")
+    commits = {str(r.commit.get("sha"))[:12] for r in runs if r.commit}
+    if len(commits) > 1:
+        notes.append(f"The runs are of {len(commits)} commits: {', '.join(sorted(commits))}.")
+    return notes

@@ -1,0 +1,226 @@
+"""The page that a comparison's figures are drawn on, and how an operator looks in all of them.
+
+matplotlib is imported inside functions.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from comparison.groups import Arm
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH, DPI = 900, 100
+LARGEST = 200_000  # bytes of a file
+INK, GREY, PALE = "#22282f", "#6b747d", "#dfe3e8"
+#: Okabe and Ito's colours, told apart by the colour-blind; without yellow, pale on white.
+COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKS = ("o", "s", "^")
+DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
+#: An operator's place gives its colour and mark: the first seven have circles, the next squares.
+OPERATORS = (
+    "bilinear_init",
+    "transposed_conv",
+    "resize_conv",
+    "pixel_shuffle",
+    "max_unpool",
+    "bilinear_additive",
+    "interpolate",
+    "smooth_transposed",
+    "decomposed_transposed",
+    "carafe",
+    "dysample",
+    "pixel_transposed",
+    "fade",
+    "fir_transposed",
+    "sapa",
+)
+#: Where a name may stand: points right and up of its mark, and which of its sides is there.
+PLACES = tuple(
+    (dx, dy, side) for dy in (9, -9, 22, -22, -35) for dx, side in ((-9, "right"), (9, "left"))
+)
+#: Pixels below which two marks are one.
+NEAR = 7
+#: Marks of an operator's further arms.
+VARIANTS = ("D", "v", "P", "X", "<", ">")
+
+
+#: Of everything that is drawn, for `matplotlib.rc_context`.
+STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": INK,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9.5,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "grid.color": PALE,
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": INK,
+    "xtick.labelsize": 9,
+    "ytick.color": INK,
+    "ytick.labelsize": 9,
+}
+
+
+def style(arm: Arm, arms: Sequence[Arm]) -> dict[str, Any]:
+    """Colour, mark and dash of an arm; an operator's further arms are hollow."""
+    known = arm.operator in OPERATORS
+    place = OPERATORS.index(arm.operator) if known else zlib.crc32(arm.operator.encode())
+    row = place // len(COLOURS) % len(MARKS)
+    colour = COLOURS[place % len(COLOURS)]
+    alike = sorted(a.label for a in arms if a.operator == arm.operator)
+    rank = alike.index(arm.label)
+    hollow = rank > 0
+    return {
+        "color": colour,
+        "marker": VARIANTS[(rank - 1) % len(VARIANTS)] if hollow else MARKS[row],
+        "linestyle": (0, (6, 1.5, 1, 1.5)) if hollow else DASHES[row],
+        "markerfacecolor": "white" if hollow else colour,
+    }
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG of 200 kB at most, with fewer colours where it would be more."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI)
+    data = buffer.getvalue()
+    for count in (256, 128, 64, 32):
+        if len(data) <= LARGEST:
+            break
+        smaller = io.BytesIO()
+        with Image.open(io.BytesIO(buffer.getvalue())) as image:
+            image.convert("RGB").quantize(count).save(smaller, "PNG")
+        data = smaller.getvalue()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def page(
+    height: int,
+    columns: int = 1,
+    rows: int = 1,
+    left: float = 0.09,
+    right: float = 0.985,
+    bottom: int = 55,
+    gap: float = 0.0,
+) -> tuple[Figure, Any]:
+    """A white figure with its axes: one, or a flat list of panels.
+
+    Args:
+        height: in pixels, of which 76 are for titles.
+        columns: of panels.
+        rows: of panels.
+        left: share of the width where panels begin.
+        right: share of the width where they end.
+        bottom: pixels below the panels.
+        gap: between rows of panels, as a share of a panel's height.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure((WIDTH / DPI, height / DPI), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
+    figure.subplots_adjust(
+        left=left, right=right, top=1 - 76 / height, bottom=bottom / height, wspace=0.08, hspace=gap
+    )
+    return figure, panels[0] if rows == columns == 1 else panels
+
+
+def title(figure: Figure, text: str, said: str) -> None:
+    """A bold line and a grey one, at the top left of the figure."""
+    height = figure.get_size_inches()[1] * DPI
+    left = 14 / WIDTH
+    place = {"ha": "left", "va": "top"}
+    figure.text(left, 1 - 9 / height, text, fontsize=11, weight="bold", **place)
+    figure.text(left, 1 - 30 / height, said, fontsize=8.5, color=GREY, **place)
+
+
+def cut(text: str, longest: int) -> str:
+    """A label that fits its place; the tables have it whole.
+
+    >>> cut("transposed_conv kernel=3", 18)
+    'transposed_conv k…'
+    """
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def cross(
+    axes: Axes, x: float, y: float, dx: float, dy: float, look: dict[str, Any], size: float
+) -> None:
+    """A mark at (x, y) over its intervals ±dx and ±dy; limits are the caller's to set."""
+    from matplotlib.lines import Line2D
+
+    if dx:
+        axes.add_line(Line2D((x - dx, x + dx), (y, y), color=look["color"], linewidth=1.2))
+    if dy:
+        axes.add_line(Line2D((x, x), (y - dy, y + dy), color=look["color"], linewidth=1.2))
+    axes.add_line(Line2D((x,), (y,), markersize=size, **look))
+
+
+def rows(axes: Axes, labels: Sequence[str], named: bool, size: float = 9) -> None:
+    """A row for each label, the first at the top."""
+    shown = [cut(label, 30) for label in labels] if named else []
+    axes.set_yticks(range(len(shown)), shown)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0, labelsize=size)
+    axes.grid(axis="y", visible=False)
+    axes.locator_params(axis="x", nbins=5)
+
+
+def legend(axes: Axes) -> None:
+    """Name the arms at the right of the axes."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=8.5)
+
+
+def name(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
+    """Write names beside points (name, x, y), a higher point's above where there is such a place.
+
+    Points that fall on one another share a line of names. Limits and scales must be set before.
+    """
+    from matplotlib.patheffects import withStroke
+
+    halo, taken = withStroke(linewidth=3, foreground="white"), []
+    transform = axes.transData.transform
+    for text, x, y in sorted(_together(axes, points), key=lambda p: -transform(p[1:])[1]):
+        for dx, dy, side in PLACES:
+            label = axes.annotate(text, (x, y), (dx, dy), textcoords="offset points", ha=side)
+            label.set(va="center", fontsize=9, path_effects=[halo])
+            box = label.get_window_extent()
+            inside = axes.bbox.x0 < box.x0 and box.x1 < axes.bbox.x1
+            free = all(
+                box.x1 < other.x0 or other.x1 < box.x0 or box.y1 < other.y0 for other in taken
+            )
+            if (inside and free) or (dx, dy, side) == PLACES[-1]:
+                break
+            label.remove()
+        taken.append(box)
+
+
+def _together(
+    axes: Axes, points: Sequence[tuple[str, float, float]]
+) -> list[tuple[str, float, float]]:
+    """The points, those less than `NEAR` pixels from an earlier one joined to it."""
+    found: list[tuple[list[str], float, float]] = []
+    for text, x, y in points:
+        here = axes.transData.transform((x, y))
+        for texts, *other in found:
+            if math.dist(here, axes.transData.transform(other)) < NEAR:
+                texts.append(text)
+                break
+        else:
+            found.append(([text], x, y))
+    return [(", ".join(texts), x, y) for texts, x, y in found]

@@ -1,0 +1,207 @@
+"""A comparison in words and numbers, and how the terminal shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from rich import box
+from rich.console import Console, JustifyMethod
+from rich.markup import escape
+from rich.table import Table
+
+from comparison.analysis import METRICS, ONE_SEED, UNCLEAR, Contrast, Metric, Result, first
+from comparison.groups import Arm, LeftOut
+from comparison.statistics import Estimate
+
+ARROWS = {1: "↑ ", -1: "↓ ", 0: ""}
+SHEETS = {
+    "Quality": ("quality", "boundary", "sharpness"),
+    "Artifacts": ("artifact",),
+    "Cost": ("cost",),
+}
+#: Left-out records that the terminal lists; the files list all.
+LISTED = 20
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table as text; the first column names the arm."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]] = field(default_factory=list)
+
+
+def sheets(result: Result) -> list[Sheet]:
+    """The tables of a group: scores and costs, then differences to the baseline."""
+    made = []
+    for title, kinds in SHEETS.items():
+        names = [n for n, m in METRICS.items() if m.kind in kinds and n in result.estimates]
+        if names:
+            made.append(_scores(result, title, names))
+    return made + [_differences(result, name) for name in contrasted(result)]
+
+
+def contrasted(result: Result) -> list[str]:
+    """The metrics whose differences are shown: the first of quality, boundary and artifact."""
+    found = (first(result.contrasts, kind) for kind in ("quality", "boundary", "artifact"))
+    return [name for name in found if name is not None]
+
+
+def words(result: Result) -> list[str]:
+    """What can be concluded of a group, in sentences."""
+    if result.baseline is None:
+        said = ["No arm of this group is the baseline: no differences."]
+    elif not result.contrasts:
+        said = [f"{result.baseline.label} has nothing to be compared with."]
+    else:
+        said = [_conclusion(result, name) for name in contrasted(result)]
+    if result.front and result.quality and result.artifact:
+        titles = f"{METRICS[result.quality].title}, and {METRICS[result.artifact].title}"
+        said.append(f"Pareto front of {titles}: {', '.join(result.front)}.")
+    if all(len(arm.runs) == 1 for arm in result.group.arms):
+        said.append("One seed each, so that there are no intervals: train three or more.")
+    return said
+
+
+def show(results: Iterable[Result], left_out: Sequence[LeftOut], console: Console) -> None:
+    """Print tables no wider than the terminal, conclusions, and what was left out."""
+    for result in results:
+        console.rule(f"[bold]{escape(result.group.title)}", align="left")
+        for sheet in sheets(result):
+            for part in fit(sheet, console.width):
+                console.print(_rich(part, result, console.width))
+        for sentence in [*words(result), *(f"Note: {note}" for note in result.notes)]:
+            console.print(escape(sentence), highlight=False)
+        console.print()
+    for each in left_out[:LISTED]:
+        line = escape(f"left out: {each.path}: {each.reason}")
+        console.print(line, highlight=False, soft_wrap=True)
+    if len(left_out) > LISTED:
+        console.print(f"left out: {len(left_out) - LISTED} more, all of them in comparison.md")
+
+
+def fit(sheet: Sheet, width: int) -> list[Sheet]:
+    """Split a table's columns over several that are no wider than `width`, the first in each.
+
+    Headers may wrap between words, and cells of more than 28 characters.
+    """
+    needed = [width + 2 for width in _widths(sheet)]
+    parts: list[list[int]] = [[]]
+    for index in range(1, len(needed)):
+        if parts[-1] and 1 + sum(needed[i] for i in (0, *parts[-1], index)) > width:
+            parts.append([])
+        parts[-1].append(index)
+    return [
+        Sheet(
+            sheet.title + (" (continued)" if number else ""),
+            [sheet.header[i] for i in (0, *part)],
+            [[row[i] for i in (0, *part)] for row in sheet.rows],
+        )
+        for number, part in enumerate(parts)
+    ]
+
+
+def _widths(sheet: Sheet, whole: bool = False) -> list[int]:
+    """Characters of each column: its longest cell, and word or whole of the header, up to 28."""
+    columns = zip(sheet.header, *sheet.rows, strict=True)
+    return [
+        min(28, max(map(len, [*([head] if whole else head.split()), *cells])))
+        for head, *cells in columns
+    ]
+
+
+def _scores(result: Result, title: str, names: Sequence[str]) -> Sheet:
+    titles = [ARROWS[METRICS[name].better] + METRICS[name].title for name in names]
+    rows = [
+        [
+            arm.label,
+            str(len(arm.runs)),
+            *(_estimate(METRICS[n], result.estimates[n].get(arm.label), arm) for n in names),
+        ]
+        for arm in result.group.arms
+    ]
+    return _with_seeds(title, titles, rows)
+
+
+def _with_seeds(title: str, titles: Sequence[str], rows: Sequence[list[str]]) -> Sheet:
+    """A table whose second column counts seeds; the title does, where all have as many."""
+    counts = {row[1] for row in rows}
+    if len(counts) != 1:
+        return Sheet(title, ["operator", "seeds", *titles], list(rows))
+    seeds = f"{title}, {(n := counts.pop())} seed{'s' if n != '1' else ''}"
+    return Sheet(seeds, ["operator", *titles], [[row[0], *row[2:]] for row in rows])
+
+
+def _estimate(metric: Metric, found: Estimate | None, arm: Arm) -> str:
+    if found is None:
+        return "–"
+    text = metric.text(found.mean)
+    if found.half is not None and not (metric.kind == "cost" and found.half == 0):
+        text += f" ± {metric.text(found.half)}"
+    return text if found.n == len(arm.runs) else f"{text} (n={found.n})"
+
+
+def _differences(result: Result, name: str) -> Sheet:
+    assert result.baseline is not None
+    metric, rows = METRICS[name], []
+    for label, c in result.contrasts[name].items():
+        n = str(c.difference.n) if c.difference else "0"
+        p = "–" if c.p_holm is None else f"{c.p_holm:.3f}" if c.p_holm >= 0.001 else "<0.001"
+        g = "–" if c.effect is None else f"{round(c.effect, 1) + 0.0:.1f}".replace("-", "−")
+        verdict = c.verdict if c.verdict != UNCLEAR else f"{UNCLEAR}: {_needs(c)} seeds"
+        rows.append([label, n, _signed(metric, c.difference), p, g, verdict])
+    title = f"{ARROWS[metric.better]}{metric.title}: difference to {result.baseline.label}"
+    return _with_seeds(title, ["difference", "p", "g", "verdict"], rows)
+
+
+def _signed(metric: Metric, difference: Estimate | None) -> str:
+    if difference is None:
+        return "–"
+    text = metric.text(difference.mean)
+    text = text if text.startswith("−") or not text.strip("0.") else f"+{text}"
+    return text if difference.half is None else f"{text} ± {metric.text(difference.half)}"
+
+
+def _needs(c: Contrast) -> str:
+    return "over 1,000" if c.needed is None else f"~{c.needed}"
+
+
+def _conclusion(result: Result, name: str) -> str:
+    """Who is better, who worse, and for whom the seeds do not suffice."""
+    assert result.baseline is not None
+    found = result.contrasts[name]
+    against = f"{METRICS[name].title} against {result.baseline.label}"
+    if all(c.verdict == ONE_SEED for c in found.values()):
+        return f"{against}: one seed cannot tell a difference from chance."
+    verdicts = sorted({c.verdict for c in found.values()} - {UNCLEAR})
+    parts = [
+        f"{verdict}: {', '.join(label for label, c in found.items() if c.verdict == verdict)}"
+        for verdict in verdicts
+    ]
+    said = f"{against}: {'; '.join(parts) or 'no difference is certain'}."
+    unclear = {label: c for label, c in found.items() if c.verdict == UNCLEAR}
+    if not unclear:
+        return said
+    needs = ", ".join(f"{label} ({_needs(c)} would)" for label, c in unclear.items())
+    return f"{said} The seeds do not suffice to separate it from {needs}."
+
+
+def _rich(sheet: Sheet, result: Result, width: int) -> Table:
+    table = Table(
+        title=escape(sheet.title),
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        title_style="bold",
+        padding=(0, 1, 0, 0),
+    )
+    roomy = _widths(sheet, whole=True)
+    widths = roomy if 1 + sum(w + 2 for w in roomy) <= width else _widths(sheet)
+    for head, each in zip(sheet.header, widths, strict=True):
+        side: JustifyMethod = "left" if head in ("operator", "verdict") else "right"
+        table.add_column(head, justify=side, width=each, overflow="fold")
+    base = result.baseline and result.baseline.label
+    for row in sheet.rows:
+        table.add_row(*map(escape, row), style="bold" if row[0] == base else None)
+    return table

@@ -1,0 +1,211 @@
+"""The comparison as TensorBoard runs: tables as text, figures, a run of curves for each operator.
+
+Charts colour by run: operators that share a run would share a colour. Runs that have no row in the
+HParams tab under the same folder get one. Events are written without torch, by TensorBoard's own
+writer.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from comparison import hparams
+from comparison.analysis import METRICS, Result
+from comparison.curves import Curves, tags
+from comparison.files import METHOD, markdown_table
+from comparison.groups import LeftOut, Run
+from comparison.tables import sheets, words
+
+RUN = "comparison"
+CURVES = "curves"
+
+
+def write(
+    logs: Path,
+    results: Sequence[Result],
+    left_out: Sequence[LeftOut],
+    figures: Mapping[str, Sequence[Path]],
+    curves: Mapping[str, Curves],
+) -> Path:
+    """Write the runs, in place of an earlier comparison's events.
+
+    Args:
+        logs: the folder that TensorBoard is started on.
+        results: a group each.
+        left_out: named at the end of the text.
+        figures: the group's name → PNG files.
+        curves: the group's name → its arms' curves.
+
+    Returns:
+        The folder of the run `comparison`, which holds the others.
+    """
+    folder = logs / RUN
+    places = ("", f"{CURVES}/*/", f"{hparams.FOLDER}/*/*/")
+    earlier = [path for place in places for path in folder.glob(f"{place}events.out.tfevents.*")]
+    _write(folder, _events(results, left_out, figures, curves))
+    for label, by_step in _scalars(curves).items():
+        events = (_event(*by_step[step], step=step) for step in sorted(by_step))
+        _write(folder / CURVES / folder_name(label), events)
+    for result in results:
+        for label, run in _without_row(result, logs):
+            name = f"{result.group.model}-{folder_name(label)}-{result.group.data}"
+            hparams.write(folder / hparams.FOLDER / name / f"seed{run.seed}", run.record)
+    for path in earlier:
+        path.unlink(missing_ok=True)
+    return folder
+
+
+def folder_name(label: str) -> str:
+    """What the folder of an arm is called: another for each label, and no path in itself.
+
+    >>> folder_name("resize_conv mode=nearest"), folder_name("carafe a/b")
+    ('resize_conv mode=nearest', 'carafe a%2Fb')
+    """
+    name = quote(label, safe=" =,+#[]")
+    return name if len(name) <= 100 else f"{name[:90]}~{zlib.crc32(label.encode()):08x}"
+
+
+def page(result: Result) -> str:
+    """The tables and conclusions of a group in Markdown."""
+    lines = [f"## {result.group.title}", ""]
+    for sheet in sheets(result):
+        lines += [f"**{sheet.title}**", "", *markdown_table(sheet, result), ""]
+    lines += [f"* {sentence}" for sentence in [*words(result), *result.notes]]
+    return "\n".join([*lines, "", METHOD])
+
+
+def layout(results: Sequence[Result], curves: Mapping[str, Curves]) -> Any:
+    """The layout of the custom scalars page: for each group and score, all operators in a chart.
+
+    A second chart shades the range of the seeds.
+    """
+    from tensorboard.plugins.custom_scalar import layout_pb2, metadata
+
+    categories = []
+    for result in results:
+        name, found, charts = result.group.name, curves.get(result.group.name, {}), []
+        for tag in tags(result):
+            if not any(tag in by_tag for by_tag in found.values()):
+                continue
+            title = METRICS[_metric(tag)].title
+            every = f"^{re.escape(_tag(name, tag, PARTS['value']))}$"
+            lines = layout_pb2.MultilineChartContent(tag=[every])
+            charts.append(layout_pb2.Chart(title=title, multiline=lines))
+            parts = {key: _tag(name, tag, part) for key, part in PARTS.items()}
+            series = [layout_pb2.MarginChartContent.Series(**parts)]
+            margin = layout_pb2.MarginChartContent(series=series)
+            charts.append(layout_pb2.Chart(title=f"{title}: range of the seeds", margin=margin))
+        if charts:
+            categories.append(layout_pb2.Category(title=result.group.title, chart=charts))
+    content = layout_pb2.Layout(category=categories).SerializeToString()
+    return _tensor(metadata.CONFIG_SUMMARY_TAG, content, metadata.create_summary_metadata())
+
+
+#: Of a margin chart's series → the last part of our tags.
+PARTS = {"value": "mean", "lower": "low", "upper": "high"}
+
+
+def _metric(tag: str) -> str:
+    return tag.partition("/")[2]
+
+
+def _tag(group: str, tag: str, part: str) -> str:
+    return f"{CURVES}/{group}/{tag}/{part}"
+
+
+def _events(
+    results: Sequence[Result],
+    left_out: Sequence[LeftOut],
+    figures: Mapping[str, Sequence[Path]],
+    curves: Mapping[str, Curves],
+) -> Iterator[Any]:
+    """What is of no single operator."""
+    yield _event(layout(results, curves))
+    for result in results:
+        name = result.group.name
+        yield _event(_text(f"{name}/tables", page(result)))
+        for path in figures.get(name, ()):
+            kind = path.stem.removeprefix(f"{name}-")
+            yield _event(_image(f"{name}/{kind}", path.read_bytes()))
+    if left_out:
+        named = "\n".join(f"* `{each.path}`: {each.reason}" for each in left_out)
+        yield _event(_text("left_out", named))
+
+
+def _scalars(curves: Mapping[str, Curves]) -> dict[str, dict[int, list[Any]]]:
+    """Label of an arm → step → its scalars of that step, of all groups, in the charts' units."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    every = [
+        (label, _tag(group, tag, part), METRICS[_metric(tag)].scale, curve.steps, values)
+        for group, arms in curves.items()
+        for label, by_tag in arms.items()
+        for tag, curve in by_tag.items()
+        for part, values in zip(PARTS.values(), (curve.mean, curve.low, curve.high), strict=True)
+    ]
+    scalars: dict[str, dict[int, list[Any]]] = {}
+    for label, tag, scale, steps, values in every:
+        by_step = scalars.setdefault(label, {})
+        for step, value in zip(steps, values, strict=True):
+            scalar = Summary.Value(tag=tag, simple_value=scale * value)
+            by_step.setdefault(int(step), []).append(scalar)
+    return scalars
+
+
+def _without_row(result: Result, logs: Path) -> Iterator[tuple[str, Run]]:
+    """The runs, each with its arm's label, whose own folder holds no row below `logs`."""
+    for arm in result.group.arms:
+        for run in arm.runs.values():
+            row = run.folder / hparams.FOLDER
+            if not row.is_dir() or not row.resolve().is_relative_to(logs.resolve()):
+                yield arm.label, run
+
+
+def _text(tag: str, text: str) -> Any:
+    from tensorboard.plugins.text import metadata
+
+    # the metadata asks for a name, which TensorBoard shows nowhere
+    return _tensor(tag, text.encode(), metadata.create_summary_metadata(tag, ""))
+
+
+def _tensor(tag: str, content: bytes, metadata: Any) -> Any:
+    from tensorboard.compat.proto import tensor_pb2, types_pb2
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, string_val=[content])
+    return Summary.Value(tag=tag, tensor=tensor, metadata=metadata)
+
+
+def _image(tag: str, png: bytes) -> Any:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    # of a PNG file, bytes 16 to 24 are the width and the height
+    width, height = struct.unpack(">II", png[16:24])
+    image = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=png)
+    return Summary.Value(tag=tag, image=image)
+
+
+def _event(*values: Any, step: int = 0) -> Any:
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    return Event(wall_time=time.time(), step=step, summary=Summary(value=values))
+
+
+def _write(folder: Path, events: Iterable[Any]) -> None:
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+    folder.mkdir(parents=True, exist_ok=True)
+    writer = EventFileWriter(str(folder))
+    try:
+        for event in events:
+            writer.add_event(event)
+    finally:
+        writer.close()

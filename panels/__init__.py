@@ -1,0 +1,1 @@
+"""Pictures of what nets do: segmentations, kernels, spectra, samples, projections."""

@@ -1,0 +1,258 @@
+"""Checkerboards to look at: spectra with the grid marked, phase maps, a step, overlap counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from panels import canvas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SIDE, GAP, LEFT, HEAD, FOOT = 300, 84, 58, 84, 48  # pixels: of a picture, around it
+LOWEST_DB = 70.0  # what is shown below the highest power
+BLUE, GREY = "#2f6db3", "#555555"
+
+
+def spectrum_panel(
+    powers: Mapping[str, Tensor], periods: Sequence[int] = (2, 4, 8), title: str = "spectrum"
+) -> Tensor:
+    """Draw mean power spectra in dB, the constant part in the middle, a grid's frequencies ringed.
+
+    All share one scale, which ends 70 dB below the highest power. Each frequency has the ring of
+    the smallest period that has it.
+
+    Args:
+        powers: name -> (H, W), such as `power_spectrum(images).mean(0)`, real and generated.
+        periods: of the grids that are marked.
+        title: written above.
+
+    Returns:
+        (3, height, width) uint8, for `SummaryWriter.add_image`.
+
+    Raises:
+        ValueError: no spectrum, or one that is not (H, W).
+    """
+    _check(powers, 2, "(H, W)")
+    shown = {
+        name: np.fft.fftshift(10 * np.log10(np.maximum(_array(power), 1e-30)))
+        for name, power in powers.items()
+    }
+    highest = max(float(db.max()) for db in shown.values())
+    lowest = max(min(float(db.min()) for db in shown.values()), highest - LOWEST_DB)
+    sizes = ", ".join(str(period) for period in sorted(set(periods)))
+    caption = f"power in dB against cycles per pixel; rings, large to small: period {sizes}"
+    drawn = _page(len(shown), title, caption)
+    for place, (name, db) in enumerate(shown.items()):
+        axes = _axes(drawn, place, name)
+        image = axes.imshow(
+            db,
+            cmap="magma",
+            vmin=lowest,
+            vmax=highest,
+            extent=_extent(*db.shape),
+            interpolation="nearest",
+        )
+        _mark(axes, periods)
+        axes.set_xticks([-0.5, 0, 0.5])
+        axes.set_yticks([-0.5, 0, 0.5])
+        axes.set_xlim(-0.53, 0.53)
+        axes.set_ylim(0.53, -0.53)
+        _bar(drawn, axes, image, [lowest, highest], "%.0f")
+    return canvas.pixels(drawn)
+
+
+def _extent(height: int, width: int) -> tuple[float, float, float, float]:
+    """Edges of the pixels in cycles per pixel, so that the constant part is centred on 0."""
+    left, top = -(width // 2) / width, -(height // 2) / height
+    right, bottom = left + 1, top + 1
+    x, y = 0.5 / width, 0.5 / height
+    return left - x, right - x, bottom - y, top - y
+
+
+def _mark(axes: Axes, periods: Sequence[int]) -> None:
+    """Ring every frequency (i/p, j/p) ≠ 0, the larger the smaller its period."""
+    colours = ("#3fd0ff", "#7dff6a", "#e8e8e8", "#ffb000")
+    seen = {(0.0, 0.0)}
+    for place, period in enumerate(sorted(set(periods))):
+        steps = [i / period for i in range(-(period // 2), period // 2 + 1)]
+        points = [(x, y) for x in steps for y in steps if (x, y) not in seen]
+        seen.update(points)
+        axes.plot(
+            [x for x, _ in points],
+            [y for _, y in points],
+            "o",
+            markersize=max(9 - 2 * place, 3),
+            markerfacecolor="none",
+            markeredgecolor=colours[place % len(colours)],
+            markeredgewidth=1.0,
+            linestyle="none",
+            clip_on=False,
+        )
+
+
+def phase_panel(maps: Mapping[str, Tensor], title: str = "phases") -> Tensor:
+    """Draw maps over the phases, each with a scale of its own, symmetric if values have both signs.
+
+    Args:
+        maps: name -> (p, p): the additive grid, or the energy of fine detail, of a period.
+        title: written above.
+
+    Returns:
+        (3, height, width) uint8.
+
+    Raises:
+        ValueError: no map, or one that is not (p, p).
+    """
+    _check(maps, 2, "(p, p)")
+    drawn = _page(len(maps), title, "rows and columns are the phases of a pixel")
+    for place, (name, values) in enumerate(maps.items()):
+        _map(drawn, place, name, _array(values), "%.2g")
+    return canvas.pixels(drawn)
+
+
+def overlap_panel(counts: Mapping[str, Tensor], title: str = "overlap") -> Tensor:
+    """Draw how many stamps of a kernel reach each pixel, with the numbers where they fit.
+
+    Args:
+        counts: name -> (h, w) counts: of each phase, or of every pixel of an output.
+        title: written above.
+
+    Returns:
+        (3, height, width) uint8.
+
+    Raises:
+        ValueError: no map, or one that is not (h, w).
+    """
+    _check(counts, 2, "(h, w)")
+    drawn = _page(
+        len(counts), title, "stamps that add up in a pixel; an even overlap is one colour"
+    )
+    for place, (name, values) in enumerate(counts.items()):
+        _map(drawn, place, name, _array(values), "%.0f", floor=0.0)
+    return canvas.pixels(drawn)
+
+
+def step_panel(
+    curves: Mapping[str, Tensor], start: int = 0, title: str = "response to a step"
+) -> Tensor:
+    """Draw one row of what a decoder makes of an edge between two constants.
+
+    Args:
+        curves: name -> (W,) values along a row, or (n, W) for several rows: one for each phase.
+        start: position of the first value, in pixels.
+        title: written above.
+
+    Returns:
+        (3, height, width) uint8.
+
+    Raises:
+        ValueError: no curve, or one that is neither (W,) nor (n, W).
+    """
+    if not curves:
+        raise ValueError("nothing to draw: name one (W,) or (n, W) tensor or more")
+    for name, curve in curves.items():
+        if curve.ndim not in (1, 2) or not curve.numel():
+            raise ValueError(f"{name!r} is {tuple(curve.shape)}, expected (W,) or (n, W)")
+    width = max(2 * SIDE, 520)
+    drawn = canvas.figure(LEFT + width + 24, HEAD + SIDE + FOOT)
+    _titles(drawn, title, "value against pixel; a grid shows as teeth on the plateaus")
+    w, h = drawn.get_size_inches() * canvas.DPI
+    axes = drawn.add_axes((LEFT / w, FOOT / h, width / w, SIDE / h))
+    shades = (BLUE, "#e08214", "#2a9d6f", "#7a5fb0")
+    for place, (name, curve) in enumerate(curves.items()):
+        rows = np.atleast_2d(_array(curve))
+        x = np.arange(start, start + rows.shape[1])
+        for number, row in enumerate(rows):
+            axes.plot(
+                x,
+                row,
+                color=shades[place % len(shades)],
+                lw=1.3,
+                marker="o",
+                markersize=3,
+                alpha=1 - 0.5 * number / len(rows),
+                label=name if number == 0 else None,
+            )
+    axes.grid(color="#e3e6ea", lw=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9)
+    axes.legend(frameon=False, fontsize=9)
+    return canvas.pixels(drawn)
+
+
+def _check(named: Mapping[str, Tensor], dims: int, shape: str) -> None:
+    if not named:
+        raise ValueError(f"nothing to draw: name one {shape} tensor or more")
+    for name, values in named.items():
+        if values.ndim != dims or not values.numel():
+            raise ValueError(f"{name!r} is {tuple(values.shape)}, expected {shape}")
+
+
+def _array(values: Tensor) -> np.ndarray:
+    return values.detach().float().cpu().numpy()
+
+
+def _page(count: int, title: str, caption: str) -> Figure:
+    """An empty page for `count` square pictures in a row."""
+    width = max(LEFT + count * (SIDE + GAP), 440)
+    drawn = canvas.figure(width, HEAD + SIDE + FOOT)
+    _titles(drawn, title, caption)
+    return drawn
+
+
+def _titles(drawn: Figure, title: str, caption: str) -> None:
+    canvas.write(drawn, 20, 22, title, px=18, weight="bold")
+    canvas.write(drawn, 20, 46, caption, px=12.5, color=GREY)
+
+
+def _axes(drawn: Figure, place: int, name: str) -> Axes:
+    """The axes of one picture, its name above."""
+    width, height = drawn.get_size_inches() * canvas.DPI
+    left = LEFT + place * (SIDE + GAP)
+    canvas.write(drawn, left, HEAD - 11, name, px=14)
+    axes = drawn.add_axes((left / width, FOOT / height, SIDE / width, SIDE / height))
+    axes.tick_params(labelsize=8, length=2)
+    return axes
+
+
+def _map(
+    drawn: Figure, place: int, name: str, values: np.ndarray, form: str, floor: float | None = None
+) -> None:
+    """A small map with a colour bar, and its numbers where they fit."""
+    axes = _axes(drawn, place, name)
+    low, high = float(values.min()), float(values.max())
+    if low < 0 < high:
+        high = max(high, -low)
+        low, colours = -high, "RdBu_r"
+    else:
+        low, colours = (low if floor is None else floor), "viridis"
+    if high <= low:
+        high = low + (abs(low) or 1.0)
+    image = axes.imshow(values, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
+    many = max(values.shape) > 9
+    axes.set_xticks([] if many else range(values.shape[1]))
+    axes.set_yticks([] if many else range(values.shape[0]))
+    if max(values.shape) <= 4:
+        for (row, column), value in np.ndenumerate(values):
+            light = (value - low) / (high - low)
+            dark = abs(light - 0.5) > 0.3 if colours == "RdBu_r" else light < 0.6
+            colour = "white" if dark else "#222222"
+            axes.text(column, row, form % value, ha="center", va="center", fontsize=9, color=colour)
+    _bar(drawn, axes, image, [low, high], form)
+
+
+def _bar(drawn: Figure, axes: Axes, image: object, ticks: list[float], form: str) -> None:
+    axes.apply_aspect()
+    width = drawn.get_size_inches()[0] * canvas.DPI
+    shown = axes.get_position()
+    bar = drawn.add_axes((shown.x1 + 8 / width, shown.y0, 10 / width, shown.height))
+    colourbar = drawn.colorbar(image, cax=bar, ticks=ticks, format=form)  # type: ignore[arg-type]
+    colourbar.ax.tick_params(labelsize=8, length=2)
+    colourbar.outline.set_linewidth(0.5)  # type: ignore[operator]

@@ -1,0 +1,1 @@
+"""From a finished run to a net that ships: card, weights, manifest."""

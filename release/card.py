@@ -1,0 +1,133 @@
+"""The README of a shipped checkpoint, written from its config and the record of its run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from comparison.analysis import METRICS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from runs.records import Record
+
+FILE = "README.md"
+
+TEXT = """\
+# {name}
+
+{what}: {parameters:,} parameters, {megabytes:.1f} MB.
+Weights are kept in float16, biases and batch statistics in float32; it loads as float32.
+
+{usage}
+
+    import models
+    net = models.load("{name}")
+
+{interface}
+
+## Scores
+
+{scores}
+
+Of the rounded weights, as shipped. `{split}` is the split that the list shows.
+
+## Training
+
+    {command}
+
+Seed {seed}{time}{machine}; {commit}.
+All options of model, data and task are in `config.yaml`.
+
+## Licence
+
+Data: {data}, {licence}.
+The weights are offered under the same terms.
+"""
+
+
+def write(name: str, net: nn.Module, card: Mapping[str, Any], record: Record) -> str:
+    """The text, in Markdown.
+
+    Args:
+        name: of the checkpoint.
+        net: as shipped.
+        card: its config; `upzoo.metrics` are those of the shipped weights.
+        record: of the run.
+    """
+    choices, seconds = card["choices"], record.cost["train_seconds"]
+    state = net.state_dict().values()
+    operator = card["model"]["upsample"]
+    options = {k: v for k, v in operator.items() if not k.startswith("_")}
+    chosen = ", ".join(f"{k}={v}" for k, v in options.items() if v not in (None, False))
+    machine = record.machine.get("gpu") or record.machine.get("cpu")
+    return TEXT.format(
+        name=name,
+        what=f"{choices['model']} with `{choices['upsample']}`"
+        + (f" ({chosen})" if chosen else "")
+        + f", trained on {choices['data']}",
+        parameters=sum(p.numel() for p in net.parameters()),
+        megabytes=sum(t.numel() * t.element_size() for t in state) / 1e6,
+        usage=_usage(name, net, card),
+        interface=_interface(net, card),
+        scores=scores_table(card["metrics"]),
+        split=record.data["split"],
+        command=card["command"],
+        seed=choices["seed"],
+        time=f", {seconds / 60:.0f} min" if seconds else "",
+        machine=f" on {machine}" if machine else "",
+        commit=_commit(record.commit),
+        data=record.data["name"],
+        licence=record.data["licence"],
+    )
+
+
+def scores_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
+    """Every single score as a Markdown table: a row a score, a column a split."""
+    names = dict.fromkeys(k for s in metrics.values() for k, v in s.items() if isinstance(v, float))
+    lines = [f"| | {' | '.join(metrics)} |", "|---|" + "---|" * len(metrics)]
+    for name in names:
+        cells = (_cell(name, scores.get(name)) for scores in metrics.values())
+        lines.append(f"| {_title(name)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _title(name: str) -> str:
+    return METRICS[name].title if name in METRICS else name.replace("_", " ")
+
+
+def _cell(name: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    return METRICS[name].text(value) if name in METRICS else f"{value:.3g}"
+
+
+def _usage(name: str, net: nn.Module, card: Mapping[str, Any]) -> str:
+    use = f"    python evaluate.py pretrained={name}"
+    if hasattr(net, "latent"):
+        first = f"{use} samples=64 output=grid.png"
+    elif "palette" in card:
+        first = f"{use} input=photo.jpg output=mask.png"
+    else:
+        first = f"{use} input=photo.jpg output=rebuilt.png"
+    place = " root=PATH" if "root" in card["config"]["data"] else ""
+    return "\n".join([first, f"{use}{place}  # these scores again", f"{use} export=model.onnx"])
+
+
+def _interface(net: Any, card: Mapping[str, Any]) -> str:
+    if hasattr(net, "latent"):
+        return f"Input: normal noise (B, {net.latent}); output: images in [-1, 1]."
+    normalised = f"in [0, 1], normalised by mean {card['mean']} and std {card['std']}"
+    if "classes" in card:
+        return (
+            f"Input: images (B, {len(card['mean'])}, H, W) {normalised}; output: the scores of "
+            f"{', '.join(map(str, card['classes']))}, before the softmax."
+        )
+    return f"Input: images (B, {len(card['mean'])}, H, W) {normalised}; output: the same, rebuilt."
+
+
+def _commit(commit: Mapping[str, Any] | None) -> str:
+    if commit is None:
+        return "not from a git repository"
+    return f"commit {commit['sha'][:12]}" + (" and changes" if commit["dirty"] else "")

@@ -1,0 +1,241 @@
+"""Finished runs as shipped checkpoints, and the list of them.
+
+python -m release.ship RUN NAME    # logs/…/seed0-… becomes checkpoints/NAME
+python -m release.ship             # writes the manifest again, after a folder was removed
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import hashlib
+import inspect
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from rich import box
+from rich.table import Table
+
+from comparison.analysis import METRICS
+from runs import console, records, tables
+from runs import folders as runs
+from runs import scrub as portable
+from upzoo import zoo
+
+if TYPE_CHECKING:
+    from torch import nn
+
+#: Bytes of the weights of one checkpoint: the repository holds many.
+LARGEST = 4_000_000
+#: What a shipped config keeps of a run's: all that scoring and comparing need.
+KEPT = ("seed", "init", "average", "artifacts", "data", "task", "trainer")
+#: Scores that the list shows, the first two that a checkpoint has.
+HEADLINES = ("miou", "boundary_f1", "accuracy", "psnr", "ssim", "fid", "swd", "recall")
+
+
+def ship(run: str | Path, name: str) -> Path:
+    """Make a finished run the checkpoint `name`, and list it in the manifest.
+
+    Weights are rounded to float16, but for biases and batch statistics, which are few and range
+    widely; then the rounded net is scored on whole splits, and those scores are the checkpoint's.
+    Of a generator and its discriminator only the generator is shipped.
+
+    Args:
+        run: the run's folder; its data must be where they were.
+        name: `<arch>_<operator>.<data>` of the run; more words may follow the operator's.
+
+    Returns:
+        The checkpoint's folder.
+
+    Raises:
+        FileNotFoundError: there is no run.
+        ValueError: a run that is not finished, a name that is not its own, too many weights.
+    """
+    from release import card as model_card
+    from upzoo import checkpoint
+
+    record = records.read(Path(run) / runs.RECORD)
+    if record.status != "finished" or record.checkpoint is None:
+        raise ValueError(f"{run}: this run is {record.status}: only finished ones are shipped")
+    _check_name(name, record.choices)
+    net, card = checkpoint.load(Path(run) / record.checkpoint)
+    halved = halve(net)
+    part, spec = used_part(halved, card["model"])
+    size = sum(t.numel() * t.element_size() for t in part.state_dict().values())
+    if size > LARGEST:
+        raise ValueError(
+            f"{run}: {size:,} bytes of weights, more than the {LARGEST:,} of a shipped checkpoint: "
+            "train a narrower net (model.width=…)"
+        )
+    net.load_state_dict(halved.state_dict())  # as float32 again
+    metrics = _short(rescore(net, card, record.metrics))
+    options = {key: card["config"][key] for key in KEPT if key in card["config"]}
+    card |= {
+        "model": spec,
+        "data": record.data,
+        "config": options | {"data": portable.data(options["data"])},
+        "metrics": metrics,
+        "command": portable.command(record.command),
+    }
+    folder = checkpoint.save(zoo.ROOT / name, part, card)
+    (folder / model_card.FILE).write_text(model_card.write(name, part, card, record))
+    write_manifest()
+    return folder
+
+
+def halve(net: nn.Module) -> nn.Module:
+    """A copy with every parameter of two or more dimensions in float16."""
+    halved = copy.deepcopy(net)
+    for parameter in halved.parameters():
+        if parameter.ndim > 1:
+            parameter.data = parameter.data.half()
+            if not parameter.isfinite().all():
+                raise ValueError("a weight is beyond 65504, the largest of float16: not shipped")
+    return halved
+
+
+def used_part(net: nn.Module, spec: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
+    """What is used of a trained net, and its spec: the generator of a DCGAN, else all."""
+    from upzoo.dcgan import DCGAN, Generator
+
+    if not isinstance(net, DCGAN):
+        return net, dict(spec)
+    known = inspect.signature(Generator).parameters
+    own = {key: value for key, value in spec.items() if key in known}
+    own |= {"size": net.size[0], "channels": spec["in_channels"]}
+    return net.generator, {"_target_": "models.dcgan.Generator", **own}
+
+
+def rescore(net: nn.Module, card: Mapping[str, Any], splits: Iterable[str]) -> dict[str, Any]:
+    """Score a net on whole splits of the data that it was trained on."""
+    import hydra
+    from omegaconf import OmegaConf
+
+    from tasks.scoring import measure_artifacts, quiet, score
+
+    quiet()
+    stored = OmegaConf.create(card["config"])
+    stored.trainer.limit_val_batches = stored.trainer.limit_test_batches = 1.0
+    data = hydra.utils.instantiate(stored.data)
+    if "class_weights" in stored.task:
+        stored.task.class_weights = None  # of the loss: no need to count pixels
+    task = hydra.utils.instantiate(stored.task, _recursive_=False, net=net, data=data)
+    metrics = score(stored, task, data, splits)
+    metrics[data.test_split] |= measure_artifacts(stored, task, data, data.test_split)
+    return metrics
+
+
+def write_manifest() -> dict[str, dict[str, Any]]:
+    """List every checkpoint that lies there; whole or not at all."""
+    folders = sorted(path.parent for path in zoo.ROOT.glob("[!.]*/model.safetensors"))
+    listed = {folder.name: _entry(folder) for folder in folders}
+    path = zoo.ROOT / zoo.MANIFEST
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_text(json.dumps(listed, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return listed
+
+
+def laid_out(listed: Mapping[str, Mapping[str, Any]]) -> list[Table]:
+    """The checkpoints with their scores: a table for each net, data and recipe, the best first."""
+    groups: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
+    for name, entry in listed.items():
+        key = (entry["model"], entry["data"], entry.get("recipe") or "?", entry["licence"])
+        groups.setdefault(key, {})[name] = entry
+    return [_laid(key, entries) for key, entries in sorted(groups.items())]
+
+
+def _laid(key: tuple[str, ...], entries: Mapping[str, Mapping[str, Any]]) -> Table:
+    model, data, recipe, licence = key
+    laid = Table(title=f"{model} on {data}, trained as {recipe}\n{licence}", box=box.SIMPLE_HEAD)
+    laid.title_justify = "left"
+    laid.add_column("pretrained=", no_wrap=True, style="bold")
+    scores = {name for entry in entries.values() for name in entry["scores"]}
+    headlines = [name for name in HEADLINES if name in scores][:2]
+    for name in headlines:
+        laid.add_column(_heading(name), justify="right", max_width=12)
+    laid.add_column("MB", justify="right")
+    ranked = sorted(entries.items(), key=lambda item: _rank(item[1], headlines))
+    for name, entry in ranked:
+        shown = [_in_words(key, entry["scores"].get(key)) for key in headlines]
+        laid.add_row(name, *shown, f"{entry['bytes'] / 1e6:.1f}")
+    return laid
+
+
+def _rank(entry: Mapping[str, Any], headlines: Sequence[str]) -> float:
+    """Lower for a better first score."""
+    value = entry["scores"].get(headlines[0]) if headlines else None
+    return math.inf if value is None else -METRICS[headlines[0]].better * value
+
+
+def _heading(key: str) -> str:
+    return f"{tables.TITLES[key]}, %" if key in tables.SHARES else tables.NUMBERS[key][0]
+
+
+def _in_words(key: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    if key in tables.SHARES:
+        return tables.percent(value)
+    return f"{value:.{tables.NUMBERS[key][1]}f}"
+
+
+def _entry(folder: Path) -> dict[str, Any]:
+    weights = (folder / "model.safetensors").read_bytes()
+    card = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    choices, metrics = card["choices"], card["metrics"]
+    split = card["data"].get("split") or list(metrics)[-1]
+    return {
+        "file": f"{folder.name}/model.safetensors",
+        "sha256": hashlib.sha256(weights).hexdigest(),
+        "bytes": len(weights),
+        "model": choices["model"],
+        "upsample": choices.get("upsample"),
+        "data": choices["data"],
+        "recipe": choices.get("name"),
+        "licence": card["data"]["licence"],
+        "split": split,
+        "scores": {k: v for k, v in metrics[split].items() if isinstance(v, float)},
+    }
+
+
+def _check_name(name: str, choices: Mapping[str, Any]) -> None:
+    stem, data = f"{choices['model']}_{choices['upsample']}", choices["data"]
+    before, _, after = name.partition(".")
+    own = before == stem or before.startswith(f"{stem}_")
+    if not (zoo.NAME.fullmatch(name) and own and after == data):
+        raise ValueError(f"name {name!r}: this run is {stem}.{data}, or {stem}_<variant>.{data}")
+
+
+def _short(metrics: Any) -> Any:
+    """Scores to six digits, without the artifacts' details, which the record keeps."""
+    if isinstance(metrics, Mapping):
+        return {key: _short(value) for key, value in metrics.items() if key != "artifacts"}
+    return float(f"{metrics:.6g}") if isinstance(metrics, float) else metrics
+
+
+def main() -> None:
+    """Ship the run that the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m release.ship", description=__doc__)
+    parser.add_argument("run", nargs="?", help="folder of a finished run")
+    parser.add_argument("name", nargs="?", help="<arch>_<operator>.<data>")
+    given = parser.parse_args()
+    if given.run is None:
+        print(f"{len(write_manifest())} checkpoints listed: {zoo.ROOT / zoo.MANIFEST}")
+        return
+    if given.name is None:
+        parser.error("give RUN and NAME, such as fcn8s_bilinear_init.camvid")
+    print(f"shipped: {ship(given.run, given.name)}")
+
+
+if __name__ == "__main__":
+    with console.user_errors():
+        main()

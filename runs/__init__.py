@@ -1,0 +1,1 @@
+"""What one run leaves: records, folders, sweeps, costs, and what the terminal says."""

@@ -1,0 +1,1 @@
+"""What is compared for the docs: the records that are kept, the page, its answers."""

@@ -1,0 +1,85 @@
+"""Keep the records of finished runs where a repository can hold them.
+
+python -m studies.archive logs/study results/study
+python -m studies.archive logs/segnet_basic results/segnet_basic --curves    # learning curves too
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+from comparison import curves as comparison_curves
+from comparison import groups as comparison
+from comparison.analysis import METRICS
+from runs import console, records
+from runs import scrub as portable
+from runs.records import Record
+
+#: Scalars of a learning curve.
+TAGS = ("train/loss", "train/loss_d", "train/loss_g", *(f"val/{name}" for name in METRICS))
+
+
+def keep(
+    source: str | Path, target: str | Path, curves: bool = False
+) -> tuple[list[Path], list[str]]:
+    """Copy every finished record below a folder, at the same place below another.
+
+    What names one machine's folders is taken out, and so is the way to weights that do not come
+    along.
+
+    Args:
+        source: such as logs/study.
+        target: such as results/study; records that are there already are written again.
+        curves: keep losses and validation scores by step beside each record, too.
+
+    Returns:
+        The copies, and why others were left out.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: no finished run is found there.
+    """
+    study = comparison.collect([source])
+    kept = []
+    for group in study.groups:
+        for arm in group.arms:
+            for run in arm.runs.values():
+                path = Path(target) / run.path.relative_to(source)
+                records.write(path, without_places(run.record))
+                if curves:
+                    found = comparison_curves.scalars(run.folder, TAGS)
+                    points = {tag: list(values.items()) for tag, values in found.items() if values}
+                    (path.parent / comparison_curves.FILE).write_text(json.dumps(points) + "\n")
+                kept.append(path)
+    return kept, [f"{each.path}: {each.reason}" for each in study.left_out]
+
+
+def without_places(record: Record) -> Record:
+    """A record that holds on any machine."""
+    config = record.config | {"logs": "logs", "run_dir": None, "ckpt": None}
+    if "data" in config:
+        config["data"] = portable.data(config["data"])
+    return dataclasses.replace(
+        record, command=portable.command(record.command), config=config, checkpoint=None
+    )
+
+
+def main() -> None:
+    """Keep what the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m studies.archive", description=__doc__)
+    parser.add_argument("source", help="folder of finished runs, such as logs/study")
+    parser.add_argument("target", help="folder for the copies, such as results/study")
+    parser.add_argument("--curves", action="store_true", help="keep learning curves too")
+    given = parser.parse_args()
+    kept, left_out = keep(given.source, given.target, given.curves)
+    for line in left_out:
+        print(f"left out: {line}")
+    print(f"{len(kept)} records kept: {given.target}")
+
+
+if __name__ == "__main__":
+    with console.user_errors():
+        main()

@@ -1,0 +1,61 @@
+"""Run folders: never the same twice, and the right one to go on with."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from runs import folders as runs
+from runs import records
+
+
+def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        folders = list(pool.map(lambda _: runs.new_folder(tmp_path / "arm", 3), range(24)))
+    assert len(set(folders)) == 24
+    assert all(f.is_dir() and f.name.startswith("seed3-") for f in folders)
+
+
+def finish(run, status):
+    record = records.new(
+        command="python train.py",
+        choices=dict.fromkeys(["model", "upsample", "data", "seed", "name"], "x"),
+        config={},
+        data=dict.fromkeys(["name", "fingerprint", "licence", "split"], "x"),
+        status=status,
+    )
+    records.write(run / runs.RECORD, record)
+
+
+def test_the_newest_unfinished_run_is_the_one_to_go_on_with(tmp_path):
+    made = {}
+    for age, (name, status, saved) in enumerate(
+        [("done", "finished", True), ("killed", "running", True), ("stopped", "interrupted", True),
+         ("young", "running", False)]
+    ):  # fmt: skip
+        run = made[name] = runs.new_folder(tmp_path, 0)
+        finish(run, status)
+        (run / "checkpoints").mkdir()
+        if saved:
+            (run / runs.LAST).touch()
+            os.utime(run / runs.LAST, (100 + age, 100 + age))
+    assert runs.unfinished(tmp_path, 0) == made["stopped"]
+    with pytest.raises(ValueError, match="no unfinished run"):
+        runs.unfinished(tmp_path, 1)
+
+
+def test_first_difference_leaves_out_what_a_resumed_run_may_change():
+    old = {"seed": 0, "trainer": {"max_epochs": 3}, "model": {"stride": 8}}
+    assert runs.first_difference(old, {**old, "trainer": {"max_epochs": 9}}) is None
+    assert runs.first_difference(old, {**old, "model": {"stride": 8, "width": 2}}) == (
+        "model.width was None and is now 2"
+    )
+
+
+def test_only_an_empty_folder_is_discarded(tmp_path):
+    empty, used = runs.new_folder(tmp_path, 0), runs.new_folder(tmp_path, 0)
+    (used / "config.yaml").touch()
+    runs.discard(empty)
+    runs.discard(used)
+    assert not empty.exists()
+    assert used.exists()
