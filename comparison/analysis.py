@@ -64,7 +64,6 @@ METRICS = {
     "grid_db": Metric("Grid, dB", -1, "artifact", 1),
     "response": Metric("Response, %", -1, "artifact", 1, 100),
     "ripple": Metric("Ripple, %", -1, "artifact", 1, 100),
-    "gradient_ratio": Metric("Gradient ratio", -1, "artifact", 2),
     "parameters": Metric("Parameters, k", -1, "cost", 1, 1e-3),
     "parameters_upsampling": Metric("of upsampling, k", -1, "cost", 1, 1e-3),
     "flops_forward": Metric("MFLOPs", -1, "cost", 1, 1e-6),

@@ -91,7 +91,8 @@ def main() -> None:
             if name in listed and not beats(score, listed[name]["scores"][result.quality], better):
                 print(f"{name}: is shipped already")
             else:
-                print(f"shipped: {ship(run.folder, name)}", flush=True)
+                chosen = f"best of {len(arm.runs)} seeds on {group.split}"
+                print(f"shipped: {ship(run.folder, name, chosen)}", flush=True)
 
 
 if __name__ == "__main__":

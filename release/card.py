@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from runs.records import Record
 
 FILE = "README.md"
+#: Scores that tell more of the seed than of the net.
+UNLISTED = ("gradient_ratio",)
+CHOSEN = "\nThis net is the {}: a new seed is expected to score worse."
 
 TEXT = """\
 # {name}
@@ -31,7 +34,7 @@ Weights are kept in float16, biases and batch statistics in float32; it loads as
 
 {scores}
 
-Of the rounded weights, as shipped. `{split}` is the split that the list shows.
+Of the rounded weights, as shipped. `{split}` is the split that the list shows.{chosen}
 
 ## Training
 
@@ -72,7 +75,8 @@ def write(name: str, net: nn.Module, card: Mapping[str, Any], record: Record) ->
         usage=_usage(name, net, card),
         interface=_interface(net, card),
         scores=scores_table(card["metrics"]),
-        split=record.data["split"],
+        split=card["data"]["split"],
+        chosen=CHOSEN.format(card["chosen"]) if "chosen" in card else "",
         command=card["command"],
         seed=choices["seed"],
         time=f", {seconds / 60:.0f} min" if seconds else "",
@@ -85,7 +89,12 @@ def write(name: str, net: nn.Module, card: Mapping[str, Any], record: Record) ->
 
 def scores_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     """Every single score as a Markdown table: a row a score, a column a split."""
-    names = dict.fromkeys(k for s in metrics.values() for k, v in s.items() if isinstance(v, float))
+    names = dict.fromkeys(
+        k
+        for scores in metrics.values()
+        for k, v in scores.items()
+        if isinstance(v, float) and k not in UNLISTED
+    )
     lines = [f"| | {' | '.join(metrics)} |", "|---|" + "---|" * len(metrics)]
     for name in names:
         cells = (_cell(name, scores.get(name)) for scores in metrics.values())
@@ -112,7 +121,8 @@ def _usage(name: str, net: nn.Module, card: Mapping[str, Any]) -> str:
     else:
         first = f"{use} input=photo.jpg output=rebuilt.png"
     place = " root=PATH" if "root" in card["config"]["data"] else ""
-    return "\n".join([first, f"{use}{place}  # these scores again", f"{use} export=model.onnx"])
+    again = f"{use}{place} split={card['data']['split']}  # reproduces these scores"
+    return "\n".join([first, again, f"{use} export=model.onnx"])
 
 
 def _interface(net: Any, card: Mapping[str, Any]) -> str:

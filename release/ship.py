@@ -38,7 +38,7 @@ KEPT = ("seed", "init", "average", "artifacts", "data", "task", "trainer")
 HEADLINES = ("miou", "boundary_f1", "accuracy", "psnr", "ssim", "fid", "swd", "recall")
 
 
-def ship(run: str | Path, name: str) -> Path:
+def ship(run: str | Path, name: str, chosen: str | None = None) -> Path:
     """Make a finished run the checkpoint `name`, and list it in the manifest.
 
     Weights are rounded to float16, but for biases and batch statistics, which are few and range
@@ -48,6 +48,7 @@ def ship(run: str | Path, name: str) -> Path:
     Args:
         run: the run's folder; its data must be where they were.
         name: `<arch>_<operator>.<data>` of the run; more words may follow the operator's.
+        chosen: how the run was chosen among others, such as "best of 5 seeds on val".
 
     Returns:
         The checkpoint's folder.
@@ -82,6 +83,8 @@ def ship(run: str | Path, name: str) -> Path:
         "metrics": metrics,
         "command": portable.command(record.command),
     }
+    if chosen is not None:
+        card["chosen"] = chosen
     folder = checkpoint.save(zoo.ROOT / name, part, card)
     (folder / model_card.FILE).write_text(model_card.write(name, part, card, record))
     write_manifest()
@@ -148,14 +151,17 @@ def laid_out(listed: Mapping[str, Mapping[str, Any]]) -> list[Table]:
     """The checkpoints with their scores: a table for each net, data and recipe, the best first."""
     groups: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
     for name, entry in listed.items():
-        key = (entry["model"], entry["data"], entry.get("recipe") or "?", entry["licence"])
+        chosen = f"; each net is the {entry['chosen']}" if entry.get("chosen") else ""
+        told = f"scores on {entry['split']}{chosen}", entry["licence"]
+        key = (entry["model"], entry["data"], entry.get("recipe") or "?", *told)
         groups.setdefault(key, {})[name] = entry
     return [_laid(key, entries) for key, entries in sorted(groups.items())]
 
 
 def _laid(key: tuple[str, ...], entries: Mapping[str, Mapping[str, Any]]) -> Table:
-    model, data, recipe, licence = key
-    laid = Table(title=f"{model} on {data}, trained as {recipe}\n{licence}", box=box.SIMPLE_HEAD)
+    model, data, recipe, scored, licence = key
+    title = f"{model} on {data}, trained as {recipe}\n{scored}\n{licence}"
+    laid = Table(title=title, box=box.SIMPLE_HEAD)
     laid.title_justify = "left"
     laid.add_column("pretrained=", no_wrap=True, style="bold")
     scores = {name for entry in entries.values() for name in entry["scores"]}
@@ -203,6 +209,7 @@ def _entry(folder: Path) -> dict[str, Any]:
         "recipe": choices.get("name"),
         "licence": card["data"]["licence"],
         "split": split,
+        "chosen": card.get("chosen"),
         "scores": {k: v for k, v in metrics[split].items() if isinstance(v, float)},
     }
 

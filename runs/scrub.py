@@ -7,6 +7,8 @@ from typing import Any
 
 #: Options of one machine's folders and processes.
 LOCAL = ("logs", "ckpt", "data.num_workers")
+#: Where the data lie, to train.py and to evaluate.py.
+ROOTS = ("data.root", "root")
 
 
 def data(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,8 +27,8 @@ def command(text: str) -> str:
     kept = []
     for argument in shlex.split(text):
         key = argument.partition("=")[0]
-        if key == "data.root":
-            kept.append("data.root=PATH")
+        if key in ROOTS:
+            kept.append(f"{key}=PATH")
         elif key not in LOCAL:
             kept.append(argument)
     return shlex.join(kept)

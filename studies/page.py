@@ -1,6 +1,6 @@
-"""The study's page: questions answered in words, numbers and intervals, from the records alone.
+"""The study's page: numbers and intervals of short trainings, from the records alone.
 
-python -m studies.page results/study               # writes docs/results.md and its figures
+python -m studies.page results/study               # writes docs/results.md and README's lines
 python -m studies.page results/study logs/study    # picture sheets too, from the runs' weights
 """
 
@@ -8,23 +8,29 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 from comparison import groups as comparison
 from comparison.analysis import METRICS, Result, analyse
-from comparison.files import METHOD, markdown_table
-from comparison.groups import LeftOut
-from comparison.tables import ARROWS, Sheet, words
+from comparison.files import markdown_table
+from comparison.groups import Arm, Group, LeftOut
+from comparison.statistics import Estimate
+from comparison.tables import ARROWS, Sheet
 from runs import console
-from studies import answers as study_answers
 
-#: What the others are held against: the model's own first choice.
+#: The model's own first choice, from which the differences are taken.
 BASELINES = {"dcgan": "transposed_conv"}
 BASELINE = "bilinear_init"
+#: Labels of bilinear interpolation: one function wherever they have the same parameters.
+BILINEAR = ("bilinear_init", "interpolate", "bilinear_additive")
+#: Operators with kernels that start at random.
+RANDOM = ("transposed_conv", "pixel_shuffle", "resize_conv")
 PAGE, README, FIGURES = Path("docs/results.md"), Path("README.md"), Path("docs/figures")
-#: Lines of the README between which the study's answers stand.
+#: Lines of the README between which the study's lines stand.
 BEGIN, END = "<!-- begin study -->", "<!-- end study -->"
-#: Columns of a group's table, as far as its records have them.
+#: Columns of a setting's table, as far as its records have them.
 COLUMNS = (
     "miou",
     "boundary_f1",
@@ -33,107 +39,193 @@ COLUMNS = (
     "psnr",
     "ssim",
     "grid_db",
-    "response",
-    "gradient_ratio",
     "sharpness_db",
     "parameters_upsampling",
     "flops_forward",
     "train_seconds",
 )
+#: Measures of pictures, which a segmentation net's logits are not.
+OF_PICTURES = ("grid_db", "sharpness_db")
 ORDER = ("fcn8s-camvid", "unet-camvid", "fcn8s-shapes", "unet-shapes")
-#: What a reader must know of a model, to read its groups.
+#: What a reader must know of a model or of data, to read its tables.
 REMARKS = {
-    "dcgan": "The generator has no convolutions but the operators' own. Those that only "
-    "interpolate or reassemble mix channels pixel by pixel, which costs less and draws worse: "
-    "put a convolution behind them."
+    "dcgan": "The generator has no convolutions but the operators' own, so that the table compares "
+    "nets of different sizes (column *of upsampling*).",
+    "camvid": "The validation split is one clip, 101 frames of drive 0016E5, of which 204 other "
+    "frames are training data. Test scores of these nets are not recorded.",
 }
+LIMITS = (
+    "The trainings are short, most of a minute or two. They tell how operators start. Which is "
+    "best after a full training is not known yet.",
+    "Within a setting all but the operator is alike: data in the same order, the other weights' "
+    "start, steps, learning rate. The learning rate was tuned for none of them.",
+    "*Difference* is to the row that says *baseline*, paired by seed, with the 95 % interval of "
+    "one comparison, not corrected for their number. An interval that holds 0 leaves open which is "
+    "better; it does not show that both are equal.",
+    "Operators that compute the same function are one row. What their repeated trainings differ "
+    "by is given below the table.",
+)
 
 
-def read(folder: str | Path) -> tuple[list[Result], list[LeftOut]]:
-    """The groups of a study, segmentation first."""
+METHOD = (
+    "Mean ± half of the 95 % t-interval over seeds. ↑: higher is better, ↓: lower is. The options "
+    "of each setting are in `configs/experiment/study/`. *Grid* is the highest spectral peak of "
+    "generated or rebuilt pictures at a period of 2, 4 or 8 pixels, above that of real images; "
+    "below 6 dB none is called a checkerboard ([artifacts.md](artifacts.md)). "
+    "*Sharpness* is 0 dB for pictures as detailed as real ones. FLOPs are of one forward pass of "
+    "one image. Training times are of a machine that did other work too."
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One model on one data set; `repeats` are arms that compute what another arm does."""
+
+    result: Result
+    repeats: list[Arm]
+
+    @property
+    def title(self) -> str:
+        """For people: "FCN-8s on camvid, val"."""
+        names = {"fcn8s": "FCN-8s", "unet": "U-Net", "dcgan": "DCGAN", "deconvnet": "DeconvNet"}
+        group = self.result.group
+        return f"{names.get(group.model, group.model)} on {group.data}, {group.split}"
+
+    def label(self, arm: Arm) -> str:
+        """An arm's name in tables, with the names of its repeats."""
+        others = [each.label for each in self.repeats] if arm.label == BASELINE else []
+        return " = ".join([arm.label, *others])
+
+
+def read(folder: str | Path) -> tuple[list[Setting], list[LeftOut]]:
+    """The settings of a study, segmentation first."""
     study = comparison.collect([folder])
-    results = [analyse(group, BASELINES.get(group.model, BASELINE)) for group in study.groups]
+    settings = [setting(group) for group in study.groups]
     place = {name: index for index, name in enumerate(ORDER)}
-    return sorted(results, key=lambda r: place.get(r.group.name, len(ORDER))), study.left_out
+    return sorted(settings, key=lambda s: place.get(s.result.group.name, 9)), study.left_out
 
 
-def page(results: Sequence[Result], left_out: Sequence[LeftOut], figures: Path) -> str:
+def setting(group: Group) -> Setting:
+    """A group in which equal functions are one arm, `bilinear_init`."""
+    named = {arm.label: arm for arm in group.arms if arm.label in BILINEAR}
+    first = named.pop(BASELINE, None)
+    repeats = [arm for arm in named.values() if first and _parameters(arm) == _parameters(first)]
+    kept = replace(group, arms=[arm for arm in group.arms if arm not in repeats])
+    return Setting(analyse(kept, BASELINES.get(group.model, BASELINE)), repeats)
+
+
+def _parameters(arm: Arm) -> set[float]:
+    return set(arm.values("parameters_upsampling").values())
+
+
+def page(settings: Sequence[Setting], left_out: Sequence[LeftOut], figures: Path) -> str:
     """The page in Markdown; figures are linked that exist."""
-    lines = ["# Which upsampling should a decoder use?", "", *_introduction(results), ""]
-    lines += ["## Answers", ""]
-    for answer in study_answers.answers(results):
-        lines += [f"**{answer.question}** {answer.short}", ""]
-        lines += [*(f"* {each}" for each in answer.evidence), ""]
-    for result in results:
-        name = result.group.name
-        lines += [f"## {_title(result)}", ""]
-        lines += [*markdown_table(table(result), result), ""]
-        remark = [REMARKS[result.group.model]] if result.group.model in REMARKS else []
-        lines += [f"* {sentence}" for sentence in [*remark, *words(result)]]
-        lines += [f"* Note: {note}" for note in result.notes if "differ in more" not in note] + [""]
-        for kind, what in (("front", "quality against artifact"), ("pictures", "pictures")):
-            path = figures / f"study-{name}-{kind}.png"
-            if path.is_file():
-                lines += [f"![{result.group.title}: {what}](figures/{path.name})", ""]
-    lines += ["## How it was measured", "", METHOD, "", *_method(), ""]
+    lines = ["# Short trainings of every operator", "", *_introduction(settings), ""]
+    for each in settings:
+        group = each.result.group
+        lines += [f"## {each.title}", "", *markdown_table(table(each), each.result), ""]
+        remarks = [REMARKS[key] for key in (group.data, group.model) if key in REMARKS]
+        notes = [note for note in each.result.notes if "differ in more" not in note]
+        lines += [f"* {line}" for line in [*remarks, *_noise(each), _precision(each), *notes]]
+        path = figures / f"study-{group.name}-pictures.png"
+        if path.is_file():
+            lines += ["", f"![{each.title}: pictures of seed 0](figures/{path.name})"]
+        lines += [""]
+    lines += ["## How it was measured", "", METHOD, ""]
     if left_out:
         lines += ["Left out:", "", *(f"* `{e.path}`: {e.reason}" for e in left_out), ""]
     return "\n".join(lines)
 
 
-def table(result: Result) -> Sheet:
-    """One table for each group: an arm a row, the best first, ★ on the Pareto front."""
-    names = [n for n in COLUMNS if n in result.estimates]
-    header = ["operator", "front", "seeds"]
-    header += [ARROWS[METRICS[n].better] + METRICS[n].title for n in names]
+def table(each: Setting) -> Sheet:
+    """A variant a row, the best mean first; the baseline's row is that of `markdown_table`."""
+    result = each.result
+    pictures = result.quality != "miou"
+    names = [n for n in COLUMNS if n in result.estimates and (pictures or n not in OF_PICTURES)]
+    titles = [ARROWS[METRICS[n].better] + METRICS[n].title for n in names]
     rows = []
     for arm in result.group.arms:
-        cells = [arm.label, "★" if arm.label in result.front else "", str(len(arm.runs))]
-        for name in names:
-            found, metric = result.estimates[name].get(arm.label), METRICS[name]
-            text = "–" if found is None else metric.text(found.mean)
-            if found is not None and found.half and metric.kind != "cost":
-                text += f" ± {metric.text(found.half)}"
-            cells.append(text)
-        rows.append(cells)
-    return Sheet("", header, rows)
+        found = {n: result.estimates[n].get(arm.label) for n in names}
+        cells = [_text(n, estimate) for n, estimate in found.items()]
+        rows.append([each.label(arm), str(len(arm.runs)), cells[0], _difference(result, arm)])
+        rows[-1] += cells[1:]
+    return Sheet("", ["operator", "seeds", titles[0], "difference", *titles[1:]], rows)
 
 
-def overview(results: Sequence[Result]) -> list[str]:
-    """The decision in a few lines, and one table: quality and grid of every operator everywhere.
-
-    The best quality of a group is bold.
-    """
-    runs = sum(len(arm.runs) for r in results for arm in r.group.arms)
-    page = "numbers, intervals and pictures in [docs/results.md](docs/results.md)"
-    lines = [f"**What {runs} trainings say** ({page}):", ""]
-    lines += [f"* {a.line}" for a in study_answers.answers(results) if a.line is not None]
-    header = ["operator", *(f"{_title(r)}: {_axes(r)}" for r in results)]
-    labels = dict.fromkeys(arm.label for r in results for arm in r.group.arms)
-    rows = [[label, *(_cell(r, label) for r in results)] for label in sorted(labels)]
-    table = [header, ["---"] + ["--:"] * len(results), *rows]
-    return [*lines, "", *(f"| {' | '.join(cells)} |" for cells in table)]
-
-
-def _axes(result: Result) -> str:
-    """What a cell of the overview holds: "↑ Mean IoU, % (↓ Grid, dB)"."""
-    named = [METRICS[name] for name in (result.quality, result.artifact) if name is not None]
-    first, *rest = (ARROWS[metric.better] + metric.title for metric in named)
-    return f"{first} ({rest[0]})" if rest else first
-
-
-def _cell(result: Result, label: str) -> str:
-    """An arm's quality and, in brackets, its artifact; a dash where the group has no such arm."""
-    texts = [
-        METRICS[name].text(result.estimates[name][label].mean)
-        for name in (result.quality, result.artifact)
-        if name is not None and label in result.estimates[name]
-    ]
-    if not texts:
+def _text(name: str, found: Estimate | None) -> str:
+    if found is None:
         return "–"
-    best = result.group.arms[0].label == label
-    first = f"**{texts[0]}**" if best else texts[0]
-    return f"{first} ({texts[1]})" if len(texts) > 1 else first
+    half = METRICS[name].kind != "cost" and found.half
+    return METRICS[name].text(found.mean) + (f" ± {METRICS[name].text(half)}" if half else "")
+
+
+def _difference(result: Result, arm: Arm) -> str:
+    """Of an arm's quality to the baseline's: "−7.5 ± 1.6"."""
+    if arm is result.baseline:
+        return "baseline"
+    contrast = result.contrasts.get(result.quality or "", {}).get(arm.label)
+    if contrast is None or contrast.difference is None or result.quality is None:
+        return "–"
+    return _signed(result.quality, contrast.difference)
+
+
+def _noise(each: Setting) -> list[str]:
+    """How far trainings of equal functions end from each other, seed by seed."""
+    quality, arms = each.result.quality, each.result.group.arms
+    if not each.repeats or quality is None:
+        return []
+    first = next(arm.values(quality) for arm in arms if arm.label == BASELINE)
+    pairs = [(first[s], v) for arm in each.repeats for s, v in arm.values(quality).items()]
+    metric = METRICS[quality]
+    most = metric.text(max(abs(one - other) for one, other in pairs))
+    names = " and ".join(f"`{arm.label}`" for arm in each.repeats)
+    return [
+        f"`{BASELINE}` and {names} compute the same function. Trained separately from the same "
+        f"seed, they differ by up to {most} in {metric.title}."
+    ]
+
+
+def _precision(each: Setting) -> str:
+    runs = [run.record for arm in each.result.group.arms for run in arm.runs.values()]
+    kinds = sorted({str(record.machine.get("precision", "unknown")) for record in runs})
+    return f"Trained in precision {', '.join(kinds)}."
+
+
+def overview(settings: Sequence[Setting]) -> list[str]:
+    """The README's lines: what CamVid's records support, and what they do not."""
+    streets = [each for each in settings if each.result.group.data == "camvid"]
+    arms = [arm for each in streets for arm in each.result.group.arms]
+    seconds = [value for arm in arms for value in arm.values("train_seconds").values()]
+    seeds = sorted({len(arm.runs) for arm in arms})
+    lines = [
+        "**Which operator is best after a full training is not known yet.** The "
+        "[records](docs/results.md) are of short trainings from scratch, on CamVid a median of "
+        f"{median(seconds):.0f} s on one core, with {' or '.join(map(str, seeds))} seeds each. "
+        "After them the table shows by how many points of mean IoU on CamVid's validation clip "
+        "fixed `bilinear_init` leads operators whose kernels start at random (± half of the 95 % "
+        "interval of one comparison, paired by seed; an interval that holds 0 decides nothing):",
+        "",
+        f"| `bilinear_init` − | {' | '.join(each.title for each in streets)} |",
+        "| --- |" + " --: |" * len(streets),
+    ]
+    lines += [f"| `{name}` | {' | '.join(_lead(e, name) for e in streets)} |" for name in RANDOM]
+    clip = "That clip is 101 frames of a drive of which 204 other frames are training data."
+    return [*lines, "", clip]
+
+
+def _lead(each: Setting, name: str) -> str:
+    """What the baseline has more than an operator, in the primary score."""
+    result = each.result
+    assert result.quality is not None
+    contrast = result.contrasts[result.quality].get(name)
+    if contrast is None or contrast.difference is None:
+        return "–"
+    difference = contrast.difference
+    return _signed(result.quality, replace(difference, mean=-difference.mean))
+
+
+def _signed(name: str, difference: Estimate) -> str:
+    return ("+" if difference.mean > 0 else "") + _text(name, difference)
 
 
 def between(text: str, lines: Sequence[str]) -> str:
@@ -143,82 +235,50 @@ def between(text: str, lines: Sequence[str]) -> str:
         ValueError: a mark is missing.
     """
     if BEGIN not in text or END not in text:
-        raise ValueError(f"README.md lacks the lines {BEGIN} and {END}: the answers stand between")
+        raise ValueError(f"README.md lacks the lines {BEGIN} and {END}: the study stands between")
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     return "\n".join([before + BEGIN, "", *lines, "", END + after])
 
 
-def draw(result: Result, folder: Path, pictured: Result | None = None) -> list[Path]:
-    """Write the figures of a group; the picture sheet from runs that still have their weights."""
-    from matplotlib import rc_context
-
-    from comparison import figures as comparison_figures
-    from comparison import plot as comparison_plot
-
-    made = []
-    with rc_context(comparison_plot.STYLE):
-        figure = comparison_figures.front(result)
-        if figure is not None:
-            path = folder / f"study-{result.group.name}-front.png"
-            made.append(comparison_plot.save(figure, path))
-    if pictured is not None:
-        from comparison import pictures as comparison_pictures
-
-        sheets = comparison_pictures.write(pictured.group, 1, folder)
-        made += [path.replace(folder / f"study-{path.name}") for path in sheets]
-    return made
-
-
-def _title(result: Result) -> str:
-    tasks = {"fcn8s": "FCN-8s", "unet": "U-Net", "dcgan": "DCGAN", "deconvnet": "DeconvNet"}
-    model, data = result.group.model, result.group.data
-    return f"{tasks.get(model, model)} on {data}"
-
-
-def _introduction(results: Sequence[Result]) -> list[str]:
-    runs = [run for r in results for arm in r.group.arms for run in arm.runs.values()]
+def _introduction(settings: Sequence[Setting]) -> list[str]:
+    repeated = sum(len(arm.runs) for each in settings for arm in each.repeats)
+    runs = [
+        run
+        for each in settings
+        for arm in [*each.result.group.arms, *each.repeats]
+        for run in arm.runs.values()
+    ]
     hours = sum(run.values.get("train_seconds", 0) for run in runs) / 3600
     machines = sorted({r.record.machine["cpu"] for r in runs})
     return [
-        f"{len(runs)} trainings, {hours:.1f} hours of training steps on one core each "
-        f"({'; '.join(machines)}), all from scratch. Within a group everything but the operator "
-        "is alike: the data in the same order, the other weights' start, the steps. Nets and "
-        "budgets are small, and scores far below what these nets reach in the end "
-        "([README](../README.md#results)): this page compares operators after a short training, "
-        "and says so where the seeds do not tell them apart.",
+        f"{len(runs)} trainings, all from scratch, {hours:.1f} hours of training steps on one core "
+        f"each ({'; '.join(machines)}). {repeated} of them repeat others with an operator that "
+        "computes the same function.",
+        "",
+        "How to read it:",
+        "",
+        *(f"* {limit}" for limit in LIMITS),
         "",
         "Everything here is written by `python -m studies.page results/study` from the "
         "[records](../results/study); `benchmarks/study.sh DATA` trains it all again.",
     ]
 
 
-def _method() -> list[str]:
-    return [
-        "The options of each group are in `configs/experiment/study/`. Scores are of the test "
-        "split (CamVid: validation). *Grid* is the highest spectral peak of the pictures that a "
-        "net makes (logits, samples, reconstructions) above that of real images, for logits above "
-        "the frequencies around it; *response* is the grid that a constant input becomes, in % of "
-        "the output's spread; the *gradient ratio* compares the phases of the input's gradient "
-        "and is 1 where they are even; *sharpness* is 0 dB for pictures as detailed as real ones "
-        "([artifacts.md](artifacts.md)). FLOPs are of one forward pass of one image. Training "
-        "times are of a machine that did other work too: they tell factors, not percents. *Pairs* "
-        "are runs of one seed and one setting that differ in the operator alone; their p is the "
-        "sign test's over all settings together."
-    ]
-
-
 def main() -> None:
-    """Write the page and its figures."""
+    """Write the page, its picture sheets and the README's lines."""
     parser = argparse.ArgumentParser(prog="python -m studies.page", description=__doc__)
     parser.add_argument("records", help="folder of the records, such as results/study")
     parser.add_argument("runs", nargs="?", help="folder of the runs with their weights")
     given = parser.parse_args()
-    results, left_out = read(given.records)
-    pictured = {r.group.name: r for r in read(given.runs)[0]} if given.runs else {}
-    for result in results:
-        draw(result, FIGURES, pictured.get(result.group.name))
-    PAGE.write_text(page(results, left_out, FIGURES), encoding="utf-8")
-    README.write_text(between(README.read_text(encoding="utf-8"), overview(results)), "utf-8")
+    settings, left_out = read(given.records)
+    if given.runs:
+        from comparison import pictures as comparison_pictures
+
+        for each in read(given.runs)[0]:
+            for path in comparison_pictures.write(each.result.group, 1, FIGURES):
+                path.replace(FIGURES / f"study-{path.name}")
+    PAGE.write_text(page(settings, left_out, FIGURES), encoding="utf-8")
+    README.write_text(between(README.read_text(encoding="utf-8"), overview(settings)), "utf-8")
     print(f"written: {PAGE}, {README}")
 
 

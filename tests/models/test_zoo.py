@@ -14,7 +14,7 @@ import yaml
 
 import upzoo
 from release.ship import halve, write_manifest
-from runs import console
+from runs import console, records
 from tests.conftest import ROOT, compose_config
 from upzoo import checkpoint, zoo
 
@@ -89,6 +89,7 @@ def test_the_manifest_says_what_lies_there(stock):
         "recipe": None,
         "licence": "MIT",
         "split": "test",
+        "chosen": None,
         "scores": {"miou": 0.5},
     }
 
@@ -196,6 +197,24 @@ def test_the_manifest_lists_every_folder():
         assert (zoo.ROOT / name / "README.md").read_text().startswith(f"# {name}\n")
 
 
+def test_a_net_that_was_the_best_of_several_says_so():
+    for name, entry in SHIPPED.items():
+        of_study = (entry["recipe"] or "").startswith("study/")
+        assert entry["chosen"] == (f"best of 5 seeds on {entry['split']}" if of_study else None)
+        text = (zoo.ROOT / name / "README.md").read_text()
+        assert (f"This net is the {entry['chosen']}" in text) == of_study
+
+
+def test_the_long_nets_of_camvid_show_the_scores_of_the_test_split():
+    for model in ("fcn8s", "unet"):
+        entry = SHIPPED[f"{model}_bilinear_init.camvid"]
+        path = ROOT / f"results/camvid/{model}-bilinear_init/test/record.json"
+        scores = records.read(path).metrics["test"]
+        assert entry["split"] == "test"
+        for key, value in entry["scores"].items():
+            assert value == pytest.approx(scores[key], rel=1e-5)
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_file_is_the_listed_one_and_small(name):
     assert zoo.find(name) == zoo.ROOT / name
@@ -212,7 +231,6 @@ def test_every_shipped_file_is_the_listed_one_and_small(name):
 def test_every_shipped_net_repeats_its_scores(name, tmp_path):
     """Where its data are drawn, or named by UPZOO_CAMVID, UPZOO_MNIST, UPZOO_EMOJI, …"""
     import evaluate
-    from runs import records
 
     entry = SHIPPED[name]
     variable = f"UPZOO_{entry['data'].upper()}"
@@ -220,7 +238,8 @@ def test_every_shipped_net_repeats_its_scores(name, tmp_path):
     if needs_root and variable not in os.environ:
         pytest.skip(f"{variable} does not say where the data are")
     place = [f"root={os.environ[variable]}"] if needs_root else []
-    evaluate.use(compose_config("evaluate", [f"pretrained={name}", f"logs={tmp_path}", *place]))
+    options = [f"pretrained={name}", f"split={entry['split']}", f"logs={tmp_path}", *place]
+    evaluate.use(compose_config("evaluate", options))
     (path,) = tmp_path.rglob("record.json")
     found = records.read(path).metrics[entry["split"]]
     # What looks at a discriminator cannot be repeated from the generator alone.

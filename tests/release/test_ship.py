@@ -26,7 +26,7 @@ def shop(trained, tmp_path_factory):
     root = tmp_path_factory.mktemp("zoo")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(zoo, "ROOT", root)
-        assert ship(trained, NAME) == root / NAME
+        assert ship(trained, NAME, "best of 3 seeds on test") == root / NAME
     return root
 
 
@@ -73,8 +73,10 @@ def test_the_card_and_the_manifest_tell_what_was_done(trained):
     assert text.startswith(f"# {NAME}\n")
     parameters = sum(p.numel() for p in checkpoint.load(trained)[0].parameters())
     assert f"{parameters:,} parameters" in text
-    for words in ("MIT", "python evaluate.py pretrained=", f"{100 * entry['scores']['miou']:.1f}"):
+    for words in ("MIT", "python evaluate.py pretrained=", f"{100 * entry['scores']['miou']:.1f}",
+                  "This net is the best of 3 seeds on test:", " split=test  # reprod"):  # fmt: skip
         assert words in text
+    assert "gradient" not in text.lower()
     for path in (zoo.ROOT / NAME).iterdir():
         if path.suffix != ".safetensors":
             assert str(trained.parent) not in path.read_text()
@@ -95,7 +97,8 @@ def test_the_list_shows_names_scores_and_licences(capsys):
     text = screen.export_text()
     miou = zoo.entries()[NAME]["scores"]["miou"]
     recipe = zoo.entries()[NAME]["recipe"]
-    for words in (NAME, "Mean IoU, %", f"{100 * miou:.1f}", recipe, "MIT: drawn by UpZoo itself"):
+    for words in (NAME, "Mean IoU, %", f"{100 * miou:.1f}", recipe, "MIT: drawn by UpZoo itself",
+                  "scores on test; each net is the best of 3 seeds on test"):  # fmt: skip
         assert words in text
     capsys.readouterr()
     evaluate.use(compose_config("evaluate", ["list=true"]))
@@ -172,3 +175,5 @@ def test_a_command_is_freed_of_one_machines_folders():
     )
     freed = portable.command(command)
     assert freed == "python train.py model=unet data.root=PATH 'upsample=glob(*)'"
+    scored = portable.command("python evaluate.py pretrained=x root=/data/x split=test logs=/tmp/l")
+    assert scored == "python evaluate.py pretrained=x root=PATH split=test"

@@ -1,151 +1,92 @@
-"""The study's page says what the records say: differences, fronts, correlations, by hand."""
+"""The study's page and README lines say what the records say, by hand, and no more."""
 
-import numpy as np
 import pytest
 from scipy import stats
 
-from studies import answers as study_answers
 from studies import page as study
-from studies.answers import spearman
 from tests.comparison.fabricated import write
-
-FIXED, LEARNED = {"trainable": False}, {"trainable": True}
 
 
 @pytest.fixture
 def logs(tmp_path):
-    """Three seeds: learning gains 2, 3 and 4 points of IoU; carafe leads, with a grid."""
+    """Three seeds on CamVid; bilinear interpolation twice on drawn data, once with weights."""
     for seed in range(3):
-        fixed = {"miou": 0.40 + seed / 100, "grid_db": 1.0}
-        write(tmp_path, "bilinear_init", seed, fixed, upsample=FIXED)
-        write(
-            tmp_path, "bilinear_init", seed, {"miou": 0.42 + seed / 50, "grid_db": 0.5},
-            upsample=LEARNED, created=f"2026-01-02T00:00:0{seed}+00:00",
-        )  # fmt: skip
-        carafe = {"miou": 0.60 + seed / 100, "grid_db": 8.0 + seed}
-        write(tmp_path, "carafe", seed, carafe)
-        write(tmp_path, "transposed_conv", seed, {"miou": 0.30 + seed / 100, "grid_db": 20.0})
-        write(
-            tmp_path, "resize_conv", seed, {"psnr": 20.0, "grid_db": 0.0}, model="deconvnet"
-        )  # fmt: skip
+        street = {"data": "camvid", "split": "val", "train_seconds": 60.0 + seed}
+        miou = 0.40 + seed / 100
+        write(tmp_path, "bilinear_init", seed, {"miou": miou, "grid_db": 1.0}, **street)
+        write(tmp_path, "carafe", seed, {"miou": 0.60, "gradient_ratio": 9.0}, **street)
+        # behind by 2, 3 and 4 points
+        write(tmp_path, "transposed_conv", seed, {"miou": 0.38}, **street)
+        write(tmp_path, "bilinear_init", seed, {"psnr": 20.0, "grid_db": 0.5}, model="deconvnet")
+        write(tmp_path, "interpolate", seed, {"psnr": 20.0 + seed}, model="deconvnet")
+        mixing = {"model": "deconvnet", "parameters_upsampling": 7}
+        write(tmp_path, "bilinear_additive", seed, {"psnr": 21.0}, **mixing)
     return tmp_path
 
 
-def answered(logs):
-    results, left_out = study.read(logs)
+@pytest.fixture
+def settings(logs):
+    settings, left_out = study.read(logs)
     assert not left_out
-    return {answer.question: answer for answer in study_answers.answers(results)}
+    assert [each.title for each in settings] == [
+        "FCN-8s on camvid, val",
+        "DeconvNet on shapes, test",
+    ]
+    return settings
 
 
-def test_learning_against_fixing(logs):
-    answer = answered(logs)["Does learning a bilinear kernel help over fixing it?"]
-    # three pairs on one side: the sign test gives 2 / 2³
-    pairs = "ahead in 3 of 3 pairs (p = 0.25)"
-    assert f"In quality, learned: better in 1 of 1 setting, {pairs};" in answer.short
-    assert f"in the grid: no spread: no test in 1 of 1 setting, {pairs}" in answer.short
-    # differences 2, 3, 4: mean 3, half the interval 4.303 · 1 / √3 = 2.5; t = 3√3, 2 degrees
-    p = 2 * stats.t.sf(3 * np.sqrt(3), 2)
-    assert f"Mean IoU, % +3.0 ± 2.5 (p = {p:.3f}, better)" in answer.evidence[0]
+def half(spread):
+    """Half the 95 % interval of three values with this standard deviation."""
+    return stats.t.ppf(0.975, 2) * spread / 3**0.5
 
 
-def test_the_front_and_the_choice(logs):
-    found = answered(logs)
-    front = found["Which operators are on the Pareto front for segmentation?"]
-    assert "carafe (61.0, 9.0)" in front.evidence[0]
-    assert "bilinear_init trainable=true (44.0, 0.5)" in front.evidence[0]
-    assert "transposed_conv" not in front.evidence[0]
-    # 4 arms: the best third are two, of which the learned bilinear kernel has the weaker grid:
-    # 0.5 against 8, 9, 10, a difference of 8.5 ± 2.5
-    choice = found["What would we tell a user to choose?"]
-    assert "bilinear_init trainable=true for segmentation" in choice.short
-    assert "carafe (1.0, 9.0 dB)" in choice.evidence[0]
-    assert "from carafe" in choice.evidence[0]
+def test_a_setting_is_a_table_with_differences_to_the_baseline(settings):
+    sheet = study.table(settings[0])
+    assert sheet.header[:4] == ["operator", "seeds", "↑ Mean IoU, %", "difference"]
+    assert [row[0] for row in sheet.rows] == ["carafe", "bilinear_init", "transposed_conv"]
+    interval = f"{half(1):.1f}"
+    assert [row[2] for row in sheet.rows] == ["60.0", f"41.0 ± {interval}", "38.0"]
+    assert [row[3] for row in sheet.rows] == [
+        f"+19.0 ± {interval}",
+        "baseline",
+        f"−3.0 ± {interval}",
+    ]
 
 
-def test_a_grid_that_is_not_certainly_stronger_does_not_decide(tmp_path):
-    for seed, grid in enumerate((1.0, 9.0, 2.0)):
-        write(tmp_path, "carafe", seed, {"miou": 0.60 + seed / 100, "grid_db": grid})
-        write(tmp_path, "dysample", seed, {"miou": 0.50 + seed / 100, "grid_db": 0.0})
-        for name in ("interpolate", "resize_conv"):
-            write(tmp_path, name, seed, {"miou": 0.40, "grid_db": -9.0})
-    choice = answered(tmp_path)["What would we tell a user to choose?"]
-    assert choice.short.startswith("carafe for segmentation: ")
+def test_logits_have_no_decibels_and_nothing_a_gradient_ratio(settings):
+    streets, pictures = (study.table(each).header for each in settings)
+    assert "↓ Grid, dB" not in streets
+    assert "↓ Grid, dB" in pictures
+    assert not any("radient" in title for title in streets + pictures)
 
 
-def test_equal_arms_share_a_rank(tmp_path):
-    for name, miou in (("carafe", 0.6), ("dysample", 0.5), ("interpolate", 0.5), ("fade", 0.4)):
-        write(tmp_path, name, 0, {"miou": miou, "grid_db": 0.0})
-    results, _ = study.read(tmp_path)
-    ranks = study_answers.mean_ranks(results)
-    assert ranks == {"carafe": 1, "dysample": 2, "interpolate": 2, "fade": 4}
+def test_equal_functions_are_one_row_and_their_difference_is_told(settings, tmp_path):
+    rows = {row[0]: row[1:4] for row in study.table(settings[1]).rows}
+    assert set(rows) == {"bilinear_init = interpolate", "bilinear_additive"}  # which has weights
+    assert rows["bilinear_init = interpolate"] == ["3", "20.00", "baseline"]
+    text = study.page(settings, [], tmp_path)
+    assert "`bilinear_init` and `interpolate` compute the same function." in text
+    assert "they differ by up to 2.00 in PSNR, dB." in text
+    assert "18 trainings" in text
+    assert "3 of them repeat others" in text
 
 
-def test_what_no_group_can_answer_is_not_answered(logs):
-    found = answered(logs)
-    assert "Does the residual help?" not in found
-    assert not any("Fréchet" in question for question in found)
+def test_the_page_links_the_pictures_that_exist(settings, tmp_path):
+    assert "](figures/" not in study.page(settings, [], tmp_path)
+    (tmp_path / "study-fcn8s-camvid-pictures.png").touch()
+    assert "](figures/study-fcn8s-camvid-pictures.png)" in study.page(settings, [], tmp_path)
 
 
-def test_a_collapsed_net_is_left_out_of_the_correlation(tmp_path):
-    names = ["bilinear_init", "carafe", "dysample", "resize_conv", "interpolate", "pixel_shuffle"]
-    for seed in range(2):
-        for place, name in enumerate(names):
-            write(
-                tmp_path, name, seed, {"fid": 10.0 - place, "grid_db": 1.0 + place}, model="dcgan"
-            )
-        write(tmp_path, "transposed_conv", seed, {"fid": 500.0, "grid_db": 90.0}, model="dcgan")
-    found = answered(tmp_path)
-    (answer,) = (a for q, a in found.items() if "Fréchet" in q)
-    assert answer.short.startswith("Yes")
-    assert "over 6 operators, without transposed_conv, which collapsed: −1.00" in answer.evidence[0]
-
-
-def test_rank_correlation_is_scipys():
-    random = np.random.default_rng(1)
-    for _ in range(5):
-        x, y = random.normal(size=(2, 9)).round(1)
-        rho, p = spearman(x, y)
-        assert rho == pytest.approx(stats.spearmanr(x, y).statistic)
-        by_permutation = stats.permutation_test(
-            (y,), lambda v, x=x: stats.spearmanr(x, v).statistic, permutation_type="pairings",
-            n_resamples=2000, rng=0,
-        ).pvalue  # fmt: skip
-        assert p == pytest.approx(by_permutation, abs=0.04)
-
-
-def test_the_page_holds_every_arm(logs, tmp_path):
-    results, left_out = study.read(logs)
-    text = study.page(results, left_out, tmp_path)
-    assert "15 trainings" in text
-    assert "| carafe | ★ | 3 | 61.0 ± 2.5 |" in text
-    assert "| **bilinear_init** | **** |" not in text
-    assert "## DeconvNet on shapes" in text
-    assert "](figures/" not in text
-    for result in results:
-        study.draw(result, tmp_path)
-    assert "](figures/study-fcn8s-shapes-front.png)" in study.page(results, left_out, tmp_path)
-
-
-def test_the_overview_stands_between_its_marks(logs):
-    results, _ = study.read(logs)
-    lines = study.overview(results)
-    assert lines[2].startswith(
-        "* **Choose `bilinear_init trainable=true` for segmentation "
-        "(mean rank 2.0 of 4, grid 0.5 dB)**"
-    )
-    assert lines[3] == (
-        "* Learning a bilinear kernel instead of fixing it: quality better in 1 of 1 setting, "
-        "grid no spread: no test in 1 of 1 setting."
-    )
-    assert not any("Pareto" in line for line in lines)
-    header = "| operator | FCN-8s on shapes: ↑ Mean IoU, % (↓ Grid, dB) | DeconvNet on shapes: "
-    assert any(line.startswith(header) for line in lines)
-    assert "| carafe | **61.0** (9.0) | – |" in lines
-    assert "| transposed_conv | 31.0 (20.0) | – |" in lines
-    assert "| resize_conv | – | **20.00** (0.0) |" in lines
-    marks = f"a\n{study.BEGIN}\nold\n{study.END}\nb"
+def test_the_readmes_lines_stand_between_their_marks(settings):
+    lines = study.overview(settings)
+    assert "median of 61 s on one core" in lines[0]
+    assert "3 seeds" in lines[0]
+    assert "| `bilinear_init` − | FCN-8s on camvid, val |" in lines
+    assert f"| `transposed_conv` | +3.0 ± {half(1):.1f} |" in lines
+    assert "| `pixel_shuffle` | – |" in lines
+    marks = f"a\n{study.BEGIN}\nreplaced\n{study.END}\nb"
     text = study.between(marks, lines)
-    assert "old" not in text
+    assert "replaced" not in text
     assert text.startswith("a\n")
     assert study.between(text, lines) == text
     with pytest.raises(ValueError, match="lacks the lines"):
