@@ -45,7 +45,8 @@ def explain(error: BaseException) -> str | None:
 
 
 def _ours(error: BaseException) -> bool:
-    if (ROOT / type(error).__module__.split(".")[0]).is_dir():
+    home = type(error).__module__.split(".")[0]
+    if home == "upzoo" or (ROOT / home).is_dir():
         return True  # a class of this project's, whoever raises it again
     # A loader's worker hands its exception over as text: the class and message end it.
     if "DataLoader worker process" in str(error):
