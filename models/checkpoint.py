@@ -20,14 +20,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from upzoo.classifier import Classifier
-from upzoo.dcgan import DCGAN, Discriminator, Generator
-from upzoo.deconvnet import DeconvNet
-from upzoo.dilated_fcn import DilatedFCN
-from upzoo.fcn import FCN
-from upzoo.segnet import SegNetBasic
-from upzoo.unet import UNet
-from upzoo.upsampling import OPERATORS
+from models.classifier import Classifier
+from models.dcgan import DCGAN, Discriminator, Generator
+from models.deconvnet import DeconvNet
+from models.dilated_fcn import DilatedFCN
+from models.edsr import EDSR
+from models.espcn import ESPCN
+from models.fcn import FCN
+from models.fsrcnn import FSRCNN
+from models.segnet import SegNetBasic
+from models.srresnet import SRResNet
+from models.unet import UNet
+from models.upsampling import OPERATORS
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.yaml"
@@ -42,8 +46,12 @@ BUILDABLE: dict[str, type[nn.Module]] = {
     "models.dcgan.Generator": Generator,
     "models.dcgan.Discriminator": Discriminator,
     "models.dilated_fcn.DilatedFCN": DilatedFCN,
+    "models.edsr.EDSR": EDSR,
+    "models.espcn.ESPCN": ESPCN,
     "models.fcn.FCN": FCN,
+    "models.fsrcnn.FSRCNN": FSRCNN,
     "models.segnet.SegNetBasic": SegNetBasic,
+    "models.srresnet.SRResNet": SRResNet,
     "models.unet.UNet": UNet,
     **{f"models.upsampling.{cls.__name__}": cls for cls in OPERATORS.values()},
 }
