@@ -15,8 +15,8 @@ from torchvision.transforms.v2 import functional as T
 from data.files import DataError, open_on_white
 from data.loading import Batch
 from data.sampler import seed_from, share_from
-from metrics.restoration import luma
-from models.bicubic import reduce
+from upzoo.bicubic import reduce
+from upzoo.metrics.restoration import luma
 
 
 class Resolutions:
@@ -30,7 +30,7 @@ class Resolutions:
         root: the folder that `names` are relative to.
         names: the files, with / between folders.
         scale: of the reduction.
-        luma_only: luma (see `metrics.restoration.luma`) instead of colours.
+        luma_only: luma (see `upzoo.metrics.restoration.luma`) instead of colours.
         memory: bytes of images to keep once they are read; the rest are read again each time.
     """
 
@@ -103,7 +103,7 @@ class WholePairs(Dataset[Batch]):
         return {name: self.normalise(values) for name, values in self.split[index].items()}
 
     def normalise(self, values: Tensor) -> Tensor:
-        """x' = (x / 255 - mean) / std."""
+        """Normalised values of those in 0 … 255: (x / 255 - mean) / std."""
         return (values / 255).sub_(self.mean).div_(self.std)
 
 

@@ -20,18 +20,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from models.classifier import Classifier
-from models.dcgan import DCGAN, Discriminator, Generator
-from models.deconvnet import DeconvNet
-from models.dilated_fcn import DilatedFCN
-from models.edsr import EDSR
-from models.espcn import ESPCN
-from models.fcn import FCN
-from models.fsrcnn import FSRCNN
-from models.segnet import SegNetBasic
-from models.srresnet import SRResNet
-from models.unet import UNet
-from models.upsampling import OPERATORS
+from upzoo.classifier import Classifier
+from upzoo.dcgan import DCGAN, Discriminator, Generator
+from upzoo.deconvnet import DeconvNet
+from upzoo.dilated_fcn import DilatedFCN
+from upzoo.edsr import EDSR
+from upzoo.espcn import ESPCN
+from upzoo.fcn import FCN
+from upzoo.fsrcnn import FSRCNN
+from upzoo.segnet import SegNetBasic
+from upzoo.srresnet import SRResNet
+from upzoo.unet import UNet
+from upzoo.upsampling import OPERATORS
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.yaml"

@@ -6,8 +6,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from models.bicubic import enlarge
-from models.fitting import check_counts, check_head, initialise, refuse_needs
+from upzoo.bicubic import enlarge
+from upzoo.fitting import check_counts, check_head, initialise, refuse_needs
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
@@ -69,7 +69,9 @@ class ESPCN(nn.Module):
         initialise(self)
         self.bias = nn.Parameter(torch.zeros(in_channels, 1, 1)) if head is None else None
         # The operator comes last: with one seed, all else starts alike whatever it draws.
-        self.upsamples = nn.ModuleList([upsample(features, features if head else in_channels, scale)])
+        self.upsamples = nn.ModuleList(
+            [upsample(features, features if head else in_channels, scale)]
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, in_channels, scale·H, scale·W)."""

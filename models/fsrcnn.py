@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from models.bicubic import enlarge
-from models.fitting import check_counts, check_head, initialise, refuse_needs
+from upzoo.bicubic import enlarge
+from upzoo.fitting import check_counts, check_head, initialise, refuse_needs
 
 
 class FSRCNN(nn.Module):
@@ -47,9 +47,7 @@ class FSRCNN(nn.Module):
         skip: bool = False,
     ):
         super().__init__()
-        check_counts(
-            scale=scale, in_channels=in_channels, width=width, shrink=shrink, depth=depth
-        )
+        check_counts(scale=scale, in_channels=in_channels, width=width, shrink=shrink, depth=depth)
         check_head(head)
         refuse_needs(
             upsample, "FSRCNN", no_switches="it has no pooling", no_guide="it has no skips"

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from models.bicubic import enlarge
-from models.fitting import check_counts, refuse_needs, steps_of
+from upzoo.bicubic import enlarge
+from upzoo.fitting import check_counts, refuse_needs, steps_of
 
 
 class SRResNet(nn.Module):

@@ -82,7 +82,9 @@ class Reconstruction(pl.LightningModule):
         self.results: dict[str, Any] = {}
         self.register_buffer("mean", torch.tensor(data.mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(data.std).view(-1, 1, 1), persistent=False)
-        self.scores = nn.ModuleDict({split: nn.ModuleDict(self.counters()) for split in ("val", "test")})
+        self.scores = nn.ModuleDict(
+            {split: nn.ModuleDict(self.counters()) for split in ("val", "test")}
+        )
 
     @staticmethod
     def check(net: nn.Module, data: Any) -> None:

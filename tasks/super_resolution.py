@@ -9,8 +9,8 @@ from torchmetrics import MeanMetric, Metric
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 
 from data.resolutions import inverse, symmetry
-from metrics.restoration import scored
 from tasks.reconstruction import Batch, Reconstruction
+from upzoo.metrics.restoration import scored
 
 
 class SuperResolution(Reconstruction):
@@ -125,9 +125,7 @@ def same_size(samples: Sequence[Batch]) -> list[Batch]:
         top, left = (h - height) // 2, (w - width) // 2
         cut.append(
             {
-                name: sample[name][
-                    ..., u * top : u * (top + height), u * left : u * (left + width)
-                ]
+                name: sample[name][..., u * top : u * (top + height), u * left : u * (left + width)]
                 for name, u in (("image", 1), ("target", scale))
             }
         )

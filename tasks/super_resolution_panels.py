@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import lightning.pytorch as pl
 import torch
 
-from models.bicubic import enlarge
-from reporting.projection import page
+from panels.projection import page
 from tasks.callbacks import SegmentationPanels
 from tasks.super_resolution import SuperResolution, same_size
+from upzoo.bicubic import enlarge
 
 
 class SuperResolutionPanels(SegmentationPanels):

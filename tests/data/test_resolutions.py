@@ -1,6 +1,5 @@
 """Pairs of two resolutions: what they are, where patches come from, splits, faults in one line."""
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -10,8 +9,8 @@ from data.files import DataError, read_image
 from data.photos import Photos
 from data.resolutions import PatchPairs, inverse, symmetry
 from data.t91 import T91
-from metrics.restoration import luma
-from models.bicubic import reduce
+from upzoo.bicubic import reduce
+from upzoo.metrics.restoration import luma
 
 
 def draw_folder(folder, count, size=(52, 61), seed=0):
@@ -103,7 +102,9 @@ def test_patches_depend_on_seed_epoch_and_index_alone(root):
     for i in (3, 25):
         assert torch.equal(batch["target"][i], make(root).augmented()[keys[i]]["target"])
     assert not torch.equal(batch["target"][:20], batch["target"][20:])
-    assert not torch.equal(make(root, seed=1).augmented().__getitems__(keys)["image"], batch["image"])
+    assert not torch.equal(
+        make(root, seed=1).augmented().__getitems__(keys)["image"], batch["image"]
+    )
 
 
 class Coordinates:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from metrics.restoration import luma, scored
+from upzoo.metrics.restoration import luma, scored
 
 
 @pytest.mark.parametrize(

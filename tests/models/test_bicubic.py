@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.bicubic import enlarge, reduce, symmetric_border
+from upzoo.bicubic import enlarge, reduce, symmetric_border
 
 
 def cubic(x):
@@ -17,7 +17,7 @@ def cubic(x):
 
 
 def imresize_matrix(n, m, scale):
-    """The weights of MATLAB's imresize along one axis, (m, n): its 1-based formulas, line by line."""
+    """The weights of MATLAB's imresize along one axis, (m, n), by its own 1-based formulas."""
     shrink = min(1.0, scale)  # the kernel is stretched where it reduces
     width = 4 / shrink
     u = np.arange(1, m + 1) / scale + 0.5 * (1 - 1 / scale)
@@ -64,7 +64,7 @@ def test_known_weights():
 
 def test_the_border_repeats_the_outermost_pixel_and_goes_on_mirroring():
     x = torch.tensor([[1, 2]])
-    assert symmetric_border(x, 3)[0].tolist() == [2, 2, 1, 1, 2, 2, 1, 1][0:8]
+    assert symmetric_border(x, 3)[0].tolist() == [2, 2, 1, 1, 2, 2, 1, 1]
 
 
 def test_enlargement_keeps_its_precision_under_autocast():

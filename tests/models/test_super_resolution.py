@@ -5,12 +5,12 @@ import functools
 import pytest
 import torch
 
-from models.bicubic import enlarge
-from models.edsr import EDSR
-from models.espcn import ESPCN
-from models.fsrcnn import FSRCNN
-from models.srresnet import SRResNet
-from models.upsampling import OPERATORS
+from upzoo.bicubic import enlarge
+from upzoo.edsr import EDSR
+from upzoo.espcn import ESPCN
+from upzoo.fsrcnn import FSRCNN
+from upzoo.srresnet import SRResNet
+from upzoo.upsampling import OPERATORS
 
 NETS = {
     "espcn": functools.partial(ESPCN, widths=(6, 4)),
