@@ -184,6 +184,7 @@ def evaluate(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
             f"{len(classes)}: choose data with the same classes"
         )
     split = cfg.split or data.test_split
+    splits = [split] if cfg.split else dict.fromkeys((split, *data.test_splits))
     shape = data.prepared(split)[0]["image"].shape
     unweighted = {"class_weights": None} if "class_weights" in stored.task else {}
     options = OmegaConf.merge(stored.task, unweighted)
@@ -203,7 +204,7 @@ def evaluate(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
         cost=costs.of_net(net, shape),
         status="finished",
     )
-    record.metrics = score(cfg, task, data, [split])
+    record.metrics = score(cfg, task, data, splits)
     record.metrics[split] |= measure_artifacts(cfg, task, data, split)
     seconds = time.perf_counter() - started
     chosen = (record.choices[k] for k in ("model", "upsample", "data"))

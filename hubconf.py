@@ -95,6 +95,62 @@ def segnet_basic(
     return _create("segnet_basic", upsample, pretrained, **options)
 
 
+def espcn(
+    upsample: object = "pixel_shuffle", pretrained: bool | str = False, **options: object
+) -> torch.nn.Module:
+    """ESPCN: images (B, in_channels, H, W) -> (B, in_channels, scale·H, scale·W).
+
+    Args:
+        upsample: as `fcn32s`.
+        pretrained: as `fcn32s`.
+        options: scale (an untrained net needs it), in_channels (1 by default: luma), and those of
+            `upzoo.espcn.ESPCN`.
+    """
+    return _create("espcn", upsample, pretrained, **options)
+
+
+def fsrcnn(
+    upsample: object = "transposed_conv", pretrained: bool | str = False, **options: object
+) -> torch.nn.Module:
+    """FSRCNN: images (B, in_channels, H, W) -> (B, in_channels, scale·H, scale·W).
+
+    Args:
+        upsample: as `fcn32s`.
+        pretrained: as `fcn32s`.
+        options: scale (an untrained net needs it), in_channels (1 by default: luma), and those of
+            `upzoo.fsrcnn.FSRCNN`.
+    """
+    return _create("fsrcnn", upsample, pretrained, **options)
+
+
+def srresnet(
+    upsample: object = "pixel_shuffle", pretrained: bool | str = False, **options: object
+) -> torch.nn.Module:
+    """SRResNet: images (B, in_channels, H, W) -> (B, in_channels, scale·H, scale·W).
+
+    Args:
+        upsample: as `fcn32s`.
+        pretrained: as `fcn32s`.
+        options: scale (an untrained net needs it), in_channels (1 by default: luma), and those of
+            `upzoo.srresnet.SRResNet`.
+    """
+    return _create("srresnet", upsample, pretrained, **options)
+
+
+def edsr(
+    upsample: object = "pixel_shuffle", pretrained: bool | str = False, **options: object
+) -> torch.nn.Module:
+    """EDSR's baseline: images (B, in_channels, H, W) -> (B, in_channels, scale·H, scale·W).
+
+    Args:
+        upsample: as `fcn32s`.
+        pretrained: as `fcn32s`.
+        options: scale (an untrained net needs it), in_channels (1 by default: luma), and those of
+            `upzoo.edsr.EDSR`.
+    """
+    return _create("edsr", upsample, pretrained, **options)
+
+
 def _create(
     arch: str, upsample: object, pretrained: bool | str, **options: object
 ) -> torch.nn.Module:

@@ -89,7 +89,7 @@ def train(cfg: DictConfig) -> None:
     try:
         fit(trainer, task, data, ckpt)
         record.cost |= time_and_memory(trainer)
-        splits = dict.fromkeys(("val", data.test_split))
+        splits = dict.fromkeys(("val", data.test_split, *data.test_splits))
         record.metrics = score(cfg, task, data, splits)
         record.metrics[data.test_split] |= measure_artifacts(cfg, task, data, data.test_split)
         log_scores(trainer, record.metrics[data.test_split])
@@ -130,13 +130,15 @@ def build_net(cfg: DictConfig, data: Any) -> tuple["nn.Module", dict[str, Any]]:
     assert isinstance(spec, dict)
     outputs = hydra.utils.get_class(cfg.task._target_).outputs(data)
     known = {"num_classes": outputs, "in_channels": data.in_channels, "size": list(data.size)}
+    known["scale"] = getattr(data, "scale", None)
     spec |= {key: value for key, value in known.items() if key in spec}
     rebuilt = {"weights": None} if "weights" in spec else {}  # its weights are in the file
     net = checkpoint.build(spec)
     if hasattr(net, "latent") != cfg.task._target_.endswith(".Generation"):
         raise ValueError(
             f"{net.label} cannot be trained by this task: generators, which draw from noise, go "
-            "with task=generation, others with task=segmentation, reconstruction or classification"
+            "with task=generation, others with task=segmentation, reconstruction, "
+            "super_resolution or classification"
         )
     return net, spec | rebuilt
 

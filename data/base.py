@@ -42,6 +42,8 @@ class ImageData(pl.LightningDataModule):
     classes: tuple[str, ...] = ()
     in_channels: int = 3
     test_split: str = "val"
+    #: All splits to test on, `test_split` first, where there are several.
+    test_splits: tuple[str, ...] = ()
     #: Probability of mirroring a training image.
     flip: float = 0.0
 
@@ -77,13 +79,19 @@ class ImageData(pl.LightningDataModule):
         """Finds the samples of every split, once, whatever the stage."""
         if self.splits:
             return
-        splits = {name: self.raw(name) for name in dict.fromkeys(("train", "val", self.test_split))}
+        names = dict.fromkeys(("train", "val", self.test_split, *self.test_splits))
+        splits = {name: self.raw(name) for name in names}
         if self.overfit:
             splits = dict.fromkeys(splits, First(splits["train"], self.overfit))
         for name, split in splits.items():
             if len(split) == 0:
                 raise DataError(f"the {name} split of {self.name} is empty")
         self.splits = splits
+
+    @property
+    def train_samples(self) -> int:
+        """Training samples of an epoch, of all devices together."""
+        return len(self.split("train"))
 
     def split(self, name: str) -> Any:
         """The raw split `name`; refuses one that this data does not have."""
@@ -105,7 +113,7 @@ class ImageData(pl.LightningDataModule):
         """Loads augmented samples, from where the trainer stands if it resumes in mid-epoch."""
         self.setup()
         rank, world_size = self._rank()
-        share = len(self.splits["train"]) // world_size
+        share = self.train_samples // world_size
         if self.batch_size > share:
             raise ValueError(
                 f"batch_size={self.batch_size} is larger than the {share} training images of "
@@ -114,7 +122,7 @@ class ImageData(pl.LightningDataModule):
             )
         epoch, batch = self._position()
         sampler = EpochSampler(
-            len(self.splits["train"]),
+            self.train_samples,
             self.seed,
             epoch=epoch,
             start=batch * self.batch_size,
@@ -165,7 +173,7 @@ class ImageData(pl.LightningDataModule):
     def train_batches(self) -> int:
         """Batches of a whole training epoch on each device, within the trainer's limit."""
         self.setup()
-        batches = len(self.splits["train"]) // self._rank()[1] // self.batch_size
+        batches = self.train_samples // self._rank()[1] // self.batch_size
         limit = 1.0 if self.trainer is None else self.trainer.limit_train_batches
         return min(batches, limit) if isinstance(limit, int) else int(batches * limit)
 

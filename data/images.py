@@ -122,8 +122,6 @@ class Images(ImageData):
         )
         if not re.fullmatch(r"\w+", name):
             raise ValueError(f"name={name!r} must be of letters, digits and underscores")
-        if not (val > 0 and test > 0 and val + test < 1):
-            raise ValueError(f"val={val} and test={test} must be shares above 0, below 1 together")
         if not 0 <= flip <= 1:
             raise ValueError(f"flip={flip} must be a probability, 0 to 1")
         self.name, self.licence, self.flip = name, licence, flip
@@ -132,25 +130,41 @@ class Images(ImageData):
         if grey:
             self.in_channels, self.mean, self.std = 1, self.mean[:1], self.std[:1]
         self.root = Path(root).expanduser()
-        self.names = self._find(val, test)
-
-    def _find(self, val: float, test: float) -> dict[str, list[str]]:
-        names = list_images(self.root)
-        split: dict[str, list[str]] = {name: [] for name in SPLITS}
-        for name in names:
-            place = share_from("split", name)
-            split["val" if place < val else "test" if place < val + test else "train"].append(name)
-        for part, found in split.items():
-            if not found:
-                raise DataError(
-                    f"val={val} and test={test} leave no {part} image of the {len(names)} at "
-                    f"{self.root}: change these shares, or add images"
-                )
-        return split
+        self.names = split_by_name(list_images(self.root), val, test, self.root)
 
     def raw(self, split: str) -> Pictures:
         """The images of `split`."""
         return Pictures(self.root, self.names[split], self.size, self.grey, self.memory)
+
+
+def split_by_name(
+    names: Sequence[str], val: float, test: float, root: Path
+) -> dict[str, list[str]]:
+    """Images split by a hash of their names: "val" and "test" by their shares, "train" the rest.
+
+    Args:
+        names: of the images, relative to `root`.
+        val: share to hold out for validation.
+        test: share to hold out for the test.
+        root: the folder, for the message.
+
+    Raises:
+        ValueError: shares out of range.
+        DataError: a split without an image.
+    """
+    if not (val > 0 and test > 0 and val + test < 1):
+        raise ValueError(f"val={val} and test={test} must be shares above 0, below 1 together")
+    split: dict[str, list[str]] = {name: [] for name in SPLITS}
+    for name in names:
+        place = share_from("split", name)
+        split["val" if place < val else "test" if place < val + test else "train"].append(name)
+    for part, found in split.items():
+        if not found:
+            raise DataError(
+                f"val={val} and test={test} leave no {part} image of the {len(names)} at "
+                f"{root}: change these shares, or add images"
+            )
+    return split
 
 
 def list_images(root: Path) -> list[str]:

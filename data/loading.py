@@ -51,6 +51,10 @@ class First:
         """The mask alone, of a split that has masks."""
         return self.split.mask(index)
 
+    def low_size(self, index: int) -> tuple[int, int]:
+        """The size of a reduced image, of a split of two resolutions."""
+        return self.split.low_size(index)
+
     def identity(self) -> object:
         """The count and the whole split's identity."""
         return self.count, self.split.identity()

@@ -24,8 +24,12 @@ from upzoo.classifier import Classifier
 from upzoo.dcgan import DCGAN, Discriminator, Generator
 from upzoo.deconvnet import DeconvNet
 from upzoo.dilated_fcn import DilatedFCN
+from upzoo.edsr import EDSR
+from upzoo.espcn import ESPCN
 from upzoo.fcn import FCN
+from upzoo.fsrcnn import FSRCNN
 from upzoo.segnet import SegNetBasic
+from upzoo.srresnet import SRResNet
 from upzoo.unet import UNet
 from upzoo.upsampling import OPERATORS
 
@@ -42,8 +46,12 @@ BUILDABLE: dict[str, type[nn.Module]] = {
     "models.dcgan.Generator": Generator,
     "models.dcgan.Discriminator": Discriminator,
     "models.dilated_fcn.DilatedFCN": DilatedFCN,
+    "models.edsr.EDSR": EDSR,
+    "models.espcn.ESPCN": ESPCN,
     "models.fcn.FCN": FCN,
+    "models.fsrcnn.FSRCNN": FSRCNN,
     "models.segnet.SegNetBasic": SegNetBasic,
+    "models.srresnet.SRResNet": SRResNet,
     "models.unet.UNet": UNet,
     **{f"models.upsampling.{cls.__name__}": cls for cls in OPERATORS.values()},
 }

@@ -35,3 +35,45 @@ def refuse_needs(
             raise ValueError(
                 f"{model} does not take {name}: it needs {what}, and {why}; choose another operator"
             )
+
+
+def check_counts(**values: Any) -> None:
+    """Refuse options that are no whole numbers of at least 1, in one line.
+
+    Raises:
+        ValueError: with the option and its value.
+    """
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            hint = "; data=t91 and data=photos set it" if name == "scale" and value is None else ""
+            raise ValueError(f"{name}={value!r} must be an integer of at least 1{hint}")
+
+
+def check_head(head: int | None) -> None:
+    """Refuse a kernel of the last convolution that has no centre.
+
+    Raises:
+        ValueError: for anything but an odd integer or None.
+    """
+    if head is not None and (isinstance(head, bool) or not isinstance(head, int) or head % 2 != 1):
+        raise ValueError(f"head={head!r} must be an odd kernel, such as 3, or null for none")
+
+
+def initialise(net: nn.Module) -> None:
+    """He's normal start for every convolution: variance 2 / (k²·in_channels), bias zero."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def steps_of(scale: int) -> list[int]:
+    """Scales of the operators that make `scale` together: a power of two in steps of ×2.
+
+    >>> steps_of(2), steps_of(3), steps_of(4)
+    ([2], [3], [2, 2])
+    """
+    if scale > 1 and scale & (scale - 1) == 0:
+        return [2] * (scale.bit_length() - 1)
+    return [scale]

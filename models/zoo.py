@@ -34,6 +34,10 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "dcgan": {"_target_": "models.dcgan.DCGAN", "in_channels": 3, "size": [64, 64]},
     "deconvnet": {"_target_": "models.deconvnet.DeconvNet", "num_classes": None},
     "segnet_basic": {"_target_": "models.segnet.SegNetBasic", "num_classes": None},
+    "espcn": {"_target_": "models.espcn.ESPCN", "scale": None},
+    "fsrcnn": {"_target_": "models.fsrcnn.FSRCNN", "scale": None},
+    "srresnet": {"_target_": "models.srresnet.SRResNet", "scale": None},
+    "edsr": {"_target_": "models.edsr.EDSR", "scale": None},
 }
 
 

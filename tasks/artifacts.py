@@ -14,6 +14,7 @@ from tasks.artifact_panels import artifact_panels
 from tasks.generation import Generation
 from tasks.reconstruction import Reconstruction
 from tasks.segmentation import Segmentation
+from tasks.super_resolution import SuperResolution, same_size
 from upzoo.audit import AuditReport, audit
 from upzoo.metrics.checkerboard import gradient_phases
 from upzoo.metrics.checkerboard.power import FEWEST
@@ -73,6 +74,11 @@ def _(task: Reconstruction, batch: Batch) -> tuple[Tensor, Tensor | None]:
 
 
 @pictures.register
+def _(task: SuperResolution, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    return task.colours(task(batch["image"])).float(), task.colours(batch["target"])
+
+
+@pictures.register
 def _(task: Generation, batch: Batch) -> tuple[Tensor, Tensor | None]:
     real = task.real_images(batch)
     generator = torch.Generator().manual_seed(len(real))
@@ -82,28 +88,34 @@ def _(task: Generation, batch: Batch) -> tuple[Tensor, Tensor | None]:
 
 @torch.no_grad()
 def examine(
-    task: pl.LightningModule, samples: Sequence[Batch], periods: Sequence[int] = PERIODS
+    task: pl.LightningModule, samples: Sequence[Batch], periods: Sequence[int] | None = None
 ) -> Artifacts | None:
     """Measure the net of a task on samples; its mode and state stay.
 
     Args:
-        task: of segmentation, reconstruction or generation.
-        samples: of a data module's `prepared(split)`; those of the first one's size count.
-        periods: of the grids to look for in pictures, in pixels.
+        task: of segmentation, reconstruction, super-resolution or generation.
+        samples: of a data module's `prepared(split)`; those of the first one's size count, or,
+            where they are to be enlarged, as much of each as all have.
+        periods: of the grids to look for in pictures, in pixels; by default those of the scale that
+            an image is enlarged by, otherwise `PERIODS`.
 
     Returns:
         None for a net that makes no pictures.
     """
     if pictures.dispatch(type(task)) is pictures.dispatch(object):
         return None
+    if isinstance(task, SuperResolution):
+        samples = same_size(samples)
     shape = samples[0]["image"].shape
-    images = [s["image"] for s in samples if s["image"].shape == shape]
+    samples = [s for s in samples if s["image"].shape == shape]
+    images = [s["image"] for s in samples]
     training = task.training
     task.eval()
     with torch.compiler.set_stance("force_eager"):  # hooks do not see into a compiled net
         report, gradient = _audit(task, torch.stack(images[: max(EXAMPLES, 2)]).to(task.device))
-        found = _pictures(task, images)
+        found = _pictures(task, samples)
     task.train(training)
+    periods = periods or getattr(task, "periods", PERIODS)
     fit = tuple(p for p in periods if min(found["made"].shape[2:]) >= FEWEST * p)
     values = _score(found, fit)
 
@@ -144,16 +156,18 @@ def _audit(task: pl.LightningModule, images: Tensor) -> tuple[AuditReport, dict[
     return report, {period: figures._asdict() for period, figures in found.items()}
 
 
-def _pictures(task: pl.LightningModule, images: Sequence[Tensor]) -> dict[str, Tensor]:
+def _pictures(task: pl.LightningModule, samples: Sequence[Batch]) -> dict[str, Tensor]:
     """What the net makes of all images, and the real ones, on the CPU."""
     sides: dict[str, list[Tensor]] = {"made": [], "real": []}
-    for start in range(0, len(images), 16):
-        batch = {"image": torch.stack(list(images[start : start + 16])).to(task.device)}
+    names = [name for name in ("image", "target") if name in samples[0]]
+    for start in range(0, len(samples), 16):
+        part = samples[start : start + 16]
+        batch = {name: torch.stack([s[name] for s in part]).to(task.device) for name in names}
         found = pictures(task, batch)
         assert found is not None
-        for side, part in zip(sides.values(), found, strict=True):
-            if part is not None:
-                side.append(part.cpu())
+        for side, images in zip(sides.values(), found, strict=True):
+            if images is not None:
+                side.append(images.cpu())
     return {name: torch.cat(side) for name, side in sides.items() if side}
 
 

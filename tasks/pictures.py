@@ -14,6 +14,8 @@ from tasks.generation_panels import COLUMNS, draw
 from tasks.reconstruction import Reconstruction
 from tasks.reconstruction_panels import reconstruction_panel
 from tasks.segmentation import Segmentation
+from tasks.super_resolution import SuperResolution
+from tasks.super_resolution_panels import super_resolution_panel
 
 Samples = Sequence[Mapping[str, Tensor]]
 
@@ -32,6 +34,11 @@ def _(task: Segmentation, samples: Samples, data: Any) -> Tensor:
 @picture.register
 def _(task: Reconstruction, samples: Samples, data: Any) -> Tensor:
     return reconstruction_panel(task, samples)
+
+
+@picture.register
+def _(task: SuperResolution, samples: Samples, data: Any) -> Tensor:
+    return super_resolution_panel(task, samples)
 
 
 @picture.register

@@ -15,7 +15,13 @@ from tasks.optimisation import Optimisation, check_choice, refuse_not_finite
 
 Batch = Mapping[str, Tensor]
 
-DISTANCES = {"l1": F.l1_loss, "l2": F.mse_loss}
+
+def charbonnier(found: Tensor, truth: Tensor) -> Tensor:
+    """Mean of √(d² + 10⁻⁶): the absolute difference, smooth at zero (Lai et al. 2017)."""
+    return torch.sqrt((found - truth) ** 2 + 1e-6).mean()
+
+
+DISTANCES = {"l1": F.l1_loss, "l2": F.mse_loss, "charbonnier": charbonnier}
 #: SSIM compares Gaussian windows of 11×11 pixels (Wang et al. 2004), mirrored at the border.
 SMALLEST = 6
 
@@ -30,7 +36,8 @@ class Reconstruction(pl.LightningModule):
     Args:
         net: (B, C, H, W) images -> (B, C, H, W).
         data: the data to train on; its `mean`, `std` and `size` are used.
-        distance: "l1", the absolute difference, or "l2", the squared one.
+        distance: "l1", the absolute difference, "l2", the squared one, or "charbonnier", a smooth
+            absolute one.
         lr: peak learning rate; this and what follows is explained in `Optimisation`.
         weight_decay: of weights of two or more dimensions.
         betas: AdamW's two decay rates.
@@ -64,11 +71,7 @@ class Reconstruction(pl.LightningModule):
     ):
         super().__init__()
         check_choice("distance", distance, tuple(DISTANCES))
-        if min(data.size) < SMALLEST:
-            raise ValueError(
-                f"size={list(data.size)} is too small to score a reconstruction: SSIM needs at "
-                f"least {SMALLEST} pixels each way"
-            )
+        self.check(net, data)
         self.optimisation = Optimisation(
             lr, weight_decay, betas, warmup, optimiser, momentum, schedule
         )
@@ -79,7 +82,18 @@ class Reconstruction(pl.LightningModule):
         self.results: dict[str, Any] = {}
         self.register_buffer("mean", torch.tensor(data.mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(data.std).view(-1, 1, 1), persistent=False)
-        self.scores = nn.ModuleDict({split: nn.ModuleDict(_scores()) for split in ("val", "test")})
+        self.scores = nn.ModuleDict(
+            {split: nn.ModuleDict(self.counters()) for split in ("val", "test")}
+        )
+
+    @staticmethod
+    def check(net: nn.Module, data: Any) -> None:
+        """Refuse a net or data that this task cannot train, before anything is built."""
+        if min(data.size) < SMALLEST:
+            raise ValueError(
+                f"size={list(data.size)} is too small to score a reconstruction: SSIM needs at "
+                f"least {SMALLEST} pixels each way"
+            )
 
     @staticmethod
     def outputs(data: Any) -> int:
@@ -89,6 +103,27 @@ class Reconstruction(pl.LightningModule):
     def forward(self, images: Tensor) -> Tensor:
         """Reconstructions of normalised images, normalised too, (B, C, H, W)."""
         return self.net(images.contiguous(memory_format=torch.channels_last))
+
+    @staticmethod
+    def counters() -> dict[str, Metric]:
+        """Fresh counters of one split's scores."""
+        return {
+            "psnr": PeakSignalNoiseRatio(data_range=1.0),
+            "ssim": StructuralSimilarityIndexMeasure(data_range=1.0),
+            "loss": MeanMetric(),
+        }
+
+    def truth(self, batch: Batch) -> Tensor:
+        """What the net has to give: its input."""
+        return batch["image"]
+
+    def predict(self, images: Tensor) -> Tensor:
+        """What is scored and shown."""
+        return self(images)
+
+    def scored(self, images: Tensor) -> Tensor:
+        """What PSNR and SSIM compare of normalised images: their colours."""
+        return self.colours(images)
 
     def loss(self, found: Tensor, images: Tensor) -> Tensor:
         """Mean distance of normalised values."""
@@ -100,7 +135,7 @@ class Reconstruction(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step; stops the run where the loss is no longer finite."""
-        loss = self.loss(self(batch["image"]), batch["image"])
+        loss = self.loss(self(batch["image"]), self.truth(batch))
         refuse_not_finite(loss, self)
         self.log("train/loss", loss.detach(), prog_bar=True)
         self.log("train/learning_rate", self.optimizers().param_groups[0]["lr"])
@@ -116,11 +151,11 @@ class Reconstruction(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to the validation scores."""
-        self._score("val", batch["image"])
+        self._score("val", batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to the test scores."""
-        self._score("test", batch["image"])
+        self._score("test", batch)
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the whole validation set."""
@@ -135,13 +170,13 @@ class Reconstruction(pl.LightningModule):
         for score in self.scores[split].values():
             score.reset()
 
-    def _score(self, split: str, images: Tensor) -> None:
-        found = self(images)
+    def _score(self, split: str, batch: Batch) -> None:
+        found, truth = self.predict(batch["image"]), self.truth(batch)
         scores = self.scores[split]
-        scores["loss"].update(self.loss(found, images), weight=images.numel())
-        with torch.autocast(images.device.type, enabled=False):  # SSIM's variances cancel in bf16
+        scores["loss"].update(self.loss(found, truth), weight=truth.numel())
+        with torch.autocast(truth.device.type, enabled=False):  # SSIM's variances cancel in bf16
             for name in ("psnr", "ssim"):
-                scores[name].update(self.colours(found), self.colours(images))
+                scores[name].update(self.scored(found), self.scored(truth))
 
     def _log_scores(self, split: str) -> None:
         self.results = {name: score.compute().item() for name, score in self.scores[split].items()}
@@ -155,12 +190,3 @@ class Reconstruction(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Let every checkpoint carry the config that rebuilds it."""
         checkpoint["card"] = self.card
-
-
-def _scores() -> dict[str, Metric]:
-    """Fresh counters of one split."""
-    return {
-        "psnr": PeakSignalNoiseRatio(data_range=1.0),
-        "ssim": StructuralSimilarityIndexMeasure(data_range=1.0),
-        "loss": MeanMetric(),
-    }

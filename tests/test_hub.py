@@ -42,6 +42,10 @@ def stock(tmp_path, monkeypatch):
         ("dcgan", {"width": 4, "latent": 7}, (2, 7), (2, 3, 64, 64)),
         ("deconvnet", {"num_classes": 3, "width": 4}, (1, 3, 17, 9), (1, 3, 17, 9)),
         ("segnet_basic", {"num_classes": 2, "width": 4}, (1, 3, 17, 9), (1, 2, 17, 9)),
+        ("espcn", {"scale": 3}, (1, 1, 7, 9), (1, 1, 21, 27)),
+        ("fsrcnn", {"scale": 2, "in_channels": 3}, (1, 3, 7, 9), (1, 3, 14, 18)),
+        ("srresnet", {"scale": 4, "width": 4, "blocks": 1}, (1, 1, 7, 9), (1, 1, 28, 36)),
+        ("edsr", {"scale": 3, "width": 4, "blocks": 1}, (1, 1, 7, 9), (1, 1, 21, 27)),
     ],
 )
 def test_untrained_nets(entry, options, given, made):

@@ -5,8 +5,10 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from data.drawing import draw
 from data.images import Images
 from data.mnist import MNIST
+from data.photos import Photos
 from data.shapes import Shapes
 from tests.data.test_images import save_image
 from tests.data.test_mnist import write_mnist
@@ -118,8 +120,18 @@ def images(folder, workers):
     )
 
 
+def photos(folder, workers):
+    for index in range(16):
+        image, _ = draw((index,), 24, 20)
+        save_image(folder / f"{index}.png", image.transpose(1, 2, 0))
+    return Photos(
+        root=folder, val=0.2, test=0.2, scale=2, patch=4, patches=13, batch_size=2,
+        num_workers=workers,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("workers", [0, 1])
-@pytest.mark.parametrize("make", [mnist, images])
+@pytest.mark.parametrize("make", [mnist, images, photos])
 def test_mid_epoch_of_data_fetched_by_the_batch(tmp_path, make, workers):
     whole = fit(tmp_path / "whole", Watcher(), data=make(tmp_path / "data", workers))
     assert len(set(whole.values())) == len(whole)

@@ -21,7 +21,14 @@ SMALL: dict[str, dict[str, Any]] = {
     "segnet_basic": {"width": 4},
     "dilated_fcn": {},
     "dcgan": {"width": 4, "size": [32, 32], "latent": 8},
+    "espcn": {"widths": [6, 4]},
+    "espcn_head": {"_config": "espcn", "widths": [6, 4], "head": 3, "skip": True},
+    "fsrcnn": {"width": 6, "shrink": 4, "depth": 1},
+    "srresnet": {"width": 4, "blocks": 1},
+    "edsr": {"width": 4, "blocks": 1, "skip": True},
 }
+#: Those that enlarge the image itself, each with a scale to try.
+SCALES = {"espcn": 2, "espcn_head": 2, "fsrcnn": 4, "srresnet": 4, "edsr": 2}
 #: What a model cannot serve: its own tests hold the reasons.
 NEEDS = {name: {"switches", "guide"} for name in SMALL} | {
     "unet": set(),
@@ -43,7 +50,7 @@ def spec(model: str, operator: str) -> dict[str, Any]:
     plain = yaml.safe_load(config.read_text())
     plain.pop("defaults", None)
     upsample = yaml.safe_load((CONFIGS / "upsample" / f"{operator}.yaml").read_text())
-    filled = {"num_classes": 4, "in_channels": 3}
+    filled = {"num_classes": 4, "in_channels": 3, "scale": SCALES.get(model)}
     known = {key: value for key, value in filled.items() if key in plain}
     return plain | known | options | {"upsample": upsample}
 
@@ -64,6 +71,12 @@ def perturb(net: nn.Module) -> nn.Module:
 def example(model: str, size: tuple[int, int] = (17, 22), batch: int = 3) -> torch.Tensor:
     torch.manual_seed(1)
     return torch.randn(batch, 8) if model == "dcgan" else torch.randn(batch, 3, *size)
+
+
+def made(model: str, size: tuple[int, int]) -> tuple[int, int, int]:
+    """What an image of this size becomes: class scores, or an image again."""
+    scale = SCALES.get(model)
+    return (3, scale * size[0], scale * size[1]) if scale else (4, *size)
 
 
 FITTING = [(m, o) for m in QUICK for o in OPERATORS if not needs(o) & NEEDS[m]]
@@ -91,7 +104,7 @@ def test_forward_and_backward(model, operator):
     net = perturb(build(model, operator)).train()
     x = example(model, (67, 90))  # three pixels at stride 32, so that every tap sees some
     y = net(x)
-    assert y.shape == ((3, 3, 32, 32) if model == "dcgan" else (3, 4, 67, 90))
+    assert y.shape == ((3, 3, 32, 32) if model == "dcgan" else (3, *made(model, (67, 90))))
     assert y.isfinite().all()
     (y * torch.randn_like(y)).sum().backward()
     learned = net.generator if model == "dcgan" else net
@@ -108,7 +121,7 @@ def test_any_size_from_one_pixel_on(model, operator):
     net = build(model, operator).eval()
     with torch.no_grad():
         for size in ((1, 1), (2, 33), (47, 50)):
-            assert net(example(model, size, batch=1)).shape == (1, 4, *size)
+            assert net(example(model, size, batch=1)).shape == (1, *made(model, size))
 
 
 @pytest.mark.parametrize(("model", "operator"), FITTING)

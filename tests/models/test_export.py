@@ -1,6 +1,7 @@
 """ONNX files: they agree with PyTorch at any size, or are not written."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,7 +126,14 @@ def test_refusals(tmp_path, monkeypatch, trained):
 @pytest.mark.parametrize("arch", zoo.ARCHITECTURES)
 @pytest.mark.parametrize("name", OPERATORS)
 def test_every_net_and_operator(arch, name, tmp_path):
-    options = {"width": 4} | ({"size": [32, 32]} if arch == "dcgan" else {"num_classes": 3})
+    enlarging = {"in_channels": 3, "scale": 2, "skip": True}
+    options: dict[str, Any] = {
+        "dcgan": {"width": 4, "size": [32, 32]},
+        "espcn": {"widths": [4]} | enlarging,
+        "fsrcnn": {"width": 4} | enlarging,
+        "srresnet": {"width": 4, "blocks": 1} | enlarging,
+        "edsr": {"width": 4, "blocks": 1} | enlarging,
+    }.get(arch, {"width": 4, "num_classes": 3})
     operator = OPERATORS[name]
     if operator.no_onnx:
         pytest.skip(operator.no_onnx)

@@ -1,0 +1,48 @@
+"""How restored images are scored in super-resolution: on 8-bit luma, without the border."""
+
+import torch
+from torch import Tensor
+
+#: Luma of R, G and B in 0 … 255 (ITU-R BT.601, as MATLAB's rgb2ycbcr): 16 … 235.
+WEIGHTS = (65.481 / 255, 128.553 / 255, 24.966 / 255)
+BLACK = 16.0
+
+
+def luma(rgb: Tensor) -> Tensor:
+    """Luma Y of BT.601, rounded to 8 bits: 16 for black, 235 for white.
+
+    Args:
+        rgb: (…, 3, H, W) in 0 … 255, of 8 bits.
+
+    Returns:
+        (…, 1, H, W), whole numbers in the dtype of `rgb`, float32 for integers.
+
+    >>> luma(torch.tensor([255.0, 0.0, 0.0]).view(3, 1, 1)).item()
+    81.0
+    """
+    # float64: the sum of a rounded tie must not depend on the machine
+    weights = torch.tensor(WEIGHTS, dtype=torch.float64, device=rgb.device).view(3, 1, 1)
+    y = BLACK + (rgb.double() * weights).sum(-3, keepdim=True)
+    return y.round().to(rgb.dtype if rgb.is_floating_point() else torch.float32)
+
+
+def scored(images: Tensor, border: int) -> Tensor:
+    """What PSNR and SSIM compare: luma of 8 bits, the border cut off.
+
+    Args:
+        images: (B, 1, H, W) luma or (B, 3, H, W) colours in 0 … 1; clipped there.
+        border: pixels to leave out at every side, usually the scale.
+
+    Returns:
+        (B, 1, H − 2·border, W − 2·border), whole numbers in 0 … 255.
+
+    Raises:
+        ValueError: for an image that is all border.
+    """
+    height, width = images.shape[-2:]
+    if min(height, width) <= 2 * border:
+        raise ValueError(f"{height}×{width} pixels are all border: {border} are cut off each side")
+    y = (255 * images.clamp(0, 1)).round()
+    if y.shape[-3] == 3:
+        y = luma(y)
+    return y[..., border : height - border, border : width - border]

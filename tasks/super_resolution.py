@@ -1,0 +1,132 @@
+"""Super-resolution: give an image back that was reduced."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, Metric
+from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
+
+from data.resolutions import inverse, symmetry
+from tasks.reconstruction import Batch, Reconstruction
+from upzoo.metrics.restoration import scored
+
+
+class SuperResolution(Reconstruction):
+    """Train a net to enlarge an image by the scale that it was reduced by, and score it.
+
+    The loss is the mean distance of normalised values, in float32. The scores are the field's:
+    PSNR in decibels and SSIM of each image's luma, rounded to 8 bits, a border as wide as the scale
+    left out, then the mean over images. A net of colours is scored on their luma too.
+
+    Args:
+        net: (B, C, H, W) images -> (B, C, scale·H, scale·W).
+        data: the data to train on; its `mean`, `std` and `scale` are used.
+        distance: "l1", "l2" or "charbonnier".
+        self_ensemble: score the mean of what the net makes of the eight flips and turns of an
+            image, each turned back (Lim et al. 2017, "geometric self-ensemble").
+        lr: peak learning rate; this and what follows is explained in `Optimisation`.
+        weight_decay: of weights of two or more dimensions.
+        betas: AdamW's two decay rates.
+        warmup: share of all steps in which the learning rate rises.
+        optimiser: "adamw" or "sgd".
+        momentum: SGD's.
+        schedule: "cosine" or "constant".
+        card: plain data to store in every checkpoint, so that it can be rebuilt from itself.
+
+    Raises:
+        ValueError: for options out of their range, data without two resolutions, or a net that
+            does not enlarge by their scale.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        data: Any,
+        *,
+        distance: str = "l1",
+        self_ensemble: bool = False,
+        lr: float = 1e-3,
+        weight_decay: float = 0.0,
+        betas: Sequence[float] = (0.9, 0.999),
+        warmup: float = 0.05,
+        optimiser: str = "adamw",
+        momentum: float = 0.9,
+        schedule: str = "cosine",
+        card: Mapping[str, Any] | None = None,
+    ):
+        super().__init__(
+            net,
+            data,
+            distance=distance,
+            lr=lr,
+            weight_decay=weight_decay,
+            betas=betas,
+            warmup=warmup,
+            optimiser=optimiser,
+            momentum=momentum,
+            schedule=schedule,
+            card=card,
+        )
+        self.scale = data.scale
+        self.self_ensemble = self_ensemble
+        #: Of the checkerboards that enlarging by the scale may leave, in pixels.
+        self.periods = tuple(p for p in range(2, self.scale + 1) if self.scale % p == 0)
+
+    @staticmethod
+    def check(net: nn.Module, data: Any) -> None:
+        """Refuse data of one resolution, and a net that enlarges by another scale or not at all."""
+        if not hasattr(data, "scale"):
+            raise ValueError(
+                "task=super_resolution needs images in two resolutions: take data=t91, or "
+                "data=photos for any folder of images"
+            )
+        if getattr(net, "scale", None) != data.scale:
+            raise ValueError(
+                f"{getattr(net, 'label', type(net).__name__)} does not enlarge by "
+                f"scale={data.scale}: take model=espcn, fsrcnn, srresnet or edsr"
+            )
+
+    @staticmethod
+    def counters() -> dict[str, Metric]:
+        """Fresh counters of one split's scores: means over images."""
+        return {
+            "psnr": PeakSignalNoiseRatio(
+                data_range=255.0, dim=(1, 2, 3), reduction="elementwise_mean"
+            ),
+            "ssim": StructuralSimilarityIndexMeasure(data_range=255.0),
+            "loss": MeanMetric(),
+        }
+
+    def truth(self, batch: Batch) -> Tensor:
+        """What the net has to give: the image before it was reduced."""
+        return batch["target"]
+
+    def predict(self, images: Tensor) -> Tensor:
+        """The enlarged images, normalised, by self-ensemble if that was asked for."""
+        if not self.self_ensemble:
+            return self(images)
+        made = [symmetry(self(symmetry(images, kind)), inverse(kind)) for kind in range(8)]
+        return torch.stack(made).mean(0)
+
+    def scored(self, images: Tensor) -> Tensor:
+        """What PSNR and SSIM compare: luma of 8 bits without the border."""
+        return scored(self.colours(images), self.scale)
+
+
+def same_size(samples: Sequence[Batch]) -> list[Batch]:
+    """The middle of each sample, as much of it as all samples have."""
+    sizes = [sample["image"].shape[-2:] for sample in samples]
+    height, width = min(h for h, _ in sizes), min(w for _, w in sizes)
+    cut = []
+    for sample, (h, w) in zip(samples, sizes, strict=True):
+        scale = sample["target"].shape[-1] // w
+        top, left = (h - height) // 2, (w - width) // 2
+        cut.append(
+            {
+                name: sample[name][..., u * top : u * (top + height), u * left : u * (left + width)]
+                for name, u in (("image", 1), ("target", scale))
+            }
+        )
+    return cut
