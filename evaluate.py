@@ -115,10 +115,10 @@ def show_list(wanted: bool | str) -> None:
     """Print the shipped checkpoints, or those that have a word in their names."""
     from rich.console import Console
 
-    from release import ship as zoo
-    from upzoo import zoo as shipped
+    from release import listing
+    from upzoo import zoo
 
-    listed = shipped.entries()
+    listed = zoo.entries()
     if wanted is not True:
         found = {name: entry for name, entry in listed.items() if str(wanted) in name}
         if not found:
@@ -128,7 +128,7 @@ def show_list(wanted: bool | str) -> None:
                 f"true, an operator, or one of {', '.join(known)}"
             )
         listed = found
-    for table in zoo.laid_out(listed):
+    for table in listing.tables(listed):
         Console().print(table)
     print(f"{len(listed)} checkpoints: python evaluate.py pretrained=NAME")
 

@@ -20,56 +20,13 @@ from comparison.statistics import (
     sign_flip,
 )
 from runs.options import differences
+from upzoo.metrics.catalogue import SCORES, Score, find, is_detail, ordered
 
 ALPHA = 0.05
 UNCLEAR = "not separated"
 ONE_SEED = "one seed: no test"
-#: Kinds of metrics whose differences are tested.
+#: Kinds of scores whose differences are tested.
 TESTED = ("quality", "boundary", "artifact", "sharpness")
-
-
-@dataclass(frozen=True)
-class Metric:
-    """How a score is read: 1 where higher is better, -1 where lower is, 0 where neither."""
-
-    title: str
-    better: int
-    kind: str
-    decimals: int
-    scale: float = 1.0
-    log: bool = False  # drawn on a logarithmic axis
-
-    def text(self, value: float) -> str:
-        """In its unit, rounded, with a true minus sign."""
-        rounded = round(value * self.scale, self.decimals) + 0.0  # no negative zero
-        return f"{rounded:,.{self.decimals}f}".replace("-", "−")
-
-
-#: What tables show of the scores; files hold all. A group's first quality and artifact are its
-#: headlines. Sharpness is 0 for pictures as sharp as real ones, so that neither side is better.
-METRICS = {
-    "miou": Metric("Mean IoU, %", 1, "quality", 1, 100),
-    "global_accuracy": Metric("Global accuracy, %", 1, "quality", 1, 100),
-    "fid": Metric("Fréchet distance", -1, "quality", 2, log=True),
-    "swd": Metric("Sliced Wasserstein, ×10³", -1, "quality", 2, log=True),
-    "precision": Metric("Precision, %", 1, "quality", 1, 100),
-    "recall": Metric("Recall, %", 1, "quality", 1, 100),
-    "confidence": Metric("Classifier's confidence, %", 1, "quality", 1, 100),
-    "classes_drawn": Metric("Classes drawn", 1, "quality", 0),
-    "psnr": Metric("PSNR, dB", 1, "quality", 2),
-    "ssim": Metric("SSIM", 1, "quality", 4),
-    "accuracy": Metric("Accuracy, %", 1, "quality", 2, 100),
-    "boundary_f1": Metric("Boundary F1, %", 1, "boundary", 1, 100),
-    "sharpness_db": Metric("Sharpness, dB", 0, "sharpness", 1),
-    "grid_db": Metric("Grid, dB", -1, "artifact", 1),
-    "response": Metric("Response, %", -1, "artifact", 1, 100),
-    "ripple": Metric("Ripple, %", -1, "artifact", 1, 100),
-    "parameters": Metric("Parameters, k", -1, "cost", 1, 1e-3),
-    "parameters_upsampling": Metric("of upsampling, k", -1, "cost", 1, 1e-3),
-    "flops_forward": Metric("MFLOPs", -1, "cost", 1, 1e-6),
-    "train_seconds": Metric("Training, s", -1, "cost", 0),
-    "peak_memory_bytes": Metric("Memory, MiB", -1, "cost", 0, 2**-20),
-}
 
 
 @dataclass(frozen=True)
@@ -132,7 +89,7 @@ def analyse(group: Group, baseline: str | None) -> Result:
     quality, artifact = (first(estimates, kind) for kind in ("quality", "artifact"))
     arms = group.arms
     if quality is not None:
-        sign, means = METRICS[quality].better, estimates[quality]
+        sign, means = SCORES[quality].better, estimates[quality]
         arms = sorted(
             group.arms,
             key=lambda a: -sign * means[a.label].mean if a.label in means else float("inf"),
@@ -140,14 +97,14 @@ def analyse(group: Group, baseline: str | None) -> Result:
     contrasts = {}
     if base is not None:
         others = [arm for arm in arms if arm is not base]
-        tested = [name for name in METRICS if name in names and METRICS[name].kind in TESTED]
+        tested = [name for name in SCORES if name in names and SCORES[name].kind in TESTED]
         contrasts = {name: contrast(base, others, name) for name in tested if others}
     front: list[str] = []
     if quality is not None and artifact is not None:
         axes = (quality, artifact)
         both = [a.label for a in arms if all(a.label in estimates[name] for name in axes)]
         points = [
-            tuple(METRICS[name].better * estimates[name][label].mean for name in axes)
+            tuple(SCORES[name].better * estimates[name][label].mean for name in axes)
             for label in both
         ]
         front = [both[i] for i in pareto(points)] if len(both) > 1 else []
@@ -164,9 +121,9 @@ def find_baseline(group: Group, name: str | None) -> Arm | None:
 
 
 def first(names: Iterable[str], kind: str) -> str | None:
-    """The first metric of a kind, in the order of `METRICS`, that is among some names."""
-    found = set(names)
-    return next((name for name, m in METRICS.items() if m.kind == kind and name in found), None)
+    """The first metric of a kind, in the order of `SCORES`, that is among some names."""
+    given = set(names)
+    return next((name for name, s in SCORES.items() if s.kind == kind and name in given), None)
 
 
 def contrast(baseline: Arm, others: Sequence[Arm], metric: str) -> dict[str, Contrast]:
@@ -183,7 +140,7 @@ def contrast(baseline: Arm, others: Sequence[Arm], metric: str) -> dict[str, Con
         if not each:
             found[label] = Contrast(None)
             continue
-        verdict = judge(METRICS[metric], estimate(each), corrected.get(label))
+        verdict = judge(SCORES[metric], estimate(each), corrected.get(label))
         unclear = verdict == UNCLEAR
         found[label] = Contrast(
             difference=estimate(each),
@@ -197,12 +154,11 @@ def contrast(baseline: Arm, others: Sequence[Arm], metric: str) -> dict[str, Con
     return found
 
 
-def judge(metric: Metric, difference: Estimate, p: float | None) -> str:
+def judge(metric: Score, difference: Estimate, p: float | None) -> str:
     """Better, worse or not separated, in a word or two."""
     if difference.half is None:
         return ONE_SEED
-    resolution = 0.5 * 10**-metric.decimals / metric.scale
-    if abs(difference.mean) + difference.half < resolution:
+    if abs(difference.mean) + difference.half < metric.resolution:
         return "the same"
     if p is None:
         return "no spread: no test"
@@ -241,10 +197,10 @@ def _confounders(arms: Sequence[Arm], base: Arm | None) -> list[str]:
 def _missing(arms: Sequence[Arm], estimates: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
     """Name the scores that some seeds of an arm lack."""
     notes = []
-    for name in (name for name in METRICS if name in estimates):
+    for name in (name for name in ordered(estimates) if not is_detail(name)):
         for arm in arms:
             lacking = [str(seed) for seed in arm.runs if seed not in arm.values(name)]
             if lacking and len(lacking) < len(arm.runs):
-                title = METRICS[name].title
+                title = find(name).heading
                 notes.append(f"{arm.label}: {title} is missing for seed {', '.join(lacking)}.")
     return notes

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from comparison.analysis import Result
+from comparison.analysis import Result, first
 from comparison.groups import Arm
+from upzoo.metrics.catalogue import former
 
 #: What `studies.archive` leaves of the events: tag → [[step, value], …].
 FILE = "curves.json"
@@ -34,8 +35,9 @@ Curves = Mapping[str, Mapping[str, Curve]]
 
 
 def tags(result: Result) -> list[str]:
-    """What curves are drawn of: the first quality, boundaries, and the first artifact."""
-    shown = [f"val/{result.quality}", "val/boundary_f1"] if result.quality else []
+    """What curves are drawn of: the first quality, boundary and artifact."""
+    boundary = first(result.estimates, "boundary")
+    shown = [f"val/{name}" for name in (result.quality, boundary) if name]
     return [*shown, f"artifacts/{result.artifact}"] if result.artifact else shown
 
 
@@ -61,17 +63,21 @@ def scalars(folder: Path, wanted: Sequence[str]) -> dict[str, dict[int, float]]:
     """Tag → step → value, from all event files of a folder; what was written later counts."""
     from tensorboard.compat.proto.event_pb2 import Event
 
+    # events and files of earlier versions hold a score under the name that it had
+    tags = {old: tag for tag in wanted for old in (tag, *former(tag))}
     kept = json.loads((folder / FILE).read_text()) if (folder / FILE).is_file() else {}
-    found: dict[str, dict[int, float]] = {tag: dict(kept.get(tag, ())) for tag in wanted}
-    encoded = [tag.encode() for tag in wanted]
+    found: dict[str, dict[int, float]] = {tag: {} for tag in wanted}
+    for old, tag in tags.items():
+        found[tag] |= dict(kept.get(old, ()))
+    encoded = [tag.encode() for tag in tags]
     for path in sorted(folder.glob("events.out.tfevents.*")):
         for data in _short_records(path):
             if not any(tag in data for tag in encoded):
                 continue
             event = Event.FromString(data)
             for value in event.summary.value:
-                if value.tag in found and np.isfinite(value.simple_value):
-                    found[value.tag][event.step] = value.simple_value
+                if value.tag in tags and np.isfinite(value.simple_value):
+                    found[tags[value.tag]][event.step] = value.simple_value
     return found
 
 

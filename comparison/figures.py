@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from comparison import plot
-from comparison.analysis import METRICS, Metric, Result
+from comparison.analysis import Result
 from comparison.curves import Curves
 from comparison.statistics import Estimate
 from comparison.tables import contrasted
+from upzoo.metrics.catalogue import SCORES, Score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +48,7 @@ def front(result: Result) -> Figure | None:
         return None
     assert result.quality is not None
     assert result.artifact is not None
-    y, x = METRICS[result.quality], METRICS[result.artifact]
+    y, x = SCORES[result.quality], SCORES[result.artifact]
     ys, xs = result.estimates[result.quality], result.estimates[result.artifact]
     arms = [arm for arm in result.group.arms if arm.label in ys and arm.label in xs]
     figure, axes = plot.page(height=max(430, 70 + 24 * len(arms)), right=0.70)
@@ -89,7 +90,7 @@ def forest(result: Result) -> Figure | None:
     assert result.baseline is not None
     figure, panels = plot.page(150 + 26 * len(arms), columns=len(names), left=0.25, bottom=66)
     for axes, name in zip(panels, names, strict=True):
-        metric = METRICS[name]
+        metric = SCORES[name]
         axes.axvline(0, color=plot.INK, linewidth=1)
         for row, arm in enumerate(arms):
             c, look = result.contrasts[name][arm.label], plot.style(arm, result.group.arms)
@@ -104,7 +105,7 @@ def forest(result: Result) -> Figure | None:
         _limit(axes.set_xlim, [*found, Estimate(1, 0.0, None, None)], metric)
         if metric.better < 0:
             axes.invert_xaxis()
-        axes.set_xlabel(f"{metric.title}\nbetter →", fontsize=9)
+        axes.set_xlabel(f"{metric.heading}\nbetter →", fontsize=9)
         plot.rows(axes, [arm.label for arm in arms], named=axes is panels[0])
     base = result.baseline.label
     said = "95 % intervals of differences paired by seed; filled: separated (p < 0.05 after Holm)"
@@ -118,7 +119,7 @@ def classes(result: Result, scores: str, overall: str, columns: int = 4) -> Figu
     if not names:
         return None
     names = [overall, *names] if overall in result.estimates else names
-    arms, metric = result.group.arms, METRICS[overall]
+    arms, metric = result.group.arms, SCORES[scores]
     looks = {arm.label: plot.style(arm, arms) for arm in arms}
     rows = -(-len(names) // columns)
     panel, gap = 14 + 13 * len(arms), 48
@@ -141,9 +142,9 @@ def classes(result: Result, scores: str, overall: str, columns: int = 4) -> Figu
         axes.tick_params(axis="x", labelsize=8)
     for axes in panels[len(names) :]:
         axes.set_visible(False)
-    what = "IoU" if overall == "miou" else "boundary F1"
-    said = f"{what} in %, 95 % intervals over seeds; dotted: {result.baseline.label}'s mean"
-    plot.title(figure, f"{result.group.title}: classes", said if result.baseline else what)
+    said = f"{metric.title} in {metric.unit}, 95 % intervals over seeds"
+    said += f"; dotted: {result.baseline.label}'s mean" if result.baseline else ""
+    plot.title(figure, f"{result.group.title}: classes", said)
     return figure
 
 
@@ -151,7 +152,7 @@ def learning(result: Result, found: Curves) -> Figure | None:
     """The first quality on the validation set over training: means, and the range of the seeds."""
     if result.quality is None:
         return None
-    metric, arms = METRICS[result.quality], result.group.arms
+    metric, arms = SCORES[result.quality], result.group.arms
     tag = f"val/{result.quality}"
     drawn = [(arm, found[arm.label][tag]) for arm in arms if tag in found.get(arm.label, ())]
     if not drawn:
@@ -171,15 +172,17 @@ def learning(result: Result, found: Curves) -> Figure | None:
     return figure
 
 
-def _axis(metric: Metric) -> str:
-    return metric.title + {1: " (higher is better)", -1: " (lower is better)", 0: ""}[metric.better]
+def _axis(metric: Score) -> str:
+    return (
+        metric.heading + {1: " (higher is better)", -1: " (lower is better)", 0: ""}[metric.better]
+    )
 
 
-def _half(found: Estimate, metric: Metric) -> float:
+def _half(found: Estimate, metric: Score) -> float:
     return (found.half or 0.0) * metric.scale
 
 
-def _limit(set_limits: Any, found: Iterable[Estimate], metric: Metric) -> bool:
+def _limit(set_limits: Any, found: Iterable[Estimate], metric: Score) -> bool:
     """Show all means, and intervals up to as far again as the means reach; whether any is cut."""
     found = list(found)
     means = [e.mean * metric.scale for e in found]

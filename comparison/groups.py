@@ -19,17 +19,11 @@ from runs import records
 from runs.folders import RECORD
 from runs.options import Options, labels, options_of
 from runs.records import Record
+from upzoo.metrics.catalogue import SCORES
 
 #: What `runs.new_folder` calls a run's folder.
 RUN_FOLDER = re.compile(r"seed\d+-\d{8}-\d{6}")
-COSTS = (
-    "parameters",
-    "parameters_upsampling",
-    "flops_forward",
-    "train_seconds",
-    "images_per_second",
-    "peak_memory_bytes",
-)
+COSTS = tuple(name for name, score in SCORES.items() if score.kind == "cost")
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from comparison.analysis import METRICS
 from comparison.groups import COSTS, flatten
 from runs.options import labels, options_of
 from runs.records import Record
+from upzoo.metrics.catalogue import SCORES, is_detail, ordered
 
 #: Of a run's folder, the part that holds its row.
 FOLDER = "hparams"
@@ -63,15 +63,17 @@ def choices(record: Record) -> dict[str, str | float]:
 
 
 def metrics(record: Record) -> dict[str, float]:
-    """Tag → value of the headline scores and the costs that a record has, in the record's units.
+    """Tag → value of the scores and the costs that a record has, in the record's units.
 
-    Scores have the tags that a run's own events give them. Costs are named such that they come
-    after the scores: TensorBoard sorts the columns by tag and shows the first five unasked.
+    Left out are those that the catalogue calls further ones, but for scores that it lacks. Scores
+    have the tags that a run's own events give them. Costs are named such that they come after the
+    scores: TensorBoard sorts the columns by tag and shows the first five unasked.
     """
     costs = {name: record.cost[name] for name in COSTS}
     values = flatten(record.metrics.get(record.data["split"], {})) | flatten(costs)
-    place = {name: "usage" if m.kind == "cost" else "test" for name, m in METRICS.items()}
-    return {f"{place[name]}/{name}": values[name] for name in METRICS if name in values}
+    further = {n for n, score in SCORES.items() if score.kind in ("further", "diagnostic")}
+    names = (name for name in ordered(values) if name not in further and not is_detail(name))
+    return {f"{'usage' if name in COSTS else 'test'}/{name}": values[name] for name in names}
 
 
 def _session(hparams: dict[str, str | float]) -> list[Any]:

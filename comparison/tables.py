@@ -10,14 +10,16 @@ from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
-from comparison.analysis import METRICS, ONE_SEED, UNCLEAR, Contrast, Metric, Result, first
+from comparison.analysis import ONE_SEED, UNCLEAR, Contrast, Result, first
 from comparison.groups import Arm, LeftOut
 from comparison.statistics import Estimate
+from upzoo.metrics.catalogue import SCORES, Score, find, is_detail, ordered
 
 ARROWS = {1: "↑ ", -1: "↓ ", 0: ""}
 SHEETS = {
     "Quality": ("quality", "boundary", "sharpness"),
     "Artifacts": ("artifact",),
+    "Further scores": ("further",),
     "Cost": ("cost",),
 }
 #: Left-out records that the terminal lists; the files list all.
@@ -36,8 +38,9 @@ class Sheet:
 def sheets(result: Result) -> list[Sheet]:
     """The tables of a group: scores and costs, then differences to the baseline."""
     made = []
+    shown = [name for name in ordered(result.estimates) if not is_detail(name)]
     for title, kinds in SHEETS.items():
-        names = [n for n, m in METRICS.items() if m.kind in kinds and n in result.estimates]
+        names = [name for name in shown if find(name).kind in kinds]
         if names:
             made.append(_scores(result, title, names))
     return made + [_differences(result, name) for name in contrasted(result)]
@@ -58,7 +61,7 @@ def words(result: Result) -> list[str]:
     else:
         said = [_conclusion(result, name) for name in contrasted(result)]
     if result.front and result.quality and result.artifact:
-        titles = f"{METRICS[result.quality].title}, and {METRICS[result.artifact].title}"
+        titles = f"{SCORES[result.quality].heading}, and {SCORES[result.artifact].heading}"
         said.append(f"Pareto front of {titles}: {', '.join(result.front)}.")
     if all(len(arm.runs) == 1 for arm in result.group.arms):
         said.append("One seed each, so that there are no intervals: train three or more.")
@@ -113,12 +116,12 @@ def _widths(sheet: Sheet, whole: bool = False) -> list[int]:
 
 
 def _scores(result: Result, title: str, names: Sequence[str]) -> Sheet:
-    titles = [ARROWS[METRICS[name].better] + METRICS[name].title for name in names]
+    titles = [ARROWS[find(name).better] + find(name).heading for name in names]
     rows = [
         [
             arm.label,
             str(len(arm.runs)),
-            *(_estimate(METRICS[n], result.estimates[n].get(arm.label), arm) for n in names),
+            *(_estimate(find(n), result.estimates[n].get(arm.label), arm) for n in names),
         ]
         for arm in result.group.arms
     ]
@@ -134,7 +137,7 @@ def _with_seeds(title: str, titles: Sequence[str], rows: Sequence[list[str]]) ->
     return Sheet(seeds, ["operator", *titles], [[row[0], *row[2:]] for row in rows])
 
 
-def _estimate(metric: Metric, found: Estimate | None, arm: Arm) -> str:
+def _estimate(metric: Score, found: Estimate | None, arm: Arm) -> str:
     if found is None:
         return "–"
     text = metric.text(found.mean)
@@ -145,18 +148,18 @@ def _estimate(metric: Metric, found: Estimate | None, arm: Arm) -> str:
 
 def _differences(result: Result, name: str) -> Sheet:
     assert result.baseline is not None
-    metric, rows = METRICS[name], []
+    metric, rows = SCORES[name], []
     for label, c in result.contrasts[name].items():
         n = str(c.difference.n) if c.difference else "0"
         p = "–" if c.p_holm is None else f"{c.p_holm:.3f}" if c.p_holm >= 0.001 else "<0.001"
         g = "–" if c.effect is None else f"{round(c.effect, 1) + 0.0:.1f}".replace("-", "−")
         verdict = c.verdict if c.verdict != UNCLEAR else f"{UNCLEAR}: {_needs(c)} seeds"
         rows.append([label, n, _signed(metric, c.difference), p, g, verdict])
-    title = f"{ARROWS[metric.better]}{metric.title}: difference to {result.baseline.label}"
+    title = f"{ARROWS[metric.better]}{metric.heading}: difference to {result.baseline.label}"
     return _with_seeds(title, ["difference", "p", "g", "verdict"], rows)
 
 
-def _signed(metric: Metric, difference: Estimate | None) -> str:
+def _signed(metric: Score, difference: Estimate | None) -> str:
     if difference is None:
         return "–"
     text = metric.text(difference.mean)
@@ -172,7 +175,7 @@ def _conclusion(result: Result, name: str) -> str:
     """Who is better, who worse, and for whom the seeds do not suffice."""
     assert result.baseline is not None
     found = result.contrasts[name]
-    against = f"{METRICS[name].title} against {result.baseline.label}"
+    against = f"{SCORES[name].heading} against {result.baseline.label}"
     if all(c.verdict == ONE_SEED for c in found.values()):
         return f"{against}: one seed cannot tell a difference from chance."
     verdicts = sorted({c.verdict for c in found.values()} - {UNCLEAR})

@@ -17,11 +17,12 @@ from typing import Any
 from urllib.parse import quote
 
 from comparison import hparams
-from comparison.analysis import METRICS, Result
+from comparison.analysis import Result
 from comparison.curves import Curves, tags
 from comparison.files import METHOD, markdown_table
 from comparison.groups import LeftOut, Run
 from comparison.tables import sheets, words
+from upzoo.metrics.catalogue import SCORES
 
 RUN = "comparison"
 CURVES = "curves"
@@ -94,7 +95,7 @@ def layout(results: Sequence[Result], curves: Mapping[str, Curves]) -> Any:
         for tag in tags(result):
             if not any(tag in by_tag for by_tag in found.values()):
                 continue
-            title = METRICS[_metric(tag)].title
+            title = SCORES[_metric(tag)].heading
             every = f"^{re.escape(_tag(name, tag, PARTS['value']))}$"
             lines = layout_pb2.MultilineChartContent(tag=[every])
             charts.append(layout_pb2.Chart(title=title, multiline=lines))
@@ -144,7 +145,7 @@ def _scalars(curves: Mapping[str, Curves]) -> dict[str, dict[int, list[Any]]]:
     from tensorboard.compat.proto.summary_pb2 import Summary
 
     every = [
-        (label, _tag(group, tag, part), METRICS[_metric(tag)].scale, curve.steps, values)
+        (label, _tag(group, tag, part), SCORES[_metric(tag)].scale, curve.steps, values)
         for group, arms in curves.items()
         for label, by_tag in arms.items()
         for tag, curve in by_tag.items()

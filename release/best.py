@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from comparison import groups as comparison
-from comparison.analysis import METRICS, Result, analyse
+from comparison.analysis import Result, analyse
 from comparison.groups import Arm, Run
 from comparison.pictures import model_file
 from release.ship import ship
 from runs import console
 from upzoo import zoo
+from upzoo.metrics.catalogue import SCORES
 
 #: Share of a score that rounding the weights to float16 may change.
 ROUNDED = 1e-3
@@ -27,7 +28,7 @@ def best_run(arm: Arm, quality: str) -> Run | None:
     found = {s: v for s, v in arm.values(quality).items() if model_file(arm, s) is not None}
     if not found:
         return None
-    sign = METRICS[quality].better
+    sign = SCORES[quality].better
     return arm.runs[max(found, key=lambda seed: (sign * found[seed], -seed))]
 
 
@@ -87,7 +88,7 @@ def main() -> None:
                 print(f"{name}: no weights beside its records")
                 continue
             name = free_name(name, run.record.choices["name"], listed)
-            score, better = arm.values(result.quality)[run.seed], METRICS[result.quality].better
+            score, better = arm.values(result.quality)[run.seed], SCORES[result.quality].better
             if name in listed and not beats(score, listed[name]["scores"][result.quality], better):
                 print(f"{name}: is shipped already")
             else:

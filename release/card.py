@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from comparison.analysis import METRICS
+from upzoo.metrics import catalogue
 
 if TYPE_CHECKING:
     from torch import nn
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from runs.records import Record
 
 FILE = "README.md"
-#: Scores that tell more of the seed than of the net.
-UNLISTED = ("gradient_ratio",)
 CHOSEN = "\nThis net is the {}: a new seed is expected to score worse."
 
 TEXT = """\
@@ -89,27 +87,14 @@ def write(name: str, net: nn.Module, card: Mapping[str, Any], record: Record) ->
 
 def scores_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     """Every single score as a Markdown table: a row a score, a column a split."""
-    names = dict.fromkeys(
-        k
-        for scores in metrics.values()
-        for k, v in scores.items()
-        if isinstance(v, float) and k not in UNLISTED
-    )
+    numbers = [catalogue.numbers(catalogue.current(scores)) for scores in metrics.values()]
     lines = [f"| | {' | '.join(metrics)} |", "|---|" + "---|" * len(metrics)]
-    for name in names:
-        cells = (_cell(name, scores.get(name)) for scores in metrics.values())
-        lines.append(f"| {_title(name)} | {' | '.join(cells)} |")
+    for name in catalogue.ordered(name for each in numbers for name in each):
+        if (score := catalogue.find(name)).kind == "diagnostic":
+            continue
+        cells = (score.text(each.get(name)) for each in numbers)
+        lines.append(f"| {score.heading} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _title(name: str) -> str:
-    return METRICS[name].title if name in METRICS else name.replace("_", " ")
-
-
-def _cell(name: str, value: float | None) -> str:
-    if value is None:
-        return "–"
-    return METRICS[name].text(value) if name in METRICS else f"{value:.3g}"
 
 
 def _usage(name: str, net: nn.Module, card: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Finished runs as shipped checkpoints, and the list of them.
+"""Finished runs as shipped checkpoints, and their manifest.
 
 python -m release.ship RUN NAME    # logs/…/seed0-… becomes checkpoints/NAME
 python -m release.ship             # writes the manifest again, after a folder was removed
@@ -11,18 +11,14 @@ import copy
 import hashlib
 import inspect
 import json
-import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from rich import box
-from rich.table import Table
 
-from comparison.analysis import METRICS
-from runs import console, records, tables
+from runs import console, records
 from runs import folders as runs
 from runs import scrub as portable
 from upzoo import zoo
@@ -34,8 +30,6 @@ if TYPE_CHECKING:
 LARGEST = 4_000_000
 #: What a shipped config keeps of a run's: all that scoring and comparing need.
 KEPT = ("seed", "init", "average", "artifacts", "data", "task", "trainer")
-#: Scores that the list shows, the first two that a checkpoint has.
-HEADLINES = ("miou", "boundary_f1", "accuracy", "psnr", "ssim", "fid", "swd", "recall")
 
 
 def ship(run: str | Path, name: str, chosen: str | None = None) -> Path:
@@ -145,53 +139,6 @@ def write_manifest() -> dict[str, dict[str, Any]]:
     finally:
         beside.unlink(missing_ok=True)
     return listed
-
-
-def laid_out(listed: Mapping[str, Mapping[str, Any]]) -> list[Table]:
-    """The checkpoints with their scores: a table for each net, data and recipe, the best first."""
-    groups: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
-    for name, entry in listed.items():
-        chosen = f"; each net is the {entry['chosen']}" if entry.get("chosen") else ""
-        told = f"scores on {entry['split']}{chosen}", entry["licence"]
-        key = (entry["model"], entry["data"], entry.get("recipe") or "?", *told)
-        groups.setdefault(key, {})[name] = entry
-    return [_laid(key, entries) for key, entries in sorted(groups.items())]
-
-
-def _laid(key: tuple[str, ...], entries: Mapping[str, Mapping[str, Any]]) -> Table:
-    model, data, recipe, scored, licence = key
-    title = f"{model} on {data}, trained as {recipe}\n{scored}\n{licence}"
-    laid = Table(title=title, box=box.SIMPLE_HEAD)
-    laid.title_justify = "left"
-    laid.add_column("pretrained=", no_wrap=True, style="bold")
-    scores = {name for entry in entries.values() for name in entry["scores"]}
-    headlines = [name for name in HEADLINES if name in scores][:2]
-    for name in headlines:
-        laid.add_column(_heading(name), justify="right", max_width=12)
-    laid.add_column("MB", justify="right")
-    ranked = sorted(entries.items(), key=lambda item: _rank(item[1], headlines))
-    for name, entry in ranked:
-        shown = [_in_words(key, entry["scores"].get(key)) for key in headlines]
-        laid.add_row(name, *shown, f"{entry['bytes'] / 1e6:.1f}")
-    return laid
-
-
-def _rank(entry: Mapping[str, Any], headlines: Sequence[str]) -> float:
-    """Lower for a better first score."""
-    value = entry["scores"].get(headlines[0]) if headlines else None
-    return math.inf if value is None else -METRICS[headlines[0]].better * value
-
-
-def _heading(key: str) -> str:
-    return f"{tables.TITLES[key]}, %" if key in tables.SHARES else tables.NUMBERS[key][0]
-
-
-def _in_words(key: str, value: float | None) -> str:
-    if value is None:
-        return "–"
-    if key in tables.SHARES:
-        return tables.percent(value)
-    return f"{value:.{tables.NUMBERS[key][1]}f}"
 
 
 def _entry(folder: Path) -> dict[str, Any]:

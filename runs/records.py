@@ -17,6 +17,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from runs import environment
+from upzoo.metrics import catalogue
 
 SCHEMA_VERSION = 1
 STATUSES = ("running", "finished", "interrupted", "failed")
@@ -155,6 +156,7 @@ def read(path: str | os.PathLike[str]) -> Record:
         _validate(fields)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+    fields["metrics"] = catalogue.current(fields["metrics"])  # names of earlier versions
     return Record(**fields)
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from comparison import curves as comparison_curves
 from comparison import groups as comparison
-from comparison.analysis import METRICS
 from runs import console, records
 from runs import scrub as portable
 from runs.records import Record
+from upzoo.metrics.catalogue import SCORES
 
 #: Scalars of a learning curve.
-TAGS = ("train/loss", "train/loss_d", "train/loss_g", *(f"val/{name}" for name in METRICS))
+TAGS = ("train/loss", "train/loss_d", "train/loss_g", *(f"val/{name}" for name in SCORES))
 
 
 def keep(

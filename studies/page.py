@@ -13,12 +13,13 @@ from pathlib import Path
 from statistics import median
 
 from comparison import groups as comparison
-from comparison.analysis import METRICS, Result, analyse
+from comparison.analysis import Result, analyse
 from comparison.files import markdown_table
 from comparison.groups import Arm, Group, LeftOut
 from comparison.statistics import Estimate
 from comparison.tables import ARROWS, Sheet
 from runs import console
+from upzoo.metrics.catalogue import SCORES
 
 #: The model's own first choice, from which the differences are taken.
 BASELINES = {"dcgan": "transposed_conv"}
@@ -38,14 +39,14 @@ COLUMNS = (
     "swd",
     "psnr",
     "ssim",
-    "grid_db",
+    "checkerboard_db",
     "sharpness_db",
     "parameters_upsampling",
     "flops_forward",
     "train_seconds",
 )
 #: Measures of pictures, which a segmentation net's logits are not.
-OF_PICTURES = ("grid_db", "sharpness_db")
+OF_PICTURES = ("checkerboard_db", "sharpness_db")
 ORDER = ("fcn8s-camvid", "unet-camvid", "fcn8s-shapes", "unet-shapes")
 #: What a reader must know of a model or of data, to read its tables.
 REMARKS = {
@@ -142,7 +143,7 @@ def table(each: Setting) -> Sheet:
     result = each.result
     pictures = result.quality != "miou"
     names = [n for n in COLUMNS if n in result.estimates and (pictures or n not in OF_PICTURES)]
-    titles = [ARROWS[METRICS[n].better] + METRICS[n].title for n in names]
+    titles = [ARROWS[SCORES[n].better] + SCORES[n].heading for n in names]
     rows = []
     for arm in result.group.arms:
         found = {n: result.estimates[n].get(arm.label) for n in names}
@@ -155,8 +156,8 @@ def table(each: Setting) -> Sheet:
 def _text(name: str, found: Estimate | None) -> str:
     if found is None:
         return "–"
-    half = METRICS[name].kind != "cost" and found.half
-    return METRICS[name].text(found.mean) + (f" ± {METRICS[name].text(half)}" if half else "")
+    half = SCORES[name].kind != "cost" and found.half
+    return SCORES[name].text(found.mean) + (f" ± {SCORES[name].text(half)}" if half else "")
 
 
 def _difference(result: Result, arm: Arm) -> str:
@@ -176,12 +177,12 @@ def _noise(each: Setting) -> list[str]:
         return []
     first = next(arm.values(quality) for arm in arms if arm.label == BASELINE)
     pairs = [(first[s], v) for arm in each.repeats for s, v in arm.values(quality).items()]
-    metric = METRICS[quality]
+    metric = SCORES[quality]
     most = metric.text(max(abs(one - other) for one, other in pairs))
     names = " and ".join(f"`{arm.label}`" for arm in each.repeats)
     return [
         f"`{BASELINE}` and {names} compute the same function. Trained separately from the same "
-        f"seed, they differ by up to {most} in {metric.title}."
+        f"seed, they differ by up to {most} in {metric.heading}."
     ]
 
 

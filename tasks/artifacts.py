@@ -32,7 +32,7 @@ class Artifacts:
 
     Attributes:
         headlines: one figure for each kind, of which lower is better: `ripple` of the weights,
-            `response` to a constant, `grid_db` of the pictures, `gradient_ratio`; and
+            `response` to a constant, `checkerboard_db` of the pictures, `gradient_ratio`; and
             `sharpness_db`, 0 for real images. A figure that does not apply is left out.
         details: all figures by name.
         words: a sentence.
@@ -124,7 +124,7 @@ def examine(
     headlines = {
         "ripple": max(finite.values(), default=None),
         "response": max(report.contrast.values(), default=None),
-        "grid_db": values.get("grid_db"),
+        "checkerboard_db": values.get("checkerboard_db"),
         "gradient_ratio": max((g["energy_ratio"] for g in gradient.values()), default=None),
         "sharpness_db": values.get("sharpness_db"),
     }

@@ -18,7 +18,7 @@ def run(*overrides):
 def study(tmp_path):
     for name, miou in (("bilinear_init", 0.5), ("carafe", 0.6)):
         for seed in range(3):
-            found = {"miou": miou + seed / 100, "grid_db": 1.0 + seed}
+            found = {"miou": miou + seed / 100, "checkerboard_db": 1.0 + seed}
             write(tmp_path / "study", name, seed, found)
     return tmp_path / "study"
 

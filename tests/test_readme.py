@@ -80,7 +80,7 @@ def test_grids_of_trained_nets_are_those_of_the_records(path, cells):
     figures = scores["artifacts"]
     ends = (figures[f"pictures/period{period}_peak_excess_db_{e}"] for e in ("low", "high"))
     assert int(seed) == record.choices["seed"]
-    assert grid == shown(scores["grid_db"])
+    assert grid == shown(scores["checkerboard_db"])
     assert interval == " … ".join(map(shown, ends))
     assert response == shown(scores["response"], 2)
 
@@ -100,7 +100,7 @@ def test_uneven_kernels_are_told_from_their_twins():
 def test_what_the_mend_costs_is_that_of_the_records(path, cells):
     scores = records.read(ROOT / path).metrics["test"]
     grid, response, score = (cell.strip() for cell in cells.split("|"))
-    assert grid.endswith(f"→ {shown(scores['grid_db'])}")
+    assert grid.endswith(f"→ {shown(scores['checkerboard_db'])}")
     assert response.endswith(f"→ {shown(scores['response'], 2)}")
     known = (100 * scores.get("miou", 0), scores.get("swd"), scores.get("fid"))
     assert any(score.endswith(f"→ {shown(v)}") for v in known if v is not None)

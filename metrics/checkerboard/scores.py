@@ -60,7 +60,7 @@ class CheckerboardScores(Metric):
         >>> scores.update(noise[:40], real=True)
         >>> scores.update(noise[40:] + 0.2 * checker, real=False)
         >>> values = scores.compute()
-        >>> round(values["grid_db"], 1), round(values["period2_phase_mean"], 2)
+        >>> round(values["checkerboard_db"], 1), round(values["period2_phase_mean"], 2)
         (14.6, 0.18)
         >>> describe(values)
         'grid at period 2, 14.6 dB above real images, mostly additive'
@@ -111,7 +111,7 @@ class CheckerboardScores(Metric):
     def compute(self) -> dict[str, float]:
         """Return every figure by name.
 
-        `grid_db` is the worst `peak_excess_db` of all periods. For each period p:
+        `checkerboard_db` is the worst `peak_excess_db` of all periods. For each period p:
         `period<p>_peak_excess_db` in dB above real images, with `_low` and `_high` of its interval
         at the harmonic that is highest; `_mean_excess_db` of all its harmonics; `_coherence`, the
         share of the highest peak that is the same in all images; `_phase_mean` in standard
@@ -131,7 +131,7 @@ class CheckerboardScores(Metric):
         found = measures(_mean(generated), _mean(real) if real else None, self.periods)
         low, high = self._interval(generated, real, found, generator)
         thresholds = self._thresholds(len(generated["peak"]), real, generator)
-        values = {"grid_db": max(f["peak_excess_db"].item() for f in found.values())}
+        values = {"checkerboard_db": max(f["peak_excess_db"].item() for f in found.values())}
         for period in self.periods:
             name = f"period{period}_"
             values |= {
@@ -154,10 +154,10 @@ class CheckerboardScores(Metric):
     def plot(
         self, val: Mapping[str, float] | Sequence[Mapping[str, float]] | None = None, ax: Any = None
     ) -> Any:
-        """Plot `grid_db` of one result of `compute` or of several; decibels have no bounds."""
+        """Plot `checkerboard_db` of one result of `compute` or of several, without bounds."""
         found = self.compute() if val is None else val
         several = [found] if isinstance(found, Mapping) else found
-        figures = [torch.tensor(values["grid_db"]) for values in several]
+        figures = [torch.tensor(values["checkerboard_db"]) for values in several]
         return self._plot(figures if len(figures) > 1 else figures[0], ax)
 
     def _terms(self, side: str) -> Terms | None:

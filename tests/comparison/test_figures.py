@@ -24,7 +24,7 @@ def result(tmp_path):
             wiggle = (seed - 1) / 100
             found = {
                 "miou": miou + wiggle,
-                "grid_db": grid - wiggle,
+                "checkerboard_db": grid - wiggle,
                 "per_class_iou": {"sky": miou, "car": miou / 2},
             }
             write(tmp_path, name, seed, found)
@@ -53,7 +53,7 @@ def test_the_front_has_a_mark_with_two_intervals_for_each_arm(result):
 def test_marks_on_one_place_share_a_line_of_names(tmp_path):
     for name, miou in {"bilinear_init": 0.5, "interpolate": 0.5, "carafe": 0.6}.items():
         for seed in range(3):
-            write(tmp_path, name, seed, {"miou": miou + seed / 100, "grid_db": 30 * miou})
+            write(tmp_path, name, seed, {"miou": miou + seed / 100, "checkerboard_db": 30 * miou})
     found = analyse(comparison.collect([tmp_path]).groups[0], "bilinear_init")
     texts = comparison_figures.front(found).axes[0].texts
     assert {t.get_text() for t in texts} == {"carafe", "bilinear_init, interpolate"}

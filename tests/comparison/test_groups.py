@@ -6,9 +6,10 @@ import shutil
 import pytest
 
 from comparison import groups as comparison
-from comparison.analysis import METRICS, analyse, contrast, find_baseline, pareto
+from comparison.analysis import analyse, contrast, find_baseline, pareto
 from runs.options import labels, options_of
 from tests.comparison.fabricated import write
+from upzoo.metrics.catalogue import SCORES
 
 
 def scores(miou, **others):
@@ -211,13 +212,13 @@ def test_pareto_by_brute_force():
 def test_the_front_weighs_quality_against_artifacts(tmp_path):
     found = {"carafe": (0.6, 3.0), "dysample": (0.5, 1.0), "sapa": (0.5, 2.0)}
     for name, (miou, grid) in found.items():
-        write(tmp_path, name, 0, scores(miou, grid_db=grid, ripple=0.1))
+        write(tmp_path, name, 0, scores(miou, checkerboard_db=grid, ripple=0.1))
     result = analyse(comparison.collect([tmp_path]).groups[0], None)
-    assert (result.quality, result.artifact) == ("miou", "grid_db")
+    assert (result.quality, result.artifact) == ("miou", "checkerboard_db")
     assert result.front == ["carafe", "dysample"]
 
 
 def test_numbers_are_written_with_their_unit_and_a_true_minus():
-    assert METRICS["miou"].text(-0.0123) == "−1.2"
-    assert METRICS["grid_db"].text(-0.01) == "0.0"
-    assert METRICS["parameters"].text(2_512_345) == "2,512.3"
+    assert SCORES["miou"].text(-0.0123) == "−1.2"
+    assert SCORES["checkerboard_db"].text(-0.01) == "0.0"
+    assert SCORES["parameters"].text(2_512_345) == "2,512.3"

@@ -57,7 +57,7 @@ def board(logs, folder):
 
 @pytest.fixture
 def study(tmp_path):
-    scores = {"miou": 0.5, "grid_db": 2.0, "fwiou": 0.7, "per_class_iou": {"sky": 0.9}}
+    scores = {"miou": 0.5, "checkerboard_db": 2.0, "fwiou": 0.7, "per_class_iou": {"sky": 0.9}}
     write(tmp_path / "study", "bilinear_init", 0, scores, upsample={"trainable": True})
     write(tmp_path / "study", "carafe", 1, scores | {"miou": 0.6, "response": None})
     write(tmp_path / "study", "carafe", 0, {"fid": 9.0}, model="dcgan", train_seconds=None)
@@ -83,11 +83,12 @@ def test_a_row_holds_choices_scores_and_costs(study, tmp_path):
     }
     assert scores == {
         "test/miou": 0.5,
-        "test/grid_db": 2.0,
+        "test/checkerboard_db": 2.0,
         "usage/parameters": 2_500_000,
         "usage/parameters_upsampling": 1000,
         "usage/flops_forward": 165_000_000,
         "usage/train_seconds": 130.0,
+        "usage/images_per_second": 150.0,
         "usage/peak_memory_bytes": 2**30,
     }
     chosen, scores = rows["comparison/hparams/dcgan-carafe-shapes/seed0"]
@@ -103,7 +104,7 @@ def test_columns_and_filters_are_those_of_the_rows(study, tmp_path):
     found = {value.string_value for value in chosen["operator"].domain_discrete.values}
     assert found == {"bilinear_init", "carafe"}
     assert chosen["seed"].type == api_pb2.DATA_TYPE_FLOAT64
-    assert metrics[:3] == ["test/fid", "test/grid_db", "test/miou"], "scores come before costs"
+    assert metrics[:3] == ["test/checkerboard_db", "test/fid", "test/miou"], "before costs"
     assert all(tag.startswith("usage/") for tag in metrics[3:])
 
 

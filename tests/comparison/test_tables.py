@@ -19,7 +19,7 @@ FIXED = {"trainable": False}
 @pytest.fixture
 def study(tmp_path):
     for seed, (a, b) in enumerate([(0.50, 0.60), (0.51, 0.611), (0.52, 0.622)]):
-        grid = {"grid_db": 1.0 + seed, "artifacts": {"phase": 0.5}}
+        grid = {"checkerboard_db": 1.0 + seed, "artifacts": {"phase": 0.5}}
         write(tmp_path, "bilinear_init", seed, {"miou": a, **grid}, upsample=FIXED)
         write(tmp_path, "carafe", seed, {"miou": b, **grid}, parameters=3_000_000)
         write(tmp_path, "dysample", seed, {"miou": a + (0.02, -0.01, 0.02)[seed], **grid})
@@ -40,7 +40,7 @@ def test_scores(result):
     assert quality.rows[0] == ["carafe", "61.1 ± 2.7"]
     assert quality.rows[2] == ["bilinear_init", "51.0 ± 2.5"]
     assert artifacts.rows[0] == ["carafe", "2.0 ± 2.5"]
-    assert cost.rows[0] == ["carafe", "3,000.0", "1.0", "165.0", "130", "1,024"]
+    assert cost.rows[0] == ["carafe", "3,000.0", "1.0", "165.0", "130", "150.0", "1,024"]
     assert miou.title == "↑ Mean IoU, %: difference to bilinear_init, 3 seeds"
 
 
@@ -58,20 +58,20 @@ def test_words(result):
         "Mean IoU, % against bilinear_init: better: carafe. "
         "The seeds do not suffice to separate it from dysample (~32 would)."
     )
-    assert said[1] == "Grid, dB against bilinear_init: the same: carafe, dysample."
-    assert said[2] == "Pareto front of Mean IoU, %, and Grid, dB: carafe."
+    assert said[1] == "Checkerboard, dB against bilinear_init: the same: carafe, dysample."
+    assert said[2] == "Pareto front of Mean IoU, %, and Checkerboard, dB: carafe."
 
 
 def test_arms_with_fewer_seeds_or_scores_say_so(tmp_path):
     write(tmp_path, "bilinear_init", 0, {"miou": 0.5}, upsample=FIXED)
-    for seed, grid in ((0, {"grid_db": 1.0}), (1, {})):
+    for seed, grid in ((0, {"checkerboard_db": 1.0}), (1, {})):
         write(tmp_path, "carafe", seed, {"miou": 0.4, **grid})
     result = analyse(comparison.collect([tmp_path]).groups[0], "bilinear_init")
     quality, artifacts, _, miou = comparison_tables.sheets(result)[:4]
     assert quality.rows == [["bilinear_init", "1", "50.0"], ["carafe", "2", "40.0 ± 0.0"]]
     assert artifacts.rows == [["bilinear_init", "1", "–"], ["carafe", "2", "1.0 (n=1)"]]
     assert miou.rows == [["carafe", "−10.0", "–", "–", "one seed: no test"]]
-    assert "carafe: Grid, dB is missing for seed 1." in result.notes
+    assert "carafe: Checkerboard, dB is missing for seed 1." in result.notes
 
 
 def test_one_seed_is_said_plainly(tmp_path):

@@ -32,10 +32,10 @@ def logs(tmp_path_factory):
     for number, (operator, miou) in enumerate(STUDY.items()):
         options = {"kernel": 3, "residual": True} if operator == "transposed_conv" else {}
         for seed in range(2):
-            scores = {"miou": miou + seed / 32, "grid_db": 0.5 + number + seed / 8}
+            scores = {"miou": miou + seed / 32, "checkerboard_db": 0.5 + number + seed / 8}
             scores |= {"boundary_f1": 0.75 - number / 32, "response": 0.01 * number}
             write(elsewhere, operator, seed, scores, upsample=options)
-    own = write(logs / "study", "resize_conv", 7, {"miou": 0.45, "grid_db": 0.5})
+    own = write(logs / "study", "resize_conv", 7, {"miou": 0.45, "checkerboard_db": 0.5})
     hparams.write(own.parent / hparams.FOLDER, records.read(own))
 
     study = comparison.collect([elsewhere, logs])
@@ -98,7 +98,7 @@ def test_the_hparams_tab_has_a_row_for_each_run(page, address, picture):
     for column in ("operator", "options", "model", "data", "seed", "usage/parameters"):
         assert column in said
     _, _, table = said.partition("Trial ID")
-    cells = "operator options seed data model test/boundary_f1 test/grid_db test/miou"
+    cells = "operator options seed data model test/boundary_f1 test/checkerboard_db test/miou"
     assert table.count(cells) == 1
     assert table.count("carafe default 1.0000 shapes fcn8s 0.71875 1.6250 0.65625 ") == 1
     assert table.count("resize_conv default 7.0000 shapes fcn8s 0.50000 0.45000 ") == 1

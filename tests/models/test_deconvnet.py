@@ -247,7 +247,9 @@ def test_the_config_lists_every_option_with_its_default(name):
     cls = {"deconvnet": DeconvNet, "segnet_basic": SegNetBasic}[name]
     path = Path(__file__).parents[2] / f"configs/model/{name}.yaml"
     config = yaml.safe_load(path.read_text())
-    assert config.pop("_target_") == f"{cls.__module__}.{cls.__name__}".replace("upzoo", "models", 1)
+    assert config.pop("_target_") == f"{cls.__module__}.{cls.__name__}".replace(
+        "upzoo", "models", 1
+    )
     assert config.pop("_convert_") == "all"
     assert config.pop("upsample") == "${upsample}"
     parameters = inspect.signature(cls).parameters.values()

@@ -55,7 +55,7 @@ def test_its_scores_are_those_of_the_shipped_weights(trained, tmp_path):
     then = records.read(trained / "record.json").metrics
     assert kept.keys() == then.keys()
     scores = {k: v for k, v in kept["test"].items() if isinstance(v, float)}
-    assert {"miou", "boundary_f1", "grid_db"} <= scores.keys()
+    assert {"miou", "boundary_f1", "checkerboard_db"} <= scores.keys()
     for name, value in scores.items():
         assert found[name] == pytest.approx(value, rel=1e-5, abs=1e-6), name
         assert then["test"][name] == pytest.approx(value, rel=0.05, abs=0.01), name

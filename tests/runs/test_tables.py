@@ -40,10 +40,11 @@ def row(text, start):
 
 def test_scores_are_percentages_by_split():
     text = printed(tables.scores_table(example().metrics))
-    assert row(text, "Mean IoU") == ["Mean", "IoU", "50.0", "45.7"]
-    assert row(text, "Boundary F1") == ["Boundary", "F1", "–", "–"]
+    assert row(text, "Mean IoU") == ["Mean", "IoU,", "%", "50.0", "45.7"]
+    assert row(text, "Boundary F1") == ["Boundary", "F1,", "%", "–", "–"]
     assert "Global accuracy" not in text, "nothing was said of it"
-    assert "loss" not in text
+    assert row(text, "Loss") == ["Loss", "3.0000", "–"]
+    assert "IoU, sky" not in text
 
 
 def test_classes_have_a_row_each():
@@ -61,7 +62,7 @@ def test_a_record_fits_80_columns_plain():
     assert "\x1b" not in text, "no colours where the output is no terminal"
     assert "1,234,567, 89 of them in upsampling" in text
     assert "360×480" in text
-    assert "Classes in %, test" in text
+    assert "Classes, test" in text
 
 
 def test_a_record_without_scores_is_shown_too():
@@ -80,9 +81,20 @@ def test_a_terminal_gets_colour():
     assert "\x1b[1m" in text
 
 
-def test_numbers_have_their_unit_and_decimals():
-    text = printed(tables.numbers_table({"val": {"psnr": 21.456}, "test": {"psnr": None}}))
+def test_scores_have_their_unit_and_decimals():
+    scores = {"psnr": 21.456, "precision": 0.735, "checkerboard_db": -0.04, "sharpness_db": -1.26}
+    text = printed(tables.scores_table({"val": scores, "test": {"psnr": None}}))
     assert row(text, "PSNR, dB") == ["PSNR,", "dB", "21.46", "–"]
+    assert row(text, "Precision, %") == ["Precision,", "%", "73.5", "–"]
+    assert row(text, "Checkerboard, dB") == ["Checkerboard,", "dB", "0.0", "–"]
+    assert row(text, "Sharpness, dB") == ["Sharpness,", "dB", "−1.3", "–"]
     assert "SSIM" not in text, "nothing was said of it"
-    assert tables.numbers_table({"val": {"miou": 0.5}}) is None
-    assert tables.scores_table({"val": {"psnr": 21.0}}) is None
+    assert tables.scores_table({"val": {"per_class_iou": {"sky": 0.5}}}) is None
+
+
+def test_scores_that_the_catalogue_lacks_are_shown_as_recorded():
+    text = printed(tables.scores_table({"test": {"dice": 0.8123456, "set5": {"psnr": 30.0}}}))
+    assert row(text, "dice") == ["dice", "0.8123"]
+    assert row(text, "PSNR of set5, dB")[-1] == "30.00"
+    text = printed(tables.classes_table({"per_class_dice": {"sky": 0.8123456}}))
+    assert row(text, "sky")[:2] == ["sky", "0.8123"]

@@ -13,11 +13,17 @@ def logs(tmp_path):
     for seed in range(3):
         street = {"data": "camvid", "split": "val", "train_seconds": 60.0 + seed}
         miou = 0.40 + seed / 100
-        write(tmp_path, "bilinear_init", seed, {"miou": miou, "grid_db": 1.0}, **street)
+        write(tmp_path, "bilinear_init", seed, {"miou": miou, "checkerboard_db": 1.0}, **street)
         write(tmp_path, "carafe", seed, {"miou": 0.60, "gradient_ratio": 9.0}, **street)
         # behind by 2, 3 and 4 points
         write(tmp_path, "transposed_conv", seed, {"miou": 0.38}, **street)
-        write(tmp_path, "bilinear_init", seed, {"psnr": 20.0, "grid_db": 0.5}, model="deconvnet")
+        write(
+            tmp_path,
+            "bilinear_init",
+            seed,
+            {"psnr": 20.0, "checkerboard_db": 0.5},
+            model="deconvnet",
+        )
         write(tmp_path, "interpolate", seed, {"psnr": 20.0 + seed}, model="deconvnet")
         mixing = {"model": "deconvnet", "parameters_upsampling": 7}
         write(tmp_path, "bilinear_additive", seed, {"psnr": 21.0}, **mixing)
@@ -55,8 +61,8 @@ def test_a_setting_is_a_table_with_differences_to_the_baseline(settings):
 
 def test_logits_have_no_decibels_and_nothing_a_gradient_ratio(settings):
     streets, pictures = (study.table(each).header for each in settings)
-    assert "↓ Grid, dB" not in streets
-    assert "↓ Grid, dB" in pictures
+    assert "↓ Checkerboard, dB" not in streets
+    assert "↓ Checkerboard, dB" in pictures
     assert not any("radient" in title for title in streets + pictures)
 
 

@@ -42,11 +42,11 @@ def smooth_images(count=40):
 def test_a_grid_in_reconstructions_is_found_and_none_in_copies():
     samples = smooth_images()
     clean = examine(Reconstruction(Copy(0.0), DATA), samples)
-    assert clean.headlines["grid_db"] == pytest.approx(0, abs=1e-3)
+    assert clean.headlines["checkerboard_db"] == pytest.approx(0, abs=1e-3)
     assert clean.words.startswith("pictures: no grid")
     assert clean.headlines["sharpness_db"] == pytest.approx(0, abs=1e-3)
     found = examine(Reconstruction(Copy(0.1), DATA), samples)
-    assert found.headlines["grid_db"] > 15
+    assert found.headlines["checkerboard_db"] > 15
     assert "grid at period 2" in found.words
     assert "mostly additive" in found.words
     # half the amplitude in [0, 1], against the spread of the images there
@@ -66,7 +66,7 @@ def test_a_generator_is_told_by_its_kernels():
     samples = [{"image": s["image"][:, :32, :32]} for s in smooth_images(16)]
     uneven = examine(generation("transposed_conv", kernel=3), samples)
     even = examine(generation("smooth_transposed"), samples)
-    assert set(uneven.headlines) >= {"ripple", "response", "grid_db", "gradient_ratio"}
+    assert set(uneven.headlines) >= {"ripple", "response", "checkerboard_db", "gradient_ratio"}
     assert uneven.headlines["ripple"] > 0.5
     assert even.headlines["response"] < 1e-4 < uneven.headlines["response"]
     assert "whose DC gains differ by" in uneven.words

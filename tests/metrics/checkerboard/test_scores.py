@@ -51,8 +51,8 @@ def test_every_figure_is_a_float_and_named(clean, real):
         "phase_variance_ratio_threshold",
     }
     wanted = {f"period{p}_{name}" for p in (2, 3) for name in per_period}
-    assert set(values) == wanted | {"grid_db", "sharpness_db", "profile_distance_db"}
-    assert values["grid_db"] == max(values[f"period{p}_peak_excess_db"] for p in (2, 3))
+    assert set(values) == wanted | {"checkerboard_db", "sharpness_db", "profile_distance_db"}
+    assert values["checkerboard_db"] == max(values[f"period{p}_peak_excess_db"] for p in (2, 3))
 
 
 def test_clean_images_have_no_grid(clean, real):
@@ -175,9 +175,9 @@ def test_headline_can_be_plotted(clean, real):
     scores.update(clean, real=False)
     values = scores.compute()
     _, axes = scores.plot()
-    assert axes.lines[0].get_ydata().tolist() == pytest.approx([values["grid_db"]])
-    _, axes = scores.plot([values, {"grid_db": 7.0}])
-    assert axes.lines[0].get_ydata().tolist() == pytest.approx([values["grid_db"], 7.0])
+    assert axes.lines[0].get_ydata().tolist() == pytest.approx([values["checkerboard_db"]])
+    _, axes = scores.plot([values, {"checkerboard_db": 7.0}])
+    assert axes.lines[0].get_ydata().tolist() == pytest.approx([values["checkerboard_db"], 7.0])
 
 
 def test_figures_leave_the_global_generator_alone_and_repeat(clean, real):
