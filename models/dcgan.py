@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -35,6 +36,7 @@ class Generator(nn.Module):
         stem: kernel of an ordinary convolution on the coarse map, which then has twice the
             channels, as in TensorFlow's tutorial; None for none.
         std: as in `initialise`.
+        bias: add a learned bias to the image, before tanh.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Generator(nn.Module):
         slope: float = 0.0,
         stem: int | None = None,
         std: float | None = 0.02,
+        bias: bool = False,
     ):
         super().__init__()
         self.latent = latent
@@ -69,6 +72,7 @@ class Generator(nn.Module):
         self.upsamples = nn.ModuleList(
             upsample(i, o, 2) for i, o in zip(widths, outputs, strict=True)
         )
+        self.bias = nn.Parameter(torch.zeros(channels, 1, 1)) if bias else None
 
     def forward(self, z: Tensor) -> Tensor:
         """Noise (B, latent) -> images (B, channels, size, size) in [-1, 1]."""
@@ -76,7 +80,8 @@ class Generator(nn.Module):
         x = self.stem(self._rectify(self.start_norm(x)))
         for up, norm in zip(self.upsamples, self.norms, strict=False):
             x = self._rectify(norm(up(x)))
-        return self.upsamples[-1](x).tanh()
+        x = self.upsamples[-1](x)
+        return (x if self.bias is None else x + self.bias).tanh()
 
     def _rectify(self, x: Tensor) -> Tensor:
         return F.leaky_relu(x, self.slope, inplace=True)
@@ -101,7 +106,10 @@ class Discriminator(nn.Module):
         norm: normalise by batch; without it the convolutions have biases.
         dropout: share of values dropped after every rectifier.
         std: as in `initialise`.
+        bias: give the first and the last convolution biases, though the others are normalised.
     """
+
+    label = "dcgan_discriminator"
 
     def __init__(
         self,
@@ -113,6 +121,7 @@ class Discriminator(nn.Module):
         norm: bool = True,
         dropout: float = 0.0,
         std: float | None = 0.02,
+        bias: bool = False,
     ):
         super().__init__()
         if kernel not in (3, 4, 5):
@@ -121,13 +130,14 @@ class Discriminator(nn.Module):
         layers: list[nn.Module] = []
         for i, (a, b) in enumerate(itertools.pairwise(widths)):
             padding = (kernel - 1) // 2
-            layers.append(nn.Conv2d(a, b, kernel, stride=2, padding=padding, bias=not norm))
+            biased = not norm or (bias and i == 0)
+            layers.append(nn.Conv2d(a, b, kernel, stride=2, padding=padding, bias=biased))
             if norm and i > 0:
                 layers.append(nn.BatchNorm2d(b))
             layers.append(_rectifier(slope))
             if dropout:
                 layers.append(nn.Dropout(dropout))
-        layers.append(nn.Conv2d(widths[-1], 1, STARTS[size], bias=not norm))
+        layers.append(nn.Conv2d(widths[-1], 1, STARTS[size], bias=bias or not norm))
         self.layers = nn.Sequential(*layers)
         initialise(self, std)
 

@@ -16,9 +16,9 @@ class DilatedFCN(nn.Module):
     """Features at stride 8, a 3×3 convolution to a quarter of them, scores, and one step of ×8.
 
     The ResNet's last two stages dilate instead of halving (Yu & Koltun 2016), so that nothing has
-    to be fused: the operator enlarges the class scores once. With operator `interpolate` and sizes
-    that are multiples of 8 it is torchvision's fcn_resnet50 or fcn_resnet101 without the auxiliary
-    classifier; at other sizes torchvision stretches the scores to the image, and this net crops.
+    to be fused: the operator enlarges the class scores once. With operator `interpolate` and its
+    option `stretch` it is torchvision's fcn_resnet50 or fcn_resnet101 without the auxiliary
+    classifier; without `stretch` it crops what torchvision stretches, the same at multiples of 8.
 
     Args:
         upsample: builds an operator from (in_channels, out_channels, scale).

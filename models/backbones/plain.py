@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from upzoo.backbones.base import Backbone, initialise
 from upzoo.backbones.compact import ConvBlock
+from upzoo.upsampling.base import is_traced
 
 
 class Plain(Backbone):
@@ -22,6 +23,8 @@ class Plain(Backbone):
         depth: number of levels; the coarsest has stride 2^(depth − 1).
         widths: channels of every level, from fine to coarse, in place of width and depth.
         convs: convolutions at each level.
+        floor: poolings round down and drop the last row and column of an odd side, as torch's own.
+            Features then have ⌊n/2⌋ pixels, and a decoder has to pad instead of crop.
 
     Raises:
         ValueError: for weights, or numbers that make no encoder.
@@ -38,6 +41,7 @@ class Plain(Backbone):
         depth: int = 5,
         widths: Sequence[int] | None = None,
         convs: int = 2,
+        floor: bool = False,
     ):
         super().__init__(in_channels, weights, width)
         if weights is not None:
@@ -53,6 +57,7 @@ class Plain(Backbone):
             )
         if convs < 1:
             raise ValueError(f"convs={convs} must be at least 1")
+        self.floor = floor
         self.channels = {1 << i: channels for i, channels in enumerate(widths)}
         self.levels = nn.ModuleList()
         for channels in widths:
@@ -66,17 +71,30 @@ class Plain(Backbone):
     def forward(self, x: Tensor) -> dict[int, Tensor]:
         """(B, in_channels, H, W) -> features at strides 1, 2, 4, …, before their pooling."""
         features = {}
+        if self.floor:
+            self._refuse_small(x)
         for stride, level in zip(self.channels, self.levels, strict=True):
             if stride > 1:
-                x = F.max_pool2d(x, 2, ceil_mode=True)
+                x = F.max_pool2d(x, 2, ceil_mode=not self.floor)
             features[stride] = x = level(x)
         return features
 
     def with_switches(self, x: Tensor) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
         """The same features, and by stride the indices of the maxima of each that is pooled."""
         features, switches = {}, {}
+        if self.floor:
+            raise ValueError("floor=True: switches of poolings that round down fit no decoder here")
         for stride, level in zip(self.channels, self.levels, strict=True):
             if stride > 1:
                 x, switches[stride // 2] = F.max_pool2d(x, 2, ceil_mode=True, return_indices=True)
             features[stride] = x = level(x)
         return features, switches
+
+    def _refuse_small(self, x: Tensor) -> None:
+        """Refuse an image of which rounding down would leave nothing."""
+        least = max(self.channels)
+        if not is_traced() and min(x.shape[-2:]) < least:
+            raise ValueError(
+                f"an image of {x.shape[-2]}×{x.shape[-1]} is too small for poolings that round down "
+                f"to 1/{least}: give at least {least}×{least} pixels"
+            )

@@ -1,4 +1,4 @@
-"""What a layout is: names of theirs, names of ours, and the net that the shapes call for."""
+"""What a format is: names of theirs, names of ours, and the net that the shapes call for."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,17 +12,21 @@ from upzoo.upsampling import OPERATORS
 State = Mapping[str, Tensor]
 
 COUNTER = "num_batches_tracked"  # of batch norm; files of PyTorch 0.4.0 and before have none
+#: Mean and std of ImageNet's images in 0 … 1.
+IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
 
-class Layout:
+class Format:
     """One project's way to name its tensors. A subclass sets what is named here and gives `spec`.
 
     Attributes:
-        name: of the layout; variants that its users do not tell apart share it.
+        name: of the format; variants that its users do not tell apart share it.
         names: each tensor's name with them -> with us, or None where it becomes part of another.
         operator: config name of the operator that their decoder is made of, if it has one.
         unused: beginnings of names that their net needs in training only.
         note: where the output is the original's, and what of the input it expects.
+        alternative: what the same names may mean too, and how to say so.
+        draws: whether the net makes or labels pictures, rather than judging them.
     """
 
     name: str
@@ -30,6 +34,8 @@ class Layout:
     operator: str | None = None
     unused: tuple[str, ...] = ()
     note: str
+    alternative: str | None = None
+    draws: bool = True
 
     def spec(self, state: State) -> dict[str, Any]:
         """The spec of our net, read off the shapes of their tensors."""
@@ -48,8 +54,12 @@ class Layout:
         """The tensors without those that only training needs."""
         return {k: v for k, v in state.items() if not k.startswith(self.unused)}
 
+    def shared(self, state: State) -> int:
+        """How many names it has in common with the format."""
+        return len(self.names.keys() & state.keys())
+
     def difference(self, state: State) -> tuple[list[str], list[str]]:
-        """Names that are missing, and names that are not the layout's; both empty if it fits."""
+        """Names that are missing, and names that are not the format's; both empty if it fits."""
         used = self.used(state)
         missing = [k for k in self.names if k not in used and not k.endswith(COUNTER)]
         return missing, [k for k in used if k not in self.names]
@@ -77,13 +87,13 @@ class Layout:
         ours |= {k: torch.tensor(0) for k in expected if k.endswith(COUNTER) and k not in ours}
         net.to_empty(device="cpu").load_state_dict(ours)
         label = getattr(net, "label", self.name)
+        said = {"format": self.name, "note": self.note, "alternative": self.alternative}
         card = {
             "model": spec,
-            "choices": {"model": label, "upsample": self.operator, "data": "foreign"},
+            "choices": {"model": label, "upsample": self.operator, "data": "conversion"},
             **self.card(spec),
-            "foreign": {
-                "layout": self.name,
-                "note": self.note,
+            "conversion": {
+                **{key: value for key, value in said.items() if value is not None},
                 "left_out": [k for k in state if k not in used],
             },
         }
@@ -128,3 +138,28 @@ def batch_norm(theirs: str, ours: str) -> dict[str, str | None]:
     """Names of a batch normalisation's tensors."""
     kinds = ("weight", "bias", "running_mean", "running_var", COUNTER)
     return {f"{theirs}.{k}": f"{ours}.{k}" for k in kinds}
+
+
+def take_bias_in(values: dict[str, Tensor], conv: str, norm: str) -> None:
+    """Let a batch norm have the bias of the convolution before it, which it takes off again.
+
+    γ (x + b − μ) / √(σ² + ε) + β = γ (x − (μ − b)) / √(σ² + ε) + β
+    """
+    bias, mean = values.get(f"{conv}.bias"), values[f"{norm}.running_mean"]
+    if bias is None:
+        return
+    if bias.shape != mean.shape:
+        raise ValueError(f"{conv}.bias has not the shape of {norm}.running_mean")
+    values[f"{norm}.running_mean"] = mean - bias
+
+
+def skip_first(values: dict[str, Tensor], conv: str, skip: int) -> None:
+    """Turn a kernel that reads (enlarged, skip) into one that reads (skip, enlarged), as ours."""
+    kernel = values[f"{conv}.weight"]
+    enlarged = kernel.shape[1] - skip
+    values[f"{conv}.weight"] = torch.cat([kernel[:, enlarged:], kernel[:, :enlarged]], 1)
+
+
+def spread_over_map(values: dict[str, Tensor], key: str) -> None:
+    """Give a bias per channel the shape that it is added in."""
+    values[key] = values[key].reshape(-1, 1, 1)

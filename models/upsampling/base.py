@@ -119,7 +119,7 @@ class Upsample(nn.Module):
         if self.needs_guide and guide is None:
             raise ValueError(f"{name}: guide is missing: pass the encoder's feature at this size")
         # A compiler would turn the comparison into a constraint on dynamic sizes.
-        if size is None or torch.compiler.is_compiling():
+        if size is None or is_traced():
             return
         for wanted, n in zip(size, x.shape[-2:], strict=True):
             if -(-wanted // self.scale) != n:
@@ -143,6 +143,11 @@ def crop(y: Tensor, size: Sequence[int] | None) -> Tensor:
         # A slice asks whether it cuts anything, which would fix the parity of dynamic sizes.
         return F.pad(y, (0, w - y.shape[-1], 0, h - y.shape[-2]))
     return y[..., :h, :w]
+
+
+def is_traced() -> bool:
+    """Whether a program is being recorded, in which sizes are symbols that must not be asked."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
 def is_channels_last(x: Tensor) -> bool:

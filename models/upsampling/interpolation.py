@@ -1,5 +1,7 @@
 """Enlargement by a fixed rule, as pure functions of tensors."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -7,7 +9,12 @@ from torch import Tensor
 
 def resize(x: Tensor, scale: int, mode: str, align_corners: bool = False) -> Tensor:
     """(B, C, H, W) -> (B, C, scale·H, scale·W), aligned by pixel edges or by corner centres."""
-    size = [scale * x.shape[-2], scale * x.shape[-1]]
+    return resize_to(x, [scale * x.shape[-2], scale * x.shape[-1]], mode, align_corners)
+
+
+def resize_to(x: Tensor, size: Sequence[int], mode: str, align_corners: bool = False) -> Tensor:
+    """(B, C, H, W) -> (B, C, *size), each axis by its own ratio."""
+    size = list(size)
     if mode == "nearest":
         return F.interpolate(x, size, mode="nearest")
     return F.interpolate(x, size, mode=mode, align_corners=align_corners)

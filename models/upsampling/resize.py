@@ -1,6 +1,7 @@
 """Interpolation by a fixed rule, alone or followed by a convolution."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from upzoo.upsampling.base import Upsample, check_choice, check_kernel, projection
 from upzoo.upsampling.functional import fold_nearest
-from upzoo.upsampling.interpolation import bilinear_additive, resize
+from upzoo.upsampling.interpolation import bilinear_additive, resize, resize_to
 
 MODES = ("nearest", "bilinear", "bicubic")
 
@@ -23,6 +24,9 @@ class Interpolate(Upsample):
         mode: "nearest", "bilinear" or "bicubic". On CUDA bicubic's backward is not deterministic.
         align_corners: put the centres of the corner pixels, not their outer edges, over each other:
             steps of (n − 1) / (scale·n − 1), which depend on the size. For nets trained that way.
+        stretch: interpolate to the size that is asked for instead of cropping to it, each axis by
+            its own ratio: pixels then lie up to scale − 1 away from where they come from. For nets
+            trained that way; a residual is cropped all the same.
         residual: add the bilinear-additive enlargement (see `Upsample`).
 
     Raises:
@@ -39,6 +43,7 @@ class Interpolate(Upsample):
         *,
         mode: str = "bilinear",
         align_corners: bool = False,
+        stretch: bool = False,
         residual: bool = False,
     ):
         super().__init__(in_channels, out_channels, scale, residual=residual)
@@ -50,16 +55,30 @@ class Interpolate(Upsample):
             )
         self.mode = mode
         self.align_corners = align_corners
+        self.stretch = stretch
         self.project = projection(in_channels, out_channels)
+
+    def enlarge_to(
+        self,
+        x: Tensor,
+        size: Sequence[int] | None,
+        switches: Tensor | None,
+        guide: Tensor | None,
+    ) -> Tensor:
+        """The enlarged map, cropped or stretched to `size`."""
+        if self.stretch and size is not None:
+            return resize_to(self.project(x), size, self.mode, self.align_corners)
+        return super().enlarge_to(x, size, switches, guide)
 
     def enlarge(self, x: Tensor) -> Tensor:
         """The whole map, (B, out_channels, scale·H, scale·W)."""
         return resize(self.project(x), self.scale, self.mode, self.align_corners)
 
     def extra_repr(self) -> str:
-        """Channels, scale, mode and, where it is not the usual one, the alignment."""
+        """Channels, scale, mode and, where they are not the usual ones, alignment and fit."""
         corners = ", align_corners=True" if self.align_corners else ""
-        return f"{super().extra_repr()}, mode={self.mode}{corners}"
+        stretch = ", stretch=True" if self.stretch else ""
+        return f"{super().extra_repr()}, mode={self.mode}{corners}{stretch}"
 
 
 class BilinearAdditive(Upsample):
