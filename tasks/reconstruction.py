@@ -38,6 +38,7 @@ class Reconstruction(pl.LightningModule):
         optimiser: "adamw" or "sgd".
         momentum: SGD's.
         schedule: "cosine" or "constant".
+        decay_to_start: interpolating kernels decay to their start, not to zero.
         card: plain data to store in every checkpoint, so that it can be rebuilt from itself.
 
     Raises:
@@ -60,6 +61,7 @@ class Reconstruction(pl.LightningModule):
         optimiser: str = "adamw",
         momentum: float = 0.9,
         schedule: str = "cosine",
+        decay_to_start: bool = True,
         card: Mapping[str, Any] | None = None,
     ):
         super().__init__()
@@ -70,7 +72,7 @@ class Reconstruction(pl.LightningModule):
                 f"least {SMALLEST} pixels each way"
             )
         self.optimisation = Optimisation(
-            lr, weight_decay, betas, warmup, optimiser, momentum, schedule
+            lr, weight_decay, betas, warmup, optimiser, momentum, schedule, decay_to_start
         )
         self.net = net.to(memory_format=torch.channels_last)
         self.distance = DISTANCES[distance]
