@@ -330,7 +330,7 @@ def keep_budgets(
     per_image: dict[str, dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """The scores at every budget of a run that has such; the figures of its images in a file."""
-    from reporting import per_image as side_file
+    from runs import per_image as side_file
     from tasks.budgets import Budgets
     from tasks.optimisation import steps_done
 

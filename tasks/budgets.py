@@ -65,7 +65,7 @@ class Budgets(pl.Callback):
         steps = training_steps(trainer)
         if self.steps[-1] > steps:
             raise ValueError(
-                f"budgets={self.steps}: the training has {steps} steps: raise trainer.max_steps "
+                f"budgets={self.steps}: the training has {steps} steps: raise trainer.max_epochs "
                 "or leave the last out"
             )
 

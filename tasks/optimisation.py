@@ -201,11 +201,10 @@ def training_steps(trainer: pl.Trainer) -> int:
     `trainer.estimated_stepping_batches` would load the data before a resumed run knows where it
     stands, and so repeat batches that it has seen.
     """
-    if trainer.datamodule is None:
+    if trainer.datamodule is None or trainer.max_steps >= 0:
         return int(trainer.estimated_stepping_batches)
     batches = trainer.datamodule.train_batches
-    steps = math.ceil(batches / trainer.accumulate_grad_batches) * (trainer.max_epochs or 1)
-    return min(steps, trainer.max_steps) if trainer.max_steps >= 0 else steps
+    return math.ceil(batches / trainer.accumulate_grad_batches) * (trainer.max_epochs or 1)
 
 
 def steps_done(trainer: pl.Trainer) -> int:

@@ -10,8 +10,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
-from upzoo.metrics.boundary import BoundaryF1
-from upzoo.metrics.segmentation import ClassCounts, SegmentationScores
 from tasks.optimisation import (
     LossNotFiniteError,
     Optimisation,
@@ -19,7 +17,7 @@ from tasks.optimisation import (
     warmup_cosine,
 )
 from upzoo.metrics.boundary import BoundaryF1
-from upzoo.metrics.segmentation import SegmentationScores
+from upzoo.metrics.segmentation import ClassCounts, SegmentationScores
 
 __all__ = ["LossNotFiniteError", "Segmentation", "warmup_cosine"]
 

@@ -8,21 +8,21 @@ import pytest
 import torch
 from torch import nn
 
-from reporting import per_image
-from runs import records
+from runs import per_image, records
 from tasks.averaging import PowerAverage, recalibrate
 from tasks.budgets import Budgets
 from tests.test_train import StopAt, last, same, weights
 
 BUDGETS = (
     "average_power=3",
-    "budgets=[2,4,6]",
-    "trainer.max_epochs=100",
-    "trainer.max_steps=6",
+    "budgets=[2,3,6]",
     "trainer.check_val_every_n_epoch=100",
     "callbacks.best=null",
     "task.schedule=constant",
     "task.warmup=2",
+    "callbacks.panels=null",
+    "callbacks.artifacts=null",
+    "artifacts=0",
 )
 
 
@@ -80,26 +80,26 @@ def budgeted(train_run):
 
 def test_every_budget_is_the_result_of_a_shorter_training(train_run, budgeted):
     record = records.read(budgeted / "record.json")
-    assert [entry["step"] for entry in record.budgets] == [2, 4, 6]
+    assert [entry["step"] for entry in record.budgets] == [2, 3, 6]
     seconds = [entry["seconds"] for entry in record.budgets]
     assert seconds == sorted(seconds)
     assert record.budgets[-1]["seconds"] == record.cost["train_seconds"]
     assert record.budgets[-1]["metrics"]["test"]["miou"] == record.metrics["test"]["miou"]
-    assert "checkerboard_db" not in record.budgets[-1]["metrics"]["test"]
 
-    short = train_run(*BUDGETS, "budgets=[4]", "trainer.max_steps=4")
+    short = train_run(*BUDGETS, "budgets=[3]", "trainer.max_epochs=1")
     alone = records.read(short / "record.json")
     for split in ("val", "test"):
         assert alone.metrics[split]["miou"] == record.budgets[1]["metrics"][split]["miou"]
-        loss = alone.metrics[split]["boundary_f1"]
-        assert loss == record.budgets[1]["metrics"][split]["boundary_f1"]
+        boundary = alone.metrics[split]["boundary_f1"]
+        assert boundary == record.budgets[1]["metrics"][split]["boundary_f1"]
 
 
 def test_scores_follow_from_the_figures_of_images(budgeted):
-    record, arrays = records.read(budgeted / "record.json"), per_image.read(
-        budgeted / per_image.FILE
+    record, arrays = (
+        records.read(budgeted / "record.json"),
+        per_image.read(budgeted / per_image.FILE),
     )
-    assert arrays["steps"].tolist() == [2, 4, 6]
+    assert arrays["steps"].tolist() == [2, 3, 6]
     assert arrays["test.images"].tolist() == ["0", "1", "2", "3"]
     hits, truth, predicted = (
         arrays[f"test.{name}"].sum(1).astype(float) for name in ("hits", "truth", "predicted")
@@ -117,7 +117,7 @@ def test_budgets_do_not_change_the_training(train_run, budgeted):
     assert same(weights(plain), weights(budgeted))
 
 
-@pytest.mark.parametrize("step", [1, 2, 3, 5])
+@pytest.mark.parametrize("step", [1, 2, 5])
 def test_stopped_and_resumed_it_ends_alike(train_run, budgeted, tmp_path, monkeypatch, step):
     with monkeypatch.context() as patch:
         StopAt(step, signal.SIGTERM)(patch)
@@ -129,7 +129,8 @@ def test_stopped_and_resumed_it_ends_alike(train_run, budgeted, tmp_path, monkey
     mine, whole = (records.read(r / "record.json") for r in (run, budgeted))
     assert [b["metrics"] for b in mine.budgets] == [b["metrics"] for b in whole.budgets]
     ours, theirs = (per_image.read(r / per_image.FILE) for r in (run, budgeted))
-    assert all(np.array_equal(ours[name], theirs[name], equal_nan=False) or "f1" in name for name in theirs)
+    for name, values in theirs.items():
+        np.testing.assert_array_equal(ours[name], values)
 
 
 def test_ctrl_c_while_the_end_is_scored_keeps_the_average(
