@@ -204,7 +204,7 @@ def evaluate(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
         cost=costs.of_net(net, shape),
         status="finished",
     )
-    record.metrics = score(cfg, task, data, splits)
+    record.metrics, _ = score(cfg.trainer, task, data, splits)
     record.metrics[split] |= measure_artifacts(cfg, task, data, split)
     seconds = time.perf_counter() - started
     chosen = (record.choices[k] for k in ("model", "upsample", "data"))

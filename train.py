@@ -41,6 +41,7 @@ def train(cfg: DictConfig) -> None:
     from comparison import hparams
     from runs import costs, records, tables
     from tasks.allocator import keep_freed_memory
+    from tasks.optimisation import steps_done
     from tasks.scoring import measure_artifacts, quiet, score
 
     quiet()
@@ -87,10 +88,11 @@ def train(cfg: DictConfig) -> None:
     records.write(run / runs.RECORD, record)
     record.status = "failed"
     try:
-        fit(trainer, task, data, ckpt)
+        fit(cfg, trainer, task, data, ckpt)
         record.cost |= time_and_memory(trainer)
         splits = dict.fromkeys(("val", data.test_split, *data.test_splits))
-        record.metrics = score(cfg, task, data, splits)
+        record.metrics, per_image = score(cfg.trainer, task, data, splits)
+        record.budgets = keep_budgets(run, trainer, data, record, per_image)
         record.metrics[data.test_split] |= measure_artifacts(cfg, task, data, data.test_split)
         log_scores(trainer, record.metrics[data.test_split])
         record.checkpoint = save_model(run, net, card, record).relative_to(run).as_posix()
@@ -118,6 +120,11 @@ def check(cfg: DictConfig) -> None:
         raise ValueError(f"seed={seed!r} must be an integer from 0 to {2**31 - 1}")
     if not isinstance(cfg.average, int | float) or not 0 <= cfg.average < 1:
         raise ValueError(f"average={cfg.average!r} must be a decay from 0 (none) to below 1")
+    if cfg.average and cfg.average_power is not None:
+        raise ValueError(
+            f"average={cfg.average} and average_power={cfg.average_power} are two averages: set "
+            "average=0 or average_power=null"
+        )
     if not isinstance(cfg.trainer.max_epochs, int) or cfg.trainer.max_epochs < 1:
         raise ValueError(f"trainer.max_epochs={cfg.trainer.max_epochs!r} must be at least 1")
 
@@ -212,6 +219,8 @@ def build_trainer(cfg: DictConfig) -> "pl.Trainer":
     """Lightning's trainer with the callbacks of the config."""
     from lightning.pytorch import callbacks
 
+    from tasks.averaging import PowerAverage
+    from tasks.budgets import Budgets
     from tasks.callbacks import PlainProgress
     from tasks.precision import resolve_precision
 
@@ -220,6 +229,11 @@ def build_trainer(cfg: DictConfig) -> "pl.Trainer":
     chosen.append(callbacks.RichProgressBar(leave=True) if terminal else PlainProgress())
     if cfg.average:
         chosen.append(callbacks.EMAWeightAveraging(decay=cfg.average))
+    if cfg.average_power is not None:
+        chosen.append(PowerAverage(cfg.average_power))
+    if cfg.budgets:
+        chosen.append(Budgets(cfg.budgets))
+    chosen.sort(key=turn)  # stable: the others keep their order
     return hydra.utils.instantiate(
         cfg.trainer,
         precision=resolve_precision(cfg.trainer.precision),
@@ -228,6 +242,20 @@ def build_trainer(cfg: DictConfig) -> "pl.Trainer":
         enable_progress_bar=terminal,
         default_root_dir=cfg.run_dir,
     )
+
+
+def turn(callback: "pl.Callback") -> int:
+    """When a callback's turn comes: a step is averaged, then scored, and then a stop may save it.
+
+    Of the averages a validation ends last, after pictures have been drawn with them.
+    """
+    from lightning.pytorch import callbacks
+
+    from tasks.budgets import Budgets
+    from tasks.callbacks import GracefulStop
+
+    kinds = (callbacks.WeightAveraging, Budgets, GracefulStop)
+    return next((i for i, kind in enumerate(kinds, 1) if isinstance(callback, kind)), 0)
 
 
 def check_processes(trainer: "pl.Trainer", task: "pl.LightningModule", data: Any) -> None:
@@ -260,28 +288,64 @@ def help_to_fit(
     if cfg.compile:
         task.net.compile()
     with contextlib.suppress(SystemExit):  # the first says that it was stopped
-        fit(trainer, task, data, ckpt)
+        fit(cfg, trainer, task, data, ckpt)
 
 
-def fit(trainer: "pl.Trainer", task: "pl.LightningModule", data: Any, ckpt: Path | None) -> None:
-    """Train, and take the best weights back at the end."""
+def fit(
+    cfg: DictConfig,
+    trainer: "pl.Trainer",
+    task: "pl.LightningModule",
+    data: Any,
+    ckpt: Path | None,
+) -> None:
+    """Train; take the best weights back at the end, or the last where no score chooses any."""
     import torch
 
+    from tasks.budgets import Budgets
     from tasks.segmentation import LossNotFiniteError
 
-    best = trainer.checkpoint_callback
+    best = next((c for c in trainer.checkpoint_callbacks if c.monitor and not cfg.budgets), None)
+    last = Path(cfg.run_dir) / runs.LAST
     try:
         trainer.fit(task, datamodule=data, ckpt_path=ckpt, weights_only=True)
     except LossNotFiniteError as error:
-        kept = best.best_model_path or "none yet"
+        kept = best.best_model_path if best else last if last.exists() else ""
+        kept = kept or "none yet"
         raise ValueError(
             f"{error}; the last good checkpoint is {kept}; a lower task.lr may help"
         ) from None
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()  # the first process does the rest alone
-    if best.best_model_path:
-        state = torch.load(best.best_model_path, map_location=task.device, weights_only=True)
+    kept = best.best_model_path if best else last
+    if kept:
+        state = torch.load(kept, map_location=task.device, weights_only=True)
         task.load_state_dict(state["state_dict"])
+    for budgets in (c for c in trainer.callbacks if isinstance(c, Budgets)):
+        budgets.calibrate(task, data)
+
+
+def keep_budgets(
+    run: Path,
+    trainer: "pl.Trainer",
+    data: Any,
+    record: "Record",
+    per_image: dict[str, dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """The scores at every budget of a run that has such; the figures of its images in a file."""
+    from runs import per_image as side_file
+    from tasks.budgets import Budgets
+    from tasks.optimisation import steps_done
+
+    budgets = next((c for c in trainer.callbacks if isinstance(c, Budgets)), None)
+    if budgets is None:
+        return []
+    seconds = record.cost["train_seconds"]
+    budgets.finish(steps_done(trainer), seconds, record.metrics, per_image)
+    if any(per_image.values()):
+        names = {split: data.image_names(split) for split in per_image}
+        steps = [entry["step"] for entry in budgets.scored]
+        side_file.write(run / side_file.FILE, steps, budgets.per_image, names)
+    return budgets.scored
 
 
 def time_and_memory(trainer: "pl.Trainer") -> dict[str, Any]:
@@ -304,14 +368,11 @@ def log_scores(trainer: "pl.Trainer", scores: dict[str, Any]) -> None:
         if isinstance(each, dict):
             group = name.removeprefix("per_class_")
             values |= {f"test_{group}/{label}": v for label, v in each.items()}
+    from tasks.optimisation import steps_done
+
     if trainer.logger is not None:
         trainer.logger.log_metrics(values, step=steps_done(trainer))
         trainer.logger.finalize("success")
-
-
-def steps_done(trainer: "pl.Trainer") -> int:
-    """Steps so far; a task with two optimisers counts its iterations itself."""
-    return getattr(trainer.lightning_module, "iteration", trainer.global_step)
 
 
 def save_model(run: Path, net: "nn.Module", card: dict[str, Any], record: "Record") -> Path:

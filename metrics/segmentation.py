@@ -106,6 +106,52 @@ def frequency_weighted_iou(confusion: Tensor) -> Tensor:
     return (truth * per_class_iou(confusion)).nansum() / truth.sum()
 
 
+class ClassCounts(Metric):
+    """Pixels of each class in each image, from which the scores of any set of images follow.
+
+    mIoU over a set is `mean_iou` of sums over its images, as a bootstrap over images needs.
+    Twelve bytes a class and image are kept.
+
+    Args:
+        num_classes: C.
+        ignore_index: the value that marks void in the target.
+        **kwargs: handed to `torchmetrics.Metric`.
+
+    Raises:
+        ValueError: no class, or a void value that is one of the classes.
+
+    Example:
+        >>> counts = ClassCounts(num_classes=2)
+        >>> counts.update(torch.tensor([[[0, 0, 1, 1]]]), torch.tensor([[[0, 1, 1, 255]]]))
+        >>> {name: value.tolist() for name, value in counts.compute().items()}
+        {'hits': [[1, 1]], 'truth': [[1, 2]], 'predicted': [[2, 1]]}
+    """
+
+    is_differentiable = False
+    higher_is_better = None
+    full_state_update = False
+    counts: list[Tensor]
+
+    def __init__(self, num_classes: int, ignore_index: int = 255, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_classes(num_classes, ignore_index)
+        self.num_classes = num_classes
+        self.ignore_index = ignore_index
+        self.add_state("counts", [], dist_reduce_fx="cat")
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Add a batch: class maps (B, H, W) or logits (B, C, H, W), and the truth (B, H, W)."""
+        for one, truth in zip(preds.split(1), target.split(1), strict=True):
+            n = confusion_matrix(one, truth, self.num_classes, self.ignore_index)
+            counts = torch.stack((n.diagonal(), n.sum(dim=1), n.sum(dim=0)))
+            self.counts.append(counts[None].int())
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return hits, truth and predicted, each (N, C) int32, in the order of the updates."""
+        counts = torch.cat(self.counts) if isinstance(self.counts, list) else self.counts
+        return dict(zip(("hits", "truth", "predicted"), counts.unbind(1), strict=True))
+
+
 class SegmentationScores(Metric):
     """The scores above over every pixel seen since the last reset, on all processes together.
 

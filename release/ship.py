@@ -122,7 +122,7 @@ def rescore(net: nn.Module, card: Mapping[str, Any], splits: Iterable[str]) -> d
     if "class_weights" in stored.task:
         stored.task.class_weights = None  # of the loss: no need to count pixels
     task = hydra.utils.instantiate(stored.task, _recursive_=False, net=net, data=data)
-    metrics = score(stored, task, data, splits)
+    metrics, _ = score(stored.trainer, task, data, splits)
     metrics[data.test_split] |= measure_artifacts(stored, task, data, data.test_split)
     return metrics
 

@@ -1,7 +1,9 @@
 """`record.json`: everything that a comparison needs to know about one run.
 
 A record is written when a run starts (status "running") and again when it ends. The metrics are
-nested by split: {"test": {"miou": 0.61, "per_class_iou": {"sky": 0.92, …}}, …}.
+nested by split: {"test": {"miou": 0.61, "per_class_iou": {"sky": 0.92, …}}, …}. A run that was
+scored at several lengths (`tasks.budgets`) has them under `budgets`, too, shortest first:
+[{"step": 64, "seconds": 31.2, "metrics": {"test": {…}, …}}, …], seconds of training alone.
 """
 
 from __future__ import annotations
@@ -52,7 +54,11 @@ TYPES: dict[str, tuple[type, ...]] = {
     "cost": (dict,),
     "metrics": (dict,),
     "checkpoint": (str, type(None)),
+    "budgets": (list,),
 }
+#: Fields that older records lack.
+OPTIONAL = {"budgets"}
+BUDGET = {"step", "seconds", "metrics"}
 
 
 @dataclasses.dataclass
@@ -78,6 +84,7 @@ class Record:
     cost: dict[str, Any]
     metrics: dict[str, Any]
     checkpoint: str | None = None
+    budgets: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -166,8 +173,10 @@ def _validate(fields: Any) -> None:
     version = fields.get("schema_version")
     if version != SCHEMA_VERSION:
         raise ValueError(f"schema_version={version!r} is not {SCHEMA_VERSION}, the one known here")
-    _same_keys("the record", fields, TYPES.keys())
+    _same_keys("the record", set(fields) | OPTIONAL, TYPES.keys())
     for name, kinds in TYPES.items():
+        if name in OPTIONAL and name not in fields:
+            continue
         if not isinstance(fields[name], kinds):
             wanted = " or ".join("null" if k is type(None) else k.__name__ for k in kinds)
             raise ValueError(f"{name} is {type(fields[name]).__name__}, expected {wanted}")
@@ -175,9 +184,15 @@ def _validate(fields: Any) -> None:
         _same_keys(name, fields[name], keys)
     if fields["status"] not in STATUSES:
         raise ValueError(f"status={fields['status']!r} is unknown: use {', '.join(STATUSES)}")
-    for split, scores in fields["metrics"].items():
-        if not isinstance(scores, dict):
-            raise ValueError(f"metrics[{split!r}] is {type(scores).__name__}, expected name: score")
+    for budget in fields.get("budgets", []):
+        if not isinstance(budget, dict):
+            raise ValueError(f"budgets holds a {type(budget).__name__}, expected an object")
+        _same_keys("an entry of budgets", budget, BUDGET)
+    for metrics in (fields["metrics"], *(b["metrics"] for b in fields.get("budgets", []))):
+        for split, scores in metrics.items():
+            if not isinstance(scores, dict):
+                found = type(scores).__name__
+                raise ValueError(f"metrics[{split!r}] is {found}, expected name: score")
     checkpoint = fields["checkpoint"]
     if checkpoint is not None and PurePath(checkpoint).is_absolute():
         raise ValueError(f"checkpoint={checkpoint!r} is absolute: give it relative to the record")

@@ -111,6 +111,10 @@ class Throughput(pl.Callback):
         """Start the clock anew after a validation."""
         self.on_train_start(trainer, pl_module)
 
+    def resume(self) -> None:
+        """Leave out the time since the last step, in which something else was done."""
+        self._mark = time.perf_counter()
+
     def on_train_batch_end(
         self,
         trainer: pl.Trainer,

@@ -1,14 +1,17 @@
 """How the supervised tasks step: optimiser, schedule, and when to give up."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+
+from upzoo.upsampling import Upsample
 
 
 class LossNotFiniteError(RuntimeError):
@@ -52,14 +55,24 @@ def warmup_cosine(step: int, steps: int, warmup: int) -> float:
 class Optimisation:
     """Optimiser and schedule of a task; only weights of two or more dimensions decay.
 
+    They decay to zero, but a kernel that an operator starts as an interpolation (see
+    `Upsample.starts`) decays to that start: with p₀ for it,
+
+        AdamW: p ← p − lr·λ·(p − p₀) − lr·(Adam's step),    SGD: gradient + λ·(p − p₀).
+
+    So weight decay prefers the map that the operator was chosen for, not the zero map (Li et al.
+    2018, "Explicit inductive bias for transfer learning with convolutional networks", L²-SP).
+
     Attributes:
         lr: peak learning rate, above 0.
-        weight_decay: at least 0; decoupled in AdamW, added to the gradient in SGD.
+        weight_decay: λ, at least 0; decoupled in AdamW, added to the gradient in SGD.
         betas: AdamW's two decay rates.
-        warmup: share of all steps in which the learning rate rises, 0 to 1.
+        warmup: share of all steps in which the learning rate rises, 0 to 1; or their number, a
+            whole one above 1.
         optimiser: "adamw" or "sgd".
         momentum: SGD's, 0 to below 1.
         schedule: "cosine" to zero after the warm-up, or "constant".
+        decay_to_start: False lets interpolating kernels decay to zero as all else does.
 
     Raises:
         ValueError: for options out of their range.
@@ -72,38 +85,114 @@ class Optimisation:
     optimiser: str
     momentum: float
     schedule: str
+    decay_to_start: bool = True
 
     def __post_init__(self) -> None:
         """Refuse options out of their range."""
         _check("lr", self.lr, lambda v: v > 0, "a number above 0")
         _check("weight_decay", self.weight_decay, lambda v: v >= 0, "a number of at least 0")
-        _check("warmup", self.warmup, lambda v: 0 <= v <= 1, "a share of the steps, 0 to 1")
+        _check(
+            "warmup",
+            self.warmup,
+            lambda v: 0 <= v <= 1 or (v > 1 and v == int(v)),
+            "a share of the steps, 0 to 1, or a whole number of them above 1",
+        )
         _check("momentum", self.momentum, lambda v: 0 <= v < 1, "a number from 0 to below 1")
         check_choice("optimiser", self.optimiser, ("adamw", "sgd"))
         check_choice("schedule", self.schedule, ("cosine", "constant"))
+        if not isinstance(self.decay_to_start, bool):
+            raise ValueError(f"task.decay_to_start={self.decay_to_start!r} must be true or false")
 
     def configure(
         self, net: nn.Module, trainer: pl.Trainer
     ) -> tuple[list[Optimizer], list[dict[str, Any]]]:
         """What `configure_optimizers` returns: the schedule is stepped at every batch."""
         params = [p for p in net.parameters() if p.requires_grad]
+        starts = starts_of(net) if self.decay_to_start and self.weight_decay else {}
+        decaying = [p for p in params if p.ndim > 1 and p not in starts]
         groups = [
-            {"params": [p for p in params if p.ndim > 1], "weight_decay": self.weight_decay},
+            {"params": decaying, "weight_decay": self.weight_decay},
             {"params": [p for p in params if p.ndim <= 1], "weight_decay": 0.0},
         ]
+        if starts:
+            groups.append({"params": list(starts), "weight_decay": 0.0})
         optimizer: Optimizer
         if self.optimiser == "sgd":
             optimizer = SGD(groups, lr=self.lr, momentum=self.momentum)
         else:
             optimizer = AdamW(groups, lr=self.lr, betas=(self.betas[0], self.betas[1]))
+        if starts:
+            pull = DecayToStart(starts, self.weight_decay, decoupled=self.optimiser == "adamw")
+            optimizer.register_step_pre_hook(pull)
         scheduler = LambdaLR(optimizer, self._factor(training_steps(trainer)))
         return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
 
     def _factor(self, steps: int) -> Callable[[int], float]:
-        rising = round(self.warmup * steps)
+        rising = round(self.warmup * steps if self.warmup <= 1 else self.warmup)
         if self.schedule == "constant":
             return lambda step: warmup(step, rising)
         return lambda step: warmup_cosine(step, steps, rising)
+
+
+class DecayToStart:
+    """Pull parameters towards their starts at every step; a hook of an optimizer.
+
+    The optimizer must not decay them itself. Nothing is kept between steps, so that a resumed
+    training goes on exactly.
+
+    Args:
+        starts: parameter → what it decays to.
+        weight_decay: λ.
+        decoupled: p ← p − lr·λ·(p − p₀) before the step, as AdamW; otherwise λ·(p − p₀) is added
+            to the gradient, as SGD.
+    """
+
+    def __init__(
+        self, starts: Mapping[nn.Parameter, Tensor], weight_decay: float, decoupled: bool
+    ) -> None:
+        self.starts = dict(starts)
+        self.weight_decay = weight_decay
+        self.decoupled = decoupled
+
+    def __call__(
+        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Decay now; where the step is handed a closure (Lightning's), after its gradients."""
+        named = dict(kwargs)
+        closure = args[0] if args else named.pop("closure", None)
+        if closure is None:
+            self.decay(optimizer)
+            return None
+
+        def then_decay() -> Any:
+            loss = closure()
+            self.decay(optimizer)
+            return loss
+
+        return (then_decay, *args[1:]), named
+
+    @torch.no_grad()
+    def decay(self, optimizer: Optimizer) -> None:
+        """One step of the decay alone, at the optimizer's present rates."""
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                if parameter not in self.starts or parameter.grad is None:
+                    continue
+                start = self.starts[parameter].to(parameter)
+                if self.decoupled:
+                    parameter.lerp_(start, group["lr"] * self.weight_decay)
+                else:
+                    parameter.grad.add_(parameter - start, alpha=self.weight_decay)
+
+
+def starts_of(net: nn.Module) -> dict[nn.Parameter, Tensor]:
+    """Learned kernels of a net that start as an interpolation, and those starts."""
+    return {
+        getattr(module, name): start
+        for module in net.modules()
+        if isinstance(module, Upsample)
+        for name, start in module.starts().items()
+    }
 
 
 def training_steps(trainer: pl.Trainer) -> int:
@@ -116,6 +205,11 @@ def training_steps(trainer: pl.Trainer) -> int:
         return int(trainer.estimated_stepping_batches)
     batches = trainer.datamodule.train_batches
     return math.ceil(batches / trainer.accumulate_grad_batches) * (trainer.max_epochs or 1)
+
+
+def steps_done(trainer: pl.Trainer) -> int:
+    """Steps so far; a task with two optimizers counts its iterations itself."""
+    return getattr(trainer.lightning_module, "iteration", trainer.global_step)
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:

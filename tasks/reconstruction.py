@@ -45,6 +45,7 @@ class Reconstruction(pl.LightningModule):
         optimiser: "adamw" or "sgd".
         momentum: SGD's.
         schedule: "cosine" or "constant".
+        decay_to_start: interpolating kernels decay to their start, not to zero.
         card: plain data to store in every checkpoint, so that it can be rebuilt from itself.
 
     Raises:
@@ -67,13 +68,14 @@ class Reconstruction(pl.LightningModule):
         optimiser: str = "adamw",
         momentum: float = 0.9,
         schedule: str = "cosine",
+        decay_to_start: bool = True,
         card: Mapping[str, Any] | None = None,
     ):
         super().__init__()
         check_choice("distance", distance, tuple(DISTANCES))
         self.check(net, data)
         self.optimisation = Optimisation(
-            lr, weight_decay, betas, warmup, optimiser, momentum, schedule
+            lr, weight_decay, betas, warmup, optimiser, momentum, schedule, decay_to_start
         )
         self.net = net.to(memory_format=torch.channels_last)
         self.distance = DISTANCES[distance]

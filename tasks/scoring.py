@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 from omegaconf import DictConfig
+from torch import Tensor
 
 from tasks.artifacts import examine
 
@@ -25,25 +26,25 @@ def quiet() -> None:
 
 
 def score(
-    cfg: DictConfig,
+    options: Any,
     task: pl.LightningModule,
     data: Any,
     splits: Iterable[str],
-) -> dict[str, dict[str, Any]]:
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Tensor]]]:
     """Run a task's weights over splits of a data module, in float32.
 
     Training may run in bfloat16 where that is faster; scores are what every machine repeats.
 
     Args:
-        cfg: has `trainer` with accelerator and the limits of batches.
-        task: keeps the scores of its latest pass in `results`.
+        options: a config's `trainer`, or a trainer: its accelerator and limits of batches.
+        task: keeps the scores of its latest pass in `results` and, where it has such, the figures
+            of each image in `per_image`.
         data: has `eval_dataloader(split)`.
         splits: names of splits.
 
     Returns:
-        Split -> name -> score.
+        Split -> name -> score, and split -> name -> figures of the images in their order.
     """
-    options = cfg.trainer
     trainer = pl.Trainer(
         accelerator=options.accelerator,
         devices=1,
@@ -57,12 +58,13 @@ def score(
         use_distributed_sampler=False,
     )
     data.trainer = trainer  # whose one process sees the whole split
-    scores = {}
+    scores, per_image = {}, {}
     for split in splits:
         run = trainer.validate if split == "val" else trainer.test
         run(task, dataloaders=data.eval_dataloader(split), verbose=False)
         scores[split] = dict(task.results)
-    return scores
+        per_image[split] = dict(getattr(task, "per_image", {}))
+    return scores, per_image
 
 
 def measure_artifacts(

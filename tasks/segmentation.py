@@ -17,7 +17,7 @@ from tasks.optimisation import (
     warmup_cosine,
 )
 from upzoo.metrics.boundary import BoundaryF1
-from upzoo.metrics.segmentation import SegmentationScores
+from upzoo.metrics.segmentation import ClassCounts, SegmentationScores
 
 __all__ = ["LossNotFiniteError", "Segmentation", "warmup_cosine"]
 
@@ -41,6 +41,7 @@ class Segmentation(pl.LightningModule):
         optimiser: "adamw" or "sgd".
         momentum: SGD's.
         schedule: "cosine" or "constant".
+        decay_to_start: interpolating kernels decay to their start, not to zero.
         class_weights: "median_frequency" weighs the loss by median(f) / f of each class, as SegNet.
         card: plain data to store in every checkpoint, so that it can be rebuilt from itself.
 
@@ -60,12 +61,13 @@ class Segmentation(pl.LightningModule):
         optimiser: str = "adamw",
         momentum: float = 0.9,
         schedule: str = "cosine",
+        decay_to_start: bool = True,
         class_weights: str | None = None,
         card: Mapping[str, Any] | None = None,
     ):
         super().__init__()
         self.optimisation = Optimisation(
-            lr, weight_decay, betas, warmup, optimiser, momentum, schedule
+            lr, weight_decay, betas, warmup, optimiser, momentum, schedule, decay_to_start
         )
         if class_weights not in (None, "median_frequency"):
             raise ValueError(
@@ -77,11 +79,14 @@ class Segmentation(pl.LightningModule):
         self.card = dict(card or {})
         #: Scores of the latest pass over a whole split, by name.
         self.results: dict[str, Any] = {}
+        #: Figures of each image of that pass in the split's order, by name.
+        self.per_image: dict[str, Tensor] = {}
         weights = data.median_frequency_weights() if class_weights else None
         self.register_buffer("class_weights", weights, persistent=False)
         scores: dict[str, nn.Module] = {}
         for split in ("val", "test"):
             scores[f"{split}_scores"] = SegmentationScores(len(self.classes), self.ignore_index)
+            scores[f"{split}_counts"] = ClassCounts(len(self.classes), self.ignore_index)
             scores[f"{split}_boundary"] = BoundaryF1(len(self.classes), self.ignore_index)
             scores[f"{split}_loss"] = MeanMetric()
         self.scores = nn.ModuleDict(scores)
@@ -135,14 +140,14 @@ class Segmentation(pl.LightningModule):
         self._log_scores("test")
 
     def _reset(self, split: str) -> None:
-        for name in ("scores", "boundary", "loss"):
+        for name in ("scores", "counts", "boundary", "loss"):
             self.scores[f"{split}_{name}"].reset()
 
     def _score(self, split: str, batch: Batch) -> None:
         logits = self(batch["image"])
         self.scores[f"{split}_loss"].update(self.loss(logits, batch["mask"]), weight=len(logits))
         prediction = logits.argmax(1)
-        for name in ("scores", "boundary"):
+        for name in ("scores", "counts", "boundary"):
             self.scores[f"{split}_{name}"].update(prediction, batch["mask"])
 
     def _log_scores(self, split: str) -> None:
@@ -156,6 +161,10 @@ class Segmentation(pl.LightningModule):
         self.log_dict({f"{split}_iou/{name}": value for name, value in iou.items()})
         self.results = {name: value.item() for name, value in values.items()}
         self.results |= {"per_class_iou": iou, "per_class_f1": f1}
+        self.per_image = {
+            **self.scores[f"{split}_counts"].compute(),
+            "boundary_f1": boundary.per_image_f1(),
+        }
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[dict[str, Any]]]:
         """As `Optimisation` says, over the whole training."""

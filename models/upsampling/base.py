@@ -103,6 +103,13 @@ class Upsample(nn.Module):
         """The whole map, (B, out_channels, scale·H, scale·W)."""
         raise NotImplementedError
 
+    def starts(self) -> dict[str, Tensor]:
+        """Learned parameters that start as an interpolation, by name, with that start.
+
+        Weight decay pulls them to it (`tasks.optimisation`), every other one to zero.
+        """
+        return {}
+
     def check_input(
         self,
         x: Tensor,

@@ -88,6 +88,13 @@ class BilinearInit(Upsample):
             bilinear_separable(x, self.scale, self.border) if form == "products" else self.stamp(x)
         )
 
+    def starts(self) -> dict[str, Tensor]:
+        """The bilinear kernel, of one that is learned."""
+        if not self.trainable:
+            return {}
+        fixed = start(self.out_channels, self.scale, self.kernel, self.dense, device="cpu")
+        return {"weight": fixed.to(self.weight)}
+
     def stamp(self, x: Tensor) -> Tensor:
         """The projected `x` enlarged by the transposed convolution itself."""
         groups = 1 if self.dense else self.out_channels
