@@ -94,7 +94,8 @@ def train(cfg: DictConfig) -> None:
         record.metrics, per_image = score(cfg.trainer, task, data, splits)
         record.budgets = keep_budgets(run, trainer, data, record, per_image)
         record.metrics[data.test_split] |= measure_artifacts(cfg, task, data, data.test_split)
-        log_scores(trainer, record.metrics[data.test_split])
+        further = {split: record.metrics[split] for split in data.test_splits[1:]}
+        log_scores(trainer, record.metrics[data.test_split] | further)
         record.checkpoint = save_model(run, net, card, record).relative_to(run).as_posix()
         record.status = "finished"
     except (SystemExit, KeyboardInterrupt) as stop:

@@ -143,8 +143,15 @@ def _segmented(nets: Mapping[str, nn.Module], sample: Any, data: Any) -> list[Bl
 
 
 def _rebuilt(nets: Mapping[str, nn.Module], sample: Any, data: Any) -> list[Block]:
+    from upzoo.bicubic import enlarge
+
     image = sample["image"][None]
-    shown = {"input": image} | {label: _apply(net, image) for label, net in nets.items()}
+    shown = {"input": image}
+    if "target" in sample:  # super-resolution: a small input beside large images shows little
+        target = sample["target"][None]
+        scale = target.shape[-1] // image.shape[-1]
+        shown = {"original": target, "bicubic": enlarge(image, scale)}
+    shown |= {label: _apply(net, image) for label, net in nets.items()}
     colours = {label: _colours(each, data) for label, each in shown.items()}
     return [Block(label, _pixels(c[0]), spectrum(c)) for label, c in colours.items()]
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from hydra.errors import InstantiationException
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
 from panels.projection import GAP, HEAD
@@ -192,6 +193,10 @@ def test_a_run_trains_scores_every_set_and_can_be_evaluated(train_run, sets, tmp
     assert set(record.metrics) == {"val", "set5", "set14"}
     assert record.data["split"] == "set5"
     assert record.cost["image_size"] == [16, 17]
+    events = EventAccumulator(str(run)).Reload()
+    (shown,) = events.Scalars("test_set14/psnr")
+    assert shown.value == pytest.approx(record.metrics["set14"]["psnr"])
+    assert len(events.Images("enlarged/validation")) == 2
     bicubic = bicubic_psnr(sets / "Set14")
     assert record.metrics["set14"]["psnr"] > bicubic - 1  # an untrained net is 10 dB below
 
