@@ -2,6 +2,7 @@
 
 from upzoo.metrics.boundary import BoundaryF1, boundary_f1
 from upzoo.metrics.segmentation import (
+    ClassCounts,
     SegmentationScores,
     class_accuracy,
     confusion_matrix,
@@ -13,6 +14,7 @@ from upzoo.metrics.segmentation import (
 
 __all__ = [
     "BoundaryF1",
+    "ClassCounts",
     "SegmentationScores",
     "boundary_f1",
     "class_accuracy",
