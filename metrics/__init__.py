@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from upzoo.metrics.boundary import BoundaryF1, boundary_f1
     from upzoo.metrics.segmentation import (
+        ClassCounts,
         SegmentationScores,
         class_accuracy,
         confusion_matrix,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BoundaryF1",
+    "ClassCounts",
     "SegmentationScores",
     "boundary_f1",
     "class_accuracy",

@@ -12,7 +12,17 @@ LAST = Path("checkpoints") / "last.ckpt"
 RECORD = "record.json"
 
 #: Parts of a config in which a resumed run may differ from its start.
-FREE = ("ckpt", "run_dir", "init_left_out", "logs", "compile", "callbacks", "logger", "trainer")
+FREE = (
+    "budgets",
+    "callbacks",
+    "ckpt",
+    "compile",
+    "init_left_out",
+    "logger",
+    "logs",
+    "run_dir",
+    "trainer",
+)
 
 #: The environment variable in which the first of a run's processes hands its folder to the others.
 SHARED = "UPZOO_RUN"

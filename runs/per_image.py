@@ -57,7 +57,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path}: no such file; a run with callbacks.budgets writes it beside its record"
+            f"{path}: no such file; a run with budgets writes it beside its record"
         )
     try:
         with np.load(path, allow_pickle=False) as content:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 from comparison import curves as comparison_curves
 from comparison import groups as comparison
-from runs import console, records
+from runs import console, per_image, records
+from runs import folders as runs
 from runs import scrub as portable
 from runs.records import Record
 from upzoo.metrics.catalogue import SCORES
@@ -48,13 +50,20 @@ def keep(
         for arm in group.arms:
             for run in arm.runs.values():
                 path = Path(target) / run.path.relative_to(source)
-                records.write(path, without_places(run.record))
+                keep_run(run.folder, path.parent)
                 if curves:
                     found = comparison_curves.scalars(run.folder, TAGS)
                     points = {tag: list(values.items()) for tag, values in found.items() if values}
                     (path.parent / comparison_curves.FILE).write_text(json.dumps(points) + "\n")
                 kept.append(path)
     return kept, [f"{each.path}: {each.reason}" for each in study.left_out]
+
+
+def keep_run(run: Path, target: Path) -> None:
+    """Copy the record of one finished run, and the figures of its images where it has such."""
+    records.write(target / runs.RECORD, without_places(records.read(run / runs.RECORD)))
+    if (run / per_image.FILE).exists():
+        shutil.copyfile(run / per_image.FILE, target / per_image.FILE)
 
 
 def without_places(record: Record) -> Record:

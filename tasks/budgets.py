@@ -68,6 +68,7 @@ class Budgets(pl.Callback):
                 f"budgets={self.steps}: the training has {steps} steps: raise trainer.max_epochs "
                 "or leave the last out"
             )
+        self._score_if_due(trainer, pl_module)  # the end of a training that is made longer
 
     def on_train_batch_end(
         self,
@@ -78,6 +79,9 @@ class Budgets(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Score where a budget ends, but at the training's last step."""
+        self._score_if_due(trainer, pl_module)
+
+    def _score_if_due(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         step = steps_done(trainer)
         due = step in self.steps and step < training_steps(trainer)
         if not due or any(entry["step"] == step for entry in self.scored):

@@ -157,9 +157,15 @@ class DecayToStart:
     def __call__(
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        """Decay now; where the step is handed a closure (Lightning's), after its gradients."""
-        named = dict(kwargs)
-        closure = args[0] if args else named.pop("closure", None)
+        """Decay now; where the step is handed a closure (Lightning's), after its gradients.
+
+        Args:
+            optimizer: about to step.
+            args: of the step, itself first, then perhaps the closure.
+            kwargs: of the step.
+        """
+        named, (itself, *rest) = dict(kwargs), args
+        closure = rest.pop(0) if rest else named.pop("closure", None)
         if closure is None:
             self.decay(optimizer)
             return None
@@ -169,7 +175,7 @@ class DecayToStart:
             self.decay(optimizer)
             return loss
 
-        return (then_decay, *args[1:]), named
+        return (itself, then_decay, *rest), named
 
     @torch.no_grad()
     def decay(self, optimizer: Optimizer) -> None:

@@ -420,3 +420,36 @@ def test_evaluation_shares_cover_every_sample_once(tmp_path, world, monkeypatch)
 def test_unknown_split(tmp_path):
     with pytest.raises(ValueError, match="camvid has no split test: use train, val"):
         CamVid(root=make_camvid(tmp_path)).prepared("test")
+
+
+def camvid_of_drives(root, drives):
+    for number, drive in enumerate(drives):
+        name = f"{drive}_{number:06d}.png"
+        save_pair(root / "train" / name, root / "trainannot" / name, [[0, 1]])
+    for split in ("val", "test"):
+        name = f"0016E5_9{split}.png"
+        save_pair(root / split / name, root / f"{split}annot" / name, [[0, 1]])
+    return root
+
+
+def test_a_drive_is_left_out(tmp_path):
+    root = camvid_of_drives(tmp_path, ["0001TP", "0006R0", "0006R0", "0016E5"])
+    whole = CamVid(root=root, batch_size=1)
+    assert whole.test_split == "test"
+    assert whole.image_names("val") == ["0016E5_9val"]
+    assert whole.image_names("test") == ["0016E5_9test"]
+    part = CamVid(root=root, batch_size=1, leave_out="0006R0")
+    assert part.test_split == "val"
+    assert part.image_names("train") == ["0001TP_000000", "0016E5_000003"]
+    assert part.image_names("val") == ["0006R0_000001", "0006R0_000002"]
+    assert part.fingerprint() != whole.fingerprint()
+    with pytest.raises(ValueError, match="camvid has no split test: use train, val"):
+        part.split("test")
+
+
+def test_a_drive_that_is_not_there_is_refused(tmp_path):
+    root = camvid_of_drives(tmp_path, ["0001TP", "0006R0", "0006R0"])
+    data = CamVid(root=root, batch_size=1, leave_out="0016E5")
+    wanted = r"leave_out=0016E5: .* 0001TP \(1 images\), 0006R0 \(2 images\): leave one"
+    with pytest.raises(DataError, match=wanted):
+        data.setup()

@@ -221,3 +221,20 @@ def test_processes_add_up_and_batches_do_not_matter():
 def test_bad_tolerance_is_refused(tolerance):
     with pytest.raises(ValueError, match="is no share of the diagonal"):
         BoundaryF1(num_classes=3, tolerance=tolerance)
+
+
+def test_figures_of_images_are_what_the_mean_is_of():
+    torch.manual_seed(0)
+    preds, target = torch.randint(3, (2, 4, 12, 12)).unbind()
+    target[1] = 255  # nothing to judge
+    score = BoundaryF1(num_classes=3, tolerance=0.1)
+    score.update(preds[:3], target[:3])
+    score.update(preds[3:], target[3:])
+    images = score.per_image_f1()
+    assert images.isnan().tolist() == [False, True, False, False]
+    torch.testing.assert_close(images.nanmean(), score.compute()["boundary_f1"])
+    expected = boundary_f1(preds, target, 3, tolerance=0.1).nanmean(1)
+    torch.testing.assert_close(images, expected, equal_nan=True)
+    score.reset()
+    score.update(preds[:1], target[:1])
+    torch.testing.assert_close(score.per_image_f1(), expected[:1])

@@ -4,6 +4,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 from torchmetrics.classification import MulticlassJaccardIndex as Jaccard
 
 from upzoo.metrics import (
+    ClassCounts,
     SegmentationScores,
     class_accuracy,
     confusion_matrix,
@@ -171,3 +172,23 @@ def test_bad_options_are_refused():
         SegmentationScores(num_classes=0)
     with pytest.raises(ValueError, match="ignore_index=2 is one of the 3 classes"):
         SegmentationScores(num_classes=3, ignore_index=2)
+
+
+def test_counts_of_images_give_the_scores_of_any_set_of_them():
+    preds, target = random_maps(seed=3)
+    counts, part = ClassCounts(num_classes=5), SegmentationScores(num_classes=5)
+    for at in (slice(0, 1), slice(1, None)):
+        counts.update(preds[at], target[at])
+    kept = counts.compute()
+    assert {name: value.dtype for name, value in kept.items()} == dict.fromkeys(
+        ("hits", "truth", "predicted"), torch.int32
+    )
+    chosen = [0, 1, 1]  # as a bootstrap draws
+    part.update(preds[chosen], target[chosen])
+    hits, truth, predicted = (value[chosen].sum(0) for value in kept.values())
+    torch.testing.assert_close(
+        (hits / (truth + predicted - hits)).nanmean(), part.compute()["miou"]
+    )
+    counts.reset()
+    counts.update(preds, target)
+    assert all(torch.equal(value, kept[name]) for name, value in counts.compute().items())

@@ -183,3 +183,33 @@ def test_commit_tells_clean_from_dirty(tmp_path):
 def test_no_git_is_no_error(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert environment.commit() is None
+
+
+def test_budgets_are_kept_and_records_without_them_are_read(tmp_path):
+    path = tmp_path / "record.json"
+    record = example()
+    record.budgets = [{"step": 8, "seconds": 1.5, "metrics": {"test": {"miou": torch.tensor(0.5)}}}]
+    records.write(path, record)
+    assert records.read(path).budgets == [
+        {"step": 8, "seconds": 1.5, "metrics": {"test": {"miou": 0.5}}}
+    ]
+    fields = json.loads(path.read_text())
+    del fields["budgets"]
+    path.write_text(json.dumps(fields))
+    assert records.read(path).budgets == []
+
+
+@pytest.mark.parametrize(
+    ("budget", "message"),
+    [
+        ([], "budgets holds a list, expected an object"),
+        ({"step": 8, "seconds": 1.5}, "an entry of budgets lacks metrics"),
+        ({"step": 8, "seconds": 1.5, "metrics": {"test": 1}}, "metrics.'test'. is int"),
+    ],
+)
+def test_broken_budgets_are_refused(tmp_path, budget, message):
+    record = example()
+    record.budgets = [budget]
+    with pytest.raises(ValueError, match=message) as error:
+        records.write(tmp_path / "record.json", record)
+    assert "\n" not in str(error.value)

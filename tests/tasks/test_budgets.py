@@ -133,6 +133,15 @@ def test_stopped_and_resumed_it_ends_alike(train_run, budgeted, tmp_path, monkey
         np.testing.assert_array_equal(ours[name], values)
 
 
+def test_a_finished_training_is_made_longer(train_run, budgeted, tmp_path):
+    short = train_run(*BUDGETS, "budgets=[2,3]", "trainer.max_epochs=1", logs=tmp_path)
+    run = train_run(*BUDGETS, f"ckpt={short}/checkpoints/last.ckpt", logs=tmp_path)
+    assert run == short
+    assert same(weights(run), weights(budgeted))
+    mine, whole = (records.read(r / "record.json") for r in (run, budgeted))
+    assert [b["metrics"] for b in mine.budgets] == [b["metrics"] for b in whole.budgets]
+
+
 def test_ctrl_c_while_the_end_is_scored_keeps_the_average(
     train_run, budgeted, tmp_path, monkeypatch
 ):

@@ -1,0 +1,218 @@
+"""Train what the study's plan names; what is finished is skipped, what was stopped goes on.
+
+python -m studies.train DATA --pilots             # trainings that choose the learning rates
+python -m studies.train DATA --choose             # write the chosen rates into studies/rates.yaml
+python -m studies.train DATA --jobs 2             # the study
+python -m studies.train DATA --epochs 64          # go on to twice as many, finished runs too
+
+DATA holds a folder for each data set. Every training is a process with one thread. Its output goes
+to a file in its folder, its record to results/ once it is finished.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import yaml
+
+from runs import console, records
+from runs import folders as runs
+from studies import archive
+from studies.plan import PILOT_SEED, RATES, SETTINGS, Job, pilot_jobs, read_rates, study_jobs
+
+
+class Runner:
+    """Runs jobs as processes, a few at a time.
+
+    Args:
+        data: folder of the data sets.
+        logs: where runs are kept.
+        results: where records of finished runs are copied.
+        epochs: length of every training, where it is not the experiment's own.
+    """
+
+    def __init__(self, data: Path, logs: Path, results: Path, epochs: int | None = None) -> None:
+        self.data, self.logs, self.results, self.epochs = data, logs, results, epochs
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def run(self, jobs: Sequence[Job], at_once: int) -> list[Job]:
+        """Run all jobs; returns those that failed. SIGTERM and Ctrl-C stop them; each saves."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        with ThreadPoolExecutor(at_once) as pool:
+            done = list(pool.map(self._run_one, jobs))
+        return [job for job, ended_well in zip(jobs, done, strict=True) if not ended_well]
+
+    def command(self, job: Job) -> list[str] | None:
+        """What trains a job from where it stands; None if it is finished."""
+        where = [f"data.root={self.data / SETTINGS[job.setting].data}", f"logs={self.logs}"]
+        command = [sys.executable, "train.py", *job.overrides, *where]
+        if self.epochs is not None:
+            command += lengthened(job, self.epochs)
+        last = newest(self.logs / job.folder, job.seed)
+        if last is None:
+            return command
+        record = records.read(last / runs.RECORD)
+        if record.status == "finished" and not self._too_short(record):
+            return None
+        go_on = (last / runs.LAST).exists()
+        return [*command, f"ckpt={last / runs.LAST}"] if go_on else command
+
+    def _too_short(self, record: records.Record) -> bool:
+        return self.epochs is not None and record.config["trainer"]["max_epochs"] < self.epochs
+
+    def _run_one(self, job: Job) -> bool:
+        name = f"{job.folder} seed {job.seed}"
+        command = self.command(job)
+        if command is None:
+            return self._archive(job)
+        started = time.time()
+        output = self.logs / job.folder / f"seed{job.seed}.log"
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with output.open("ab") as file:
+            with self._lock:
+                if self._stopped:
+                    return True
+                print(f"{time.strftime('%H:%M')}  {name} begins", flush=True)
+                environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+                process = subprocess.Popen(
+                    command,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    cwd=console.ROOT,
+                    env=environment,
+                    start_new_session=True,  # a Ctrl-C reaches it once, through us
+                )
+                self._running.add(process)
+            status = process.wait()
+            with self._lock:
+                self._running.discard(process)
+        minutes = (time.time() - started) / 60
+        if status == 0:
+            print(f"{time.strftime('%H:%M')}  {name} done in {minutes:.0f} min", flush=True)
+            return self._archive(job)
+        if not self._stopped:
+            print(f"{name} ended with status {status}: see {output}", file=sys.stderr, flush=True)
+        return self._stopped
+
+    def _archive(self, job: Job) -> bool:
+        run = newest(self.logs / job.folder, job.seed)
+        if run is not None:
+            archive.keep_run(run, self.results / run.relative_to(self.logs))
+        return True
+
+    def _stop(self, number: int, frame: object) -> None:
+        self._stopped = True
+        for process in tuple(self._running):
+            process.send_signal(signal.SIGTERM)
+
+
+def newest(folder: Path, seed: int) -> Path | None:
+    """The newest run of a seed below a job's folder."""
+    found = [path.parent for path in folder.glob(f"*/seed{seed}-*/{runs.RECORD}")]
+    return max(found, key=lambda run: records.read(run / runs.RECORD).created, default=None)
+
+
+def lengthened(job: Job, epochs: int) -> list[str]:
+    """Options that lengthen a training, its budgets doubled up to the new length."""
+    path = console.ROOT / "configs" / "experiment" / "study" / f"{job.setting}.yaml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    steps, own = list(config["budgets"]), config["trainer"]["max_epochs"]
+    if epochs % own or (epochs // own).bit_count() != 1:
+        raise ValueError(
+            f"epochs={epochs}: budgets double, so give {own} times a power of two: {2 * own}"
+        )
+    for _ in range((epochs // own).bit_length() - 1):
+        steps.append(2 * steps[-1])
+    return [f"trainer.max_epochs={epochs}", f"budgets=[{','.join(map(str, steps))}]"]
+
+
+def choose_rates(logs: Path, settings: Sequence[str]) -> dict[str, dict[str, float]]:
+    """The rate of each variant with the best validation score at its pilots' longest budget.
+
+    Raises:
+        ValueError: a pilot is not finished.
+    """
+    chosen: dict[str, dict[str, float]] = {}
+    scores: dict[tuple[str, str], dict[float, float]] = {}
+    for job in pilot_jobs(settings):
+        run = newest(logs / job.folder, PILOT_SEED)
+        record = None if run is None else records.read(run / runs.RECORD)
+        if record is None or record.status not in ("finished", "failed"):
+            raise ValueError(f"{logs / job.folder}: this pilot is not finished: run --pilots first")
+        pilot = SETTINGS[job.setting].pilot
+        assert pilot is not None
+        if record.status == "finished":  # one that diverged has failed and is not chosen
+            score = record.metrics["val"][pilot.metric]
+            scores.setdefault((job.setting, job.variant), {})[job.lr] = score
+    for (setting, variant), by_rate in scores.items():
+        best = max(by_rate, key=lambda lr: by_rate[lr])
+        chosen.setdefault(setting, {})[variant] = best
+        shown = "  ".join(f"{lr:g}: {score:.4f}" for lr, score in sorted(by_rate.items()))
+        print(f"{setting} {variant}: {best:g}  ({shown})")
+    return chosen
+
+
+def main() -> None:
+    """Train what the command line names."""
+    about, _, more = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.train",
+        description=about,
+        epilog=more,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("data", type=Path, help="folder that holds camvid/, …")
+    parser.add_argument("--settings", default=",".join(SETTINGS), help="default: %(default)s")
+    parser.add_argument("--seeds", help="only these, such as 0,1")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at once")
+    parser.add_argument("--logs", type=Path, default=Path("logs"))
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--epochs", type=int, help="train longer: a power of two times the plan's")
+    parser.add_argument("--pilots", action="store_true", help="the pilots in place of the study")
+    parser.add_argument("--choose", action="store_true", help="choose rates from finished pilots")
+    parser.add_argument("--dry-run", action="store_true", help="print the commands only")
+    given = parser.parse_args()
+    settings = given.settings.split(",")
+    for name in settings:
+        if name not in SETTINGS:
+            raise ValueError(f"--settings {name}: there is no such setting: {', '.join(SETTINGS)}")
+    logs = given.logs.resolve()
+    if given.choose:
+        rates = read_rates() | choose_rates(logs, settings)
+        RATES.write_text(yaml.safe_dump(rates), encoding="utf-8")
+        return
+    seeds = None if given.seeds is None else [int(seed) for seed in given.seeds.split(",")]
+    jobs = list(pilot_jobs(settings) if given.pilots else study_jobs(settings, read_rates(), seeds))
+    runner = Runner(given.data.resolve(), logs, given.results.resolve(), given.epochs)
+    if given.dry_run:
+        for job in jobs:
+            command = runner.command(job)
+            print(
+                f"finished: {job.folder} seed {job.seed}"
+                if command is None
+                else shlex.join(command)
+            )
+        return
+    failed = runner.run(jobs, given.jobs)
+    for job in failed:
+        print(f"failed: {job.folder} seed {job.seed}", file=sys.stderr)
+    if failed:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    with console.user_errors():
+        main()
