@@ -150,8 +150,8 @@ def test_checkerboards_are_looked_for_at_the_periods_of_the_scale():
     ]
     found = examine(SuperResolution(Grid(), DATA), pairs)
     assert found.periods == (3,)
-    assert found.headlines["grid_db"] > 10
-    assert examine(SuperResolution(Bicubic(), DATA), pairs).headlines["grid_db"] < 6
+    assert found.headlines["checkerboard_db"] > 10
+    assert examine(SuperResolution(Bicubic(), DATA), pairs).headlines["checkerboard_db"] < 6
     report = examine(SuperResolution(net, DATA), pairs).report
     ripples = sorted(layer.ripple for layer in report.layers if layer.up)
     assert ripples[0] < 1e-4  # the bicubic skip
