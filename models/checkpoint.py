@@ -28,6 +28,7 @@ from upzoo.edsr import EDSR
 from upzoo.espcn import ESPCN
 from upzoo.fcn import FCN
 from upzoo.fsrcnn import FSRCNN
+from upzoo.ported_unet import PortedUNet
 from upzoo.segnet import SegNetBasic
 from upzoo.srresnet import SRResNet
 from upzoo.unet import UNet
@@ -50,6 +51,7 @@ BUILDABLE: dict[str, type[nn.Module]] = {
     "models.espcn.ESPCN": ESPCN,
     "models.fcn.FCN": FCN,
     "models.fsrcnn.FSRCNN": FSRCNN,
+    "models.ported_unet.PortedUNet": PortedUNet,
     "models.segnet.SegNetBasic": SegNetBasic,
     "models.srresnet.SRResNet": SRResNet,
     "models.unet.UNet": UNet,

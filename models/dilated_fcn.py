@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from upzoo.backbones import build_backbone
 from upzoo.backbones.base import initialise
 from upzoo.fitting import refuse_needs
+from upzoo.upsampling import Interpolate
 
 #: ResNets whose bottlenecks torchvision can dilate.
 BACKBONES = ("resnet50", "resnet101")
@@ -16,9 +17,9 @@ class DilatedFCN(nn.Module):
     """Features at stride 8, a 3×3 convolution to a quarter of them, scores, and one step of ×8.
 
     The ResNet's last two stages dilate instead of halving (Yu & Koltun 2016), so that nothing has
-    to be fused: the operator enlarges the class scores once. With operator `interpolate` and its
-    option `stretch` it is torchvision's fcn_resnet50 or fcn_resnet101 without the auxiliary
-    classifier; without `stretch` it crops what torchvision stretches, the same at multiples of 8.
+    to be fused: the operator enlarges the class scores once. With operator `interpolate` and
+    `stretch` it is torchvision's fcn_resnet50 or fcn_resnet101 without the auxiliary classifier;
+    without `stretch` it crops what torchvision stretches, the same at multiples of 8.
 
     Args:
         upsample: builds an operator from (in_channels, out_channels, scale).
@@ -27,6 +28,8 @@ class DilatedFCN(nn.Module):
         backbone: "resnet50" or "resnet101".
         weights: name of the backbone's released weights; None starts at random.
         dropout: share of channel values dropped before the scores.
+        stretch: stretch the enlarged scores to the image's size instead of cropping them, as
+            torchvision; for operator `interpolate` alone.
 
     Raises:
         ValueError: for a backbone, weights or an operator that do not fit.
@@ -42,6 +45,7 @@ class DilatedFCN(nn.Module):
         backbone: str = "resnet50",
         weights: str | None = None,
         dropout: float = 0.1,
+        stretch: bool = False,
     ):
         super().__init__()
         if num_classes is None or num_classes < 1:
@@ -70,8 +74,16 @@ class DilatedFCN(nn.Module):
         nn.init.zeros_(score.weight)  # every class starts equally likely, as in `FCN`
         # The operator comes last: with one seed, all else starts alike whatever it draws.
         self.upsample = upsample(num_classes, num_classes, 8)
+        if stretch and not isinstance(self.upsample, Interpolate):
+            raise ValueError(
+                f"stretch=true fits operator interpolate, not {type(self.upsample).__name__}: leave "
+                "it out"
+            )
+        self.stretch = stretch
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> class scores (B, num_classes, H, W), before the softmax."""
         scores = self.head(self.backbone(x)[8])
+        if self.stretch:
+            return self.upsample.stretch(scores, x.shape[-2:])
         return self.upsample(scores, size=x.shape[-2:])

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upzoo.backbones import build_backbone
@@ -36,10 +35,6 @@ class UNet(nn.Module):
         keep: the operator keeps its input's channels; by default it brings them to the skip's, as
             U-Net's up-convolution.
         bias: add a learned bias to every enlarged map.
-        floor: poolings of backbone "plain" round down, and enlarged maps are padded with zeros at
-            the bottom and the right to the skip's size, as popular ports do it; by default they
-            round up and enlarged maps are cropped, which leaves nothing of the image unseen.
-        head_kernel: odd size of the convolution that scores the classes.
 
     Raises:
         ValueError: for a backbone, widths or an operator that do not fit.
@@ -60,16 +55,11 @@ class UNet(nn.Module):
         decoder_widths: Sequence[Sequence[int]] | None = None,
         keep: bool = False,
         bias: bool = False,
-        floor: bool = False,
-        head_kernel: int = 1,
     ):
         super().__init__()
         if num_classes is None or num_classes < 1:
             raise ValueError(f"num_classes={num_classes} must be an integer of at least 1")
-        if head_kernel < 1 or head_kernel % 2 == 0:
-            raise ValueError(f"head_kernel={head_kernel} must be an odd integer of at least 1")
-        own = {"depth": depth, "widths": widths, "floor": floor or None}
-        given = {k: v for k, v in own.items() if v is not None}
+        given = {k: v for k, v in (("depth", depth), ("widths", widths)) if v is not None}
         if given and backbone != "plain":
             raise ValueError(
                 f"{next(iter(given))} is an option of backbone 'plain', not of {backbone!r}"
@@ -82,13 +72,6 @@ class UNet(nn.Module):
                 f"backbone={backbone!r} keeps no switches of its pooling, which "
                 f"{operator.__name__} needs: take backbone=plain, or another operator"
             )
-
-        if self.needs_switches and floor:
-            raise ValueError(
-                f"floor=true: {operator.__name__} unpools to sizes that were rounded up: leave "
-                "floor out, or take another operator"
-            )
-        self.floor = floor
 
         skips = self.backbone.channels
         coarsest = max(skips)
@@ -116,7 +99,7 @@ class UNet(nn.Module):
             blocks.append(_convolutions(enlarged + skip, plan))
             below = plan[-1] if plan else enlarged + skip
         self.blocks = nn.ModuleList(blocks)
-        self.head = nn.Conv2d(below, num_classes, head_kernel, padding=head_kernel // 2)
+        self.head = nn.Conv2d(below, num_classes, 1)
         initialise(self.blocks)
         initialise(self.head)
         self.biases = nn.ParameterList(torch.zeros(out, 1, 1) for _, out, _ in ends if bias)
@@ -138,24 +121,14 @@ class UNet(nn.Module):
         for i, stride in enumerate(self.strides):
             skip = features.get(stride)
             finer = x if skip is None else skip
-            y = self._enlarge(i, y, finer, switches.get(stride))
+            y = self.enlarge(i, y, finer, switches.get(stride))
             y = self.blocks[i](y if skip is None else torch.cat([skip, y], 1))
         return self.head(y)
 
-    def _enlarge(self, step: int, y: Tensor, finer: Tensor, switches: Tensor | None) -> Tensor:
+    def enlarge(self, step: int, y: Tensor, finer: Tensor, switches: Tensor | None) -> Tensor:
         """The map below at the size of the finer one, with its bias."""
-        up = self.upsamples[step]
-        if self.floor:
-            h, w = 2 * y.shape[-2], 2 * y.shape[-1]
-            y = up(y, guide=finer[..., :h, :w])
-        else:
-            y = up(y, size=finer.shape[-2:], switches=switches, guide=finer)
-        if self.biases:
-            y = y + self.biases[step]
-        if self.floor:
-            # Centred, as the ports say: what is missing is one pixel at most, and ⌊1/2⌋ is none.
-            y = F.pad(y, (0, finer.shape[-1] - w, 0, finer.shape[-2] - h))
-        return y
+        y = self.upsamples[step](y, size=finer.shape[-2:], switches=switches, guide=finer)
+        return y + self.biases[step] if self.biases else y
 
 
 def _halvings(stride: int) -> list[int]:

@@ -23,8 +23,6 @@ class Plain(Backbone):
         depth: number of levels; the coarsest has stride 2^(depth − 1).
         widths: channels of every level, from fine to coarse, in place of width and depth.
         convs: convolutions at each level.
-        floor: poolings round down and drop the last row and column of an odd side, as torch's own.
-            Features then have ⌊n/2⌋ pixels, and a decoder has to pad instead of crop.
 
     Raises:
         ValueError: for weights, or numbers that make no encoder.
@@ -41,7 +39,6 @@ class Plain(Backbone):
         depth: int = 5,
         widths: Sequence[int] | None = None,
         convs: int = 2,
-        floor: bool = False,
     ):
         super().__init__(in_channels, weights, width)
         if weights is not None:
@@ -57,7 +54,8 @@ class Plain(Backbone):
             )
         if convs < 1:
             raise ValueError(f"convs={convs} must be at least 1")
-        self.floor = floor
+        # True: poolings round down, as torch's own, and a decoder has to pad: `PortedUNet` sets it.
+        self.floor = False
         self.channels = {1 << i: channels for i, channels in enumerate(widths)}
         self.levels = nn.ModuleList()
         for channels in widths:
@@ -82,8 +80,6 @@ class Plain(Backbone):
     def with_switches(self, x: Tensor) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
         """The same features, and by stride the indices of the maxima of each that is pooled."""
         features, switches = {}, {}
-        if self.floor:
-            raise ValueError("floor=True: switches of poolings that round down fit no decoder here")
         for stride, level in zip(self.channels, self.levels, strict=True):
             if stride > 1:
                 x, switches[stride // 2] = F.max_pool2d(x, 2, ceil_mode=True, return_indices=True)

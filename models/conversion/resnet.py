@@ -56,7 +56,7 @@ class ImageNetFormat(Format):
 class TorchvisionFCN(ImageNetFormat):
     """A dilated ResNet and one head; the auxiliary classifier serves training only.
 
-    torchvision stretches the scores to the image's size: the operator's option `stretch`.
+    torchvision stretches the scores to the image's size: our option `stretch`.
 
     Args:
         backbone: "resnet50" or "resnet101".
@@ -78,17 +78,18 @@ class TorchvisionFCN(ImageNetFormat):
         """Classes and the image's channels as in the file."""
         return {
             "_target_": "models.dilated_fcn.DilatedFCN",
-            "upsample": operator("interpolate", mode="bilinear", stretch=True),
+            "upsample": operator("interpolate", mode="bilinear"),
             "num_classes": shape(state, "classifier.4.weight")[0],
             "in_channels": shape(state, "backbone.conv1.weight")[1],
             "backbone": self.backbone,
+            "stretch": True,
         }
 
 
 class SegmentationModelsUNet(ImageNetFormat):
     """segmentation_models_pytorch's Unet: nearest enlargement, (enlarged, skip), a 3×3 head.
 
-    It refuses sides that are no multiples of 32; where that check is taken out it stretches.
+    It refuses sides that are no multiples of 32, which ours takes.
 
     Args:
         backbone: a key of `RESNETS`.
@@ -100,7 +101,7 @@ class SegmentationModelsUNet(ImageNetFormat):
     unused = ("classification_head.",)
     note = (
         "RGB images normalised by ImageNet's mean and std, as its encoder's weights expect them; "
-        "equals the original wherever that takes the image"
+        "equals the original at the multiples of 32 that it takes"
     )
 
     def __init__(self, backbone: str, prefix: str = "encoder."):
@@ -118,8 +119,8 @@ class SegmentationModelsUNet(ImageNetFormat):
         num_classes, _, kernel, _ = shape(state, "segmentation_head.0.weight")
         widths = [[shape(state, f"{conv}.0.weight")[0] for conv in block] for block in self.convs]
         return {
-            "_target_": "models.unet.UNet",
-            "upsample": operator("interpolate", mode="nearest", stretch=True),
+            "_target_": "models.ported_unet.PortedUNet",
+            "upsample": operator("interpolate", mode="nearest"),
             "num_classes": num_classes,
             "in_channels": shape(state, f"{self.prefix}conv1.weight")[1],
             "backbone": self.backbone,

@@ -41,8 +41,8 @@ class Names:
 class ConvolutionalUNet(Format):
     """The decoder enlarges by a learned kernel of 2 and a bias, or bilinearly with aligned corners.
 
-    The originals pool with floor rounding and pad the enlarged maps with zeros, which is our
-    option `floor`. A convolution's bias before batch norm becomes part of the norm's mean.
+    The originals pool with floor rounding and pad the enlarged maps with zeros, as `PortedUNet`
+    with `floor`. A convolution's bias before batch norm becomes part of the norm's mean.
 
     Args:
         name: of the format.
@@ -93,7 +93,7 @@ class ConvolutionalUNet(Format):
             into, out, *_ = shape(state, f"{self.layers.ups[0]}.weight")
             keep = into == out
         return {
-            "_target_": "models.unet.UNet",
+            "_target_": "models.ported_unet.PortedUNet",
             "upsample": operator(str(self.operator), **options),
             "num_classes": shape(state, f"{self.layers.head}.weight")[0],
             "in_channels": shape(state, f"{self.layers.levels[0][0][0]}.weight")[1],

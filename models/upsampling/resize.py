@@ -24,9 +24,6 @@ class Interpolate(Upsample):
         mode: "nearest", "bilinear" or "bicubic". On CUDA bicubic's backward is not deterministic.
         align_corners: put the centres of the corner pixels, not their outer edges, over each other:
             steps of (n − 1) / (scale·n − 1), which depend on the size. For nets trained that way.
-        stretch: interpolate to the size that is asked for instead of cropping to it, each axis by
-            its own ratio: pixels then lie up to scale − 1 away from where they come from. For nets
-            trained that way; a residual is cropped all the same.
         residual: add the bilinear-additive enlargement (see `Upsample`).
 
     Raises:
@@ -43,7 +40,6 @@ class Interpolate(Upsample):
         *,
         mode: str = "bilinear",
         align_corners: bool = False,
-        stretch: bool = False,
         residual: bool = False,
     ):
         super().__init__(in_channels, out_channels, scale, residual=residual)
@@ -55,30 +51,23 @@ class Interpolate(Upsample):
             )
         self.mode = mode
         self.align_corners = align_corners
-        self.stretch = stretch
         self.project = projection(in_channels, out_channels)
-
-    def enlarge_to(
-        self,
-        x: Tensor,
-        size: Sequence[int] | None,
-        switches: Tensor | None,
-        guide: Tensor | None,
-    ) -> Tensor:
-        """The enlarged map, cropped or stretched to `size`."""
-        if self.stretch and size is not None:
-            return resize_to(self.project(x), size, self.mode, self.align_corners)
-        return super().enlarge_to(x, size, switches, guide)
 
     def enlarge(self, x: Tensor) -> Tensor:
         """The whole map, (B, out_channels, scale·H, scale·W)."""
         return resize(self.project(x), self.scale, self.mode, self.align_corners)
 
+    def stretch(self, x: Tensor, size: Sequence[int]) -> Tensor:
+        """(B, out_channels, *size), each axis by its own ratio, where `forward` would crop.
+
+        Pixels then lie up to scale − 1 away from where they come from: for nets trained that way.
+        """
+        return resize_to(self.project(x), size, self.mode, self.align_corners)
+
     def extra_repr(self) -> str:
-        """Channels, scale, mode and, where they are not the usual ones, alignment and fit."""
+        """Channels, scale, mode and, where it is not the usual one, the alignment."""
         corners = ", align_corners=True" if self.align_corners else ""
-        stretch = ", stretch=True" if self.stretch else ""
-        return f"{super().extra_repr()}, mode={self.mode}{corners}{stretch}"
+        return f"{super().extra_repr()}, mode={self.mode}{corners}"
 
 
 class BilinearAdditive(Upsample):

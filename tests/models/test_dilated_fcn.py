@@ -1,4 +1,4 @@
-"""The FCN on a dilated ResNet: any size, its refusals. `test_foreign.py` has its arithmetic."""
+"""The FCN on a dilated ResNet: any size, its refusals. `test_conversion.py` has its arithmetic."""
 
 import inspect
 from functools import partial
