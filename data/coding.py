@@ -80,10 +80,10 @@ def finish(coding: Coding, names: Sequence[str], checked: Checked, where: str) -
             f"{held}; {coding.meaning()}, so that {coding.name(wrong)} is neither ({example}): "
             f"data.void says what is void{way}"
         )
-    if set(checked.values) == {0, coding.void} and coding.values is None:
+    if set(checked.values) == {0, 255} and coding.void == 255 and coding.values is None:
         raise DataError(
-            f"{held}, and {coding.void} is void (no label, data.void): set "
-            f"data.values=[0,{coding.void}] if they are two classes"
+            f"{held}, and 255 is void (no label, data.void): set data.values=[0,255] if they are "
+            "two classes"
         )
     return coding
 

@@ -1,6 +1,7 @@
 """Image files as pixels: one reader for training and prediction; every fault names its file."""
 
 import os
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -41,7 +42,7 @@ class DataError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(message.strip().splitlines()[-1].split("DataError: ")[-1])
+        super().__init__(re.sub(r"^([\w.]+Error: )+", "", message.strip().splitlines()[-1]))
 
 
 class UnreadableError(DataError):
