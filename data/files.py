@@ -79,7 +79,7 @@ def read_image(path: Path) -> Tensor:
     return T.pil_to_tensor(open_image(path)).contiguous()
 
 
-def luma(image: Tensor) -> Tensor:
+def to_grey(image: Tensor) -> Tensor:
     """The grey (1, H, W) uint8 of an RGB image (3, H, W) uint8, as Pillow's `convert("L")` has it.
 
     ITU-R 601-2: L = 0.299 R + 0.587 G + 0.114 B, in 16-bit fixed point.

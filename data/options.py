@@ -6,7 +6,6 @@ from typing import Any
 
 from data.transforms import check_augment
 
-
 #: What super-resolution enlarges: luma, or colours.
 COLORS = ("y", "rgb")
 

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as T
 
-from data.files import IMAGE_SUFFIXES, DataError, luma, read_image
+from data.files import IMAGE_SUFFIXES, DataError, read_image, to_grey
 from data.listing import list_files, summary
 
 
@@ -76,22 +76,28 @@ def write_all(write: Callable[[Path, Path], None], pairs: Sequence[tuple[Path, P
     Raises:
         ValueError: if there was one image alone.
     """
-    failures = []
-    for source, target in pairs:
-        try:
-            write(source, target)
-        except ValueError as error:  # of the file, or of a net that takes no image of its size
-            if len(pairs) == 1:
-                raise
-            failures.append(str(error) if isinstance(error, DataError) else f"{source}: {error}")
-    return failures
+    if len(pairs) == 1:
+        write(*pairs[0])
+        return []
+    return [line for pair in pairs if (line := _failure(write, *pair))]
+
+
+def _failure(write: Callable[[Path, Path], None], source: Path, target: Path) -> str:
+    """Why a result could not be written from its image; nothing where it was."""
+    try:
+        write(source, target)
+    except DataError as error:
+        return str(error)
+    except ValueError as error:  # of a net that takes no image of its size
+        return f"{source}: {error}"
+    return ""
 
 
 @torch.inference_mode()
 def apply(net: nn.Module, image: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """The net's output (channels, H, W) for a (3, H, W) uint8 image; grey nets see luminance."""
     if len(mean) == 1:
-        image = luma(image)
+        image = to_grey(image)
     x = T.normalize(T.to_dtype(image, torch.float32, scale=True), list(mean), list(std))[None]
     return net(x.contiguous(memory_format=torch.channels_last))[0]
 

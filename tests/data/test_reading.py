@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from data.files import DataError, check_image, luma, open_image, read_image
+from data.files import DataError, check_image, open_image, read_image, to_grey
 from data.images import Pictures
 from data.masks import Coding
 from data.pairs import ImagePairs
@@ -168,7 +168,7 @@ def test_grey_nets_are_trained_on_and_given_the_same_grey(tmp_path):
     assert torch.equal(net.images[0], trained)
     every = torch.cartesian_prod(*[torch.arange(0, 256, 15)] * 3).T[:, None].to(torch.uint8)
     pillow = np.asarray(Image.fromarray(every.permute(1, 2, 0).numpy().copy()).convert("L"))
-    assert np.array_equal(luma(every)[0].numpy(), pillow)
+    assert np.array_equal(to_grey(every)[0].numpy(), pillow)
 
 
 @pytest.mark.parametrize(
