@@ -5,9 +5,11 @@ python evaluate.py ckpt=… input=photo.jpg output=mask.png
 """
 
 import json
+import os
 import shlex
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -231,6 +233,7 @@ def save_panel(path: Path, task: Any, data: Any, split: str, count: int) -> None
 
 def predict(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
     """Apply the net to a user's own images at their own size: masks, or rebuilt images."""
+    from data.listing import summary
     from tasks import prediction
 
     if hasattr(net, "latent"):
@@ -239,11 +242,15 @@ def predict(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
         raise ValueError("this net classifies whole images and makes none: leave input out")
     kind = "mask" if "palette" in card else "reconstruction"
     write = prediction.segment_file if kind == "mask" else prediction.rebuild_file
-    pairs = prediction.plan(cfg.input, cfg.output, kind)
-    for source, target in pairs:
-        write(net, card, source, target)
-    where = pairs[0][1] if len(pairs) == 1 else pairs[0][1].parent
-    print(f"{len(pairs)} {kind}{'s' if len(pairs) > 1 else ''} written: {where}")
+    pairs, left_out = prediction.plan(cfg.input, cfg.output, kind)
+    failures = prediction.write_all(partial(write, net, card), pairs)
+    where = pairs[0][1] if len(pairs) == 1 else os.path.commonpath([p.parent for _, p in pairs])
+    done = len(pairs) - len(failures)
+    print(f"{done} {kind}{'s' if done > 1 else ''} written: {where}")
+    if left_out:
+        print(summary(left_out))
+    if failures:
+        raise ValueError(f"{len(failures)} of {len(pairs)} images failed: {'; '.join(failures)}")
 
 
 def sample(cfg: DictConfig, net: "nn.Module") -> None:

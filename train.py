@@ -43,6 +43,7 @@ def train(cfg: DictConfig) -> None:
     from tasks.allocator import keep_freed_memory
     from tasks.optimisation import steps_done
     from tasks.scoring import measure_artifacts, quiet, score
+    from tasks.single_values import refuse_single_values
 
     quiet()
     check(cfg)
@@ -55,6 +56,7 @@ def train(cfg: DictConfig) -> None:
         carry_over(cfg, net)
     data.setup()
     data.train_dataloader()  # refuses what cannot be trained on before anything is written
+    refuse_single_values(net, data)
 
     chosen = hydra.core.hydra_config.HydraConfig.get().runtime.choices
     choices = {"model": net.label, "upsample": chosen["upsample"], "data": data.name}
@@ -82,6 +84,7 @@ def train(cfg: DictConfig) -> None:
         raise
     OmegaConf.save(cfg, run / "config.yaml", resolve=True)
     print(f"{net.label} with {choices['upsample']} on {data.name}, seed {cfg.seed}: {run}")
+    print(data.inventory())
 
     if cfg.compile:
         net.compile()

@@ -1,34 +1,32 @@
 """What all image data share: options, splits, resumable loaders, fingerprint."""
 
 import hashlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import lightning.pytorch as pl
 import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from data.files import DataError
+from data.listing import summary
 from data.loading import Batch, First, Normalised, ResumableLoader, Split, collate
+from data.options import Loading
 from data.sampler import EpochSampler
 
 
 class ImageData(pl.LightningDataModule):
     """The base of all data; a subclass says what it is and gives raw splits.
 
-    A subclass sets `name`, `licence`, `mean` and `std` (and `classes` where samples are labelled)
-    before any image is read, and implements `raw(split)`. Unless it has its own `prepared` and
-    `augmented`, its splits are of images of one size, indexed by lists (see `Normalised`). After
-    `setup`, `splits[name]` are the raw splits and `prepared(name)` is one ready for evaluation.
+    A subclass sets `name`, `licence`, `mean`, `std` and `defaults` (and `classes` where samples are
+    labelled) before any image is read, and implements `raw(split)`. Unless it has its own
+    `prepared` and `augmented`, its splits are of images of one size, indexed by lists (see
+    `Normalised`). After `setup`, `splits[name]` are the raw splits and `prepared(name)` is one
+    ready for evaluation.
 
     Args:
-        size: (height, width) of a training sample in pixels.
-        batch_size: training samples a step, on each device.
-        eval_batch_size: evaluation samples a step.
-        num_workers: worker processes of each loader; 0 loads in the training process.
-        overfit: train on the first so many training images, without augmentation, and evaluate on
-            the same; None trains as usual.
-        seed: seed of order and augmentation.
+        loading: options of `Loading` that differ from this data's `defaults`.
 
     Raises:
         ValueError: an option out of range, an empty split, a batch larger than the data set.
@@ -39,6 +37,7 @@ class ImageData(pl.LightningDataModule):
     licence: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    defaults: ClassVar[Loading]
     classes: tuple[str, ...] = ()
     in_channels: int = 3
     test_split: str = "val"
@@ -46,25 +45,19 @@ class ImageData(pl.LightningDataModule):
     test_splits: tuple[str, ...] = ()
     #: Probability of mirroring a training image.
     flip: float = 0.0
+    #: What the data's folder holds and no split uses: path within it -> why.
+    left_out: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(
-        self,
-        *,
-        size: Sequence[int],
-        batch_size: int,
-        eval_batch_size: int,
-        num_workers: int,
-        overfit: int | None,
-        seed: int,
-    ) -> None:
+    def __init__(self, **loading: Any) -> None:
         super().__init__()
-        self.size = pair("size", size)
-        self.batch_size = at_least("batch_size", batch_size, 1)
-        self.eval_batch_size = at_least("eval_batch_size", eval_batch_size, 1)
-        self.num_workers = at_least("num_workers", num_workers, 0)
-        self.overfit = None if overfit is None else at_least("overfit", overfit, 1)
-        self.seed = seed
+        self.loading = self.defaults.changed(loading)
         self.splits: dict[str, Any] = {}
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of a training sample in pixels."""
+        height, width = self.loading.size
+        return height, width
 
     @property
     def num_classes(self) -> int:
@@ -81,8 +74,8 @@ class ImageData(pl.LightningDataModule):
             return
         names = dict.fromkeys(("train", "val", self.test_split, *self.test_splits))
         splits = {name: self.raw(name) for name in names}
-        if self.overfit:
-            splits = dict.fromkeys(splits, First(splits["train"], self.overfit))
+        if self.loading.overfit:
+            splits = dict.fromkeys(splits, First(splits["train"], self.loading.overfit))
         for name, split in splits.items():
             if len(split) == 0:
                 raise DataError(f"the {name} split of {self.name} is empty")
@@ -93,6 +86,11 @@ class ImageData(pl.LightningDataModule):
         """Training samples of an epoch, of all devices together."""
         return len(self.split("train"))
 
+    def image_names(self, split: str) -> list[str]:
+        """A name for each image of a split in its order: its file's, or its number."""
+        raw = self.split(split)
+        return list(getattr(raw, "names", ())) or [str(index) for index in range(len(raw))]
+
     def split(self, name: str) -> Any:
         """The raw split `name`; refuses one that this data does not have."""
         self.setup()
@@ -100,41 +98,36 @@ class ImageData(pl.LightningDataModule):
             raise ValueError(f"{self.name} has no split {name}: use {', '.join(self.splits)}")
         return self.splits[name]
 
-    def image_names(self, split: str) -> list[str]:
-        """A name for each image of a split in its order: its file's, or its number."""
-        raw = self.split(split)
-        return list(getattr(raw, "names", ())) or [str(index) for index in range(len(raw))]
-
     def prepared(self, split: str) -> Dataset[Batch]:
         """The split `split` as it is evaluated: {"image", …} by index."""
         return Normalised(self.split(split), self.mean, self.std)
 
     def augmented(self) -> Dataset[Batch]:
         """The training split as it is trained on: {"image", …} by (epoch, index)."""
-        flip = 0.0 if self.overfit else self.flip
-        return Normalised(self.split("train"), self.mean, self.std, flip, self.seed)
+        flip = 0.0 if self.loading.overfit else self.flip
+        return Normalised(self.split("train"), self.mean, self.std, flip, self.loading.seed)
 
     def train_dataloader(self) -> ResumableLoader:
         """Loads augmented samples, from where the trainer stands if it resumes in mid-epoch."""
         self.setup()
         rank, world_size = self._rank()
-        share = self.train_samples // world_size
-        if self.batch_size > share:
+        share, batch_size = self.train_samples // world_size, self.loading.batch_size
+        if batch_size > share:
             raise ValueError(
-                f"batch_size={self.batch_size} is larger than the {share} training images of "
+                f"batch_size={batch_size} is larger than the {share} training images of "
                 f"{self.name}{' on each device' if world_size > 1 else ''}: "
                 f"use data.batch_size={share} or less"
             )
         epoch, batch = self._position()
         sampler = EpochSampler(
             self.train_samples,
-            self.seed,
+            self.loading.seed,
             epoch=epoch,
-            start=batch * self.batch_size,
+            start=batch * batch_size,
             rank=rank,
             world_size=world_size,
         )
-        return self._loader(self.augmented(), self.batch_size, sampler=sampler, drop_last=True)
+        return self._loader(self.augmented(), batch_size, sampler=sampler, drop_last=True)
 
     def val_dataloader(self) -> DataLoader:
         """Loads the validation split in its order."""
@@ -156,14 +149,14 @@ class ImageData(pl.LightningDataModule):
                     f"{world_size} devices: use trainer.devices={count} or less"
                 )
             dataset = Subset(dataset, range(rank, count, world_size))
-        return self._loader(dataset, self.eval_batch_size)
+        return self._loader(dataset, self.loading.eval_batch_size)
 
     def _loader(self, dataset: Dataset, batch_size: int, **options: Any) -> ResumableLoader:
         return ResumableLoader(
             dataset,
             batch_size,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
+            num_workers=self.loading.num_workers,
+            persistent_workers=self.loading.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
             collate_fn=collate,
             **options,
@@ -178,7 +171,7 @@ class ImageData(pl.LightningDataModule):
     def train_batches(self) -> int:
         """Batches of a whole training epoch on each device, within the trainer's limit."""
         self.setup()
-        batches = self.train_samples // self._rank()[1] // self.batch_size
+        batches = self.train_samples // self._rank()[1] // self.loading.batch_size
         limit = 1.0 if self.trainer is None else self.trainer.limit_train_batches
         return min(batches, limit) if isinstance(limit, int) else int(batches * limit)
 
@@ -187,11 +180,20 @@ class ImageData(pl.LightningDataModule):
         if self.trainer is None:
             return 0, 0
         loop = self.trainer.fit_loop
-        epochs, done = loop.epoch_progress.current, loop.epoch_loop.batch_progress.current.processed
+        epochs: Any = loop.epoch_progress.current  # Lightning's own types are too general
+        batches: Any = loop.epoch_loop.batch_progress.current
+        done = batches.processed
         if epochs.ready == epochs.processed:  # between two epochs
             return epochs.processed, 0
         # all batches done, but the epoch not closed: Lightning closes it and goes on to the next
         return (epochs.processed, done) if done < self.train_batches else (epochs.processed + 1, 0)
+
+    def inventory(self) -> str:
+        """How many images each split has, and what is left out and why, in one line."""
+        self.setup()
+        counts = ", ".join(f"{len(split)} {name}" for name, split in self.splits.items())
+        left_out = summary(self.left_out)
+        return f"{self.name}: {counts} images{f'; {left_out}' if left_out else ''}"
 
     def fingerprint(self) -> str:
         """16 hex digits of what the data is: names and sizes of files, or how it is drawn."""
@@ -203,17 +205,3 @@ class ImageData(pl.LightningDataModule):
         """What a checkpoint tells of the data, as plain lists: normalisation, and any classes."""
         named = {"classes": list(self.classes)} if self.classes else {}
         return {**named, "mean": list(self.mean), "std": list(self.std)}
-
-
-def pair(name: str, value: Sequence[int]) -> tuple[int, int]:
-    """The option `name` as (height, width); refuses anything else."""
-    if len(value) != 2 or not all(isinstance(side, int) and side > 0 for side in value):
-        raise ValueError(f"{name}={list(value)} must be [height, width] in pixels, both above 0")
-    return value[0], value[1]
-
-
-def at_least(name: str, value: int, least: int) -> int:
-    """The option `name`, a whole number of `least` or more; refuses anything else."""
-    if not isinstance(value, int) or value < least:
-        raise ValueError(f"{name}={value} must be a whole number of {least} or more")
-    return value

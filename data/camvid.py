@@ -5,13 +5,17 @@ import shutil
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
 
-from data.files import DataError, ImagePairs, data_home, list_pairs
+from data.files import DataError, data_home
+from data.listing import HIDDEN, OTHER
+from data.masks import Coding
+from data.options import MaskedLoading
+from data.pairs import ImagePairs, list_pairs
+from data.palette import CAMVID_COLOURS
 from data.segmentation import SegmentationData
 
 URL = (
@@ -33,48 +37,19 @@ class CamVid(SegmentationData):
         root: folder of the data; None is $UPZOO_DATA/camvid.
         download: fetch the data when `root` does not exist.
         url: the zip archive to fetch, with the folders anywhere inside a folder CamVid/.
-        size: see SegmentationData, as all that follow.
-        eval_size: -
-        batch_size: -
-        eval_batch_size: -
-        num_workers: -
-        augment: -
-        overfit: -
-        seed: -
-        cache: -
         leave_out: a drive, the first word of its images' names, to choose options on: train on the
             others' training images and validate on this one's. There is no test split then.
+        loading: options of `MaskedLoading`.
     """
 
     name = "camvid"
-    classes = (
-        "sky",
-        "building",
-        "pole",
-        "road",
-        "pavement",
-        "tree",
-        "sign symbol",
-        "fence",
-        "car",
-        "pedestrian",
-        "bicyclist",
-    )
-    palette = (
-        (128, 128, 128),
-        (128, 0, 0),
-        (192, 192, 128),
-        (128, 64, 128),
-        (60, 40, 222),
-        (128, 128, 0),
-        (192, 128, 128),
-        (64, 64, 128),
-        (64, 0, 128),
-        (64, 64, 0),
-        (0, 128, 192),
-    )
+    classes = tuple(CAMVID_COLOURS)
+    palette = tuple(CAMVID_COLOURS.values())
     licence = "CC BY-NC 4.0 (SegNet tutorial's CamVid): research use only"
-    void = 11
+    coding = Coding(len(CAMVID_COLOURS), void=11)
+    defaults = MaskedLoading(
+        size=(360, 480), batch_size=8, eval_batch_size=4, num_workers=1, cache=True
+    )
 
     def __init__(
         self,
@@ -82,28 +57,10 @@ class CamVid(SegmentationData):
         root: str | os.PathLike[str] | None = None,
         download: bool = False,
         url: str = URL,
-        size: Sequence[int] = (360, 480),
-        eval_size: Sequence[int] | None = None,
-        batch_size: int = 8,
-        eval_batch_size: int = 4,
-        num_workers: int = 1,
-        augment: Mapping[str, Any] | None = None,
-        overfit: int | None = None,
-        seed: int = 0,
-        cache: bool = True,
         leave_out: str | None = None,
+        **loading: Any,
     ) -> None:
-        super().__init__(
-            size=size,
-            eval_size=eval_size,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            augment=augment,
-            overfit=overfit,
-            seed=seed,
-            cache=cache,
-        )
+        super().__init__(**loading)
         self.root = Path(root).expanduser() if root is not None else data_home() / "camvid"
         if download and not self.root.exists():
             fetch(url, self.root)
@@ -121,7 +78,11 @@ class CamVid(SegmentationData):
     def raw(self, split: str) -> ImagePairs:
         """The image pairs of `split`."""
         folder = split if self.leave_out is None else "train"
-        pairs = list_pairs(self.root / folder, self.root / f"{folder}annot")
+        listing = list_pairs(self.root / folder, self.root / f"{folder}annot")
+        for path, why in listing.left_out.items():
+            if why not in (HIDDEN, OTHER):
+                raise DataError(f"{path} is an {why}: the copy of CamVid is not whole")
+        pairs = listing.pairs
         if self.leave_out is not None:
             drives = Counter(drive(image.stem) for image, _ in pairs)
             if self.leave_out not in drives or len(drives) < 2:
@@ -132,7 +93,7 @@ class CamVid(SegmentationData):
                 )
             left_out = split == "val"
             pairs = [pair for pair in pairs if (drive(pair[0].stem) == self.leave_out) == left_out]
-        return ImagePairs(pairs, self.num_classes, self.void, self.ignore_index)
+        return ImagePairs(pairs, self.coding, self.ignore_index)
 
 
 def drive(name: str) -> str:

@@ -158,9 +158,9 @@ def line(rng: Generator, radius: float, u: Field, v: Field) -> Field:
         sine = np.sin(phase)
         # a triangle wave of the sine's height and period
         curve, slope = np.arcsin(np.clip(sine, -1, 1)) * np.float32(2 / math.pi), 2 / math.pi
-    height = np.float32(height)
+    rise = np.float32(height)
     # first order: |v - f(u)| / sqrt(1 + f'(u)²)
-    away = np.abs(v - height * curve) / np.sqrt(1 + (height * np.float32(wave) * slope) ** 2)
+    away = np.abs(v - rise * curve) / np.sqrt(1 + (rise * np.float32(wave) * slope) ** 2)
     return np.maximum(away - half, np.abs(u) - math.sqrt(0.93) * radius)
 
 

@@ -1,18 +1,37 @@
-"""Image files with their masks: found, read and checked; every fault names its file."""
+"""Image files as pixels: one reader for training and prediction; every fault names its file."""
 
 import os
-from collections.abc import Sequence
+import re
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
-from torch.utils.data import Dataset
+from torchvision.transforms.v2 import functional as T
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-MASK_MODES = ("1", "L", "P", "I", "I;16")
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+#: Pillow's names; others are not tried, whatever the file is called.
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
+#: What Pillow and numpy raise at damaged files.
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    EOFError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 swap height and width
+#: Bytes from the end of a whole JPEG in which its end marker stands.
+JPEG_TAIL = 4096
 
 
 class DataError(ValueError):
@@ -23,7 +42,11 @@ class DataError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(message.strip().splitlines()[-1].split("DataError: ")[-1])
+        super().__init__(re.sub(r"^([\w.]+Error: )+", "", message.strip().splitlines()[-1]))
+
+
+class UnreadableError(DataError):
+    """One file that cannot be read, whatever the others are."""
 
 
 def data_home() -> Path:
@@ -31,134 +54,137 @@ def data_home() -> Path:
     return Path(os.environ.get("UPZOO_DATA") or "~/.cache/upzoo").expanduser()
 
 
-def read_image(path: Path) -> Tensor:
-    """The image as uint8 (3, H, W); greyscale is repeated, alpha is dropped."""
-    try:
-        with Image.open(path) as image:
-            pixels = np.array(image.convert("RGB"))
-    except UNREADABLE as error:
-        raise DataError(f"cannot read the image {path}: {_reason(error)}") from None
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+def open_image(path: Path) -> Image.Image:
+    """The image as RGB of 8 bits, as a viewer shows it.
 
-
-def open_on_white(path: Path) -> Image.Image:
-    """The image as RGB, turned as its EXIF says, whatever is transparent composited on white.
+    It is turned as its EXIF says; what is transparent is composited on white; a palette gives its
+    colours; 16 bits are scaled by their range, v · 255 / 65535, and floats of 0 to 1 by 255; of an
+    animation or several pages the first is taken.
 
     Raises:
-        DataError: if it is no image that Pillow reads.
+        UnreadableError: no image of a known format, a damaged one, or 32-bit pixels whose white is
+            unknown.
     """
     try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file)
-            if image.mode in ("RGBA", "LA", "La", "RGBa", "PA") or "transparency" in image.info:
-                image = image.convert("RGBA")
-                white = Image.new("RGBA", image.size, "white")
-                image = Image.alpha_composite(white, image)
-            return image.convert("RGB")
+        with Image.open(path, formats=FORMATS) as file:
+            image = _eight_bits(file)
+            image = _upright(image)
+            return _on_white(image)
     except UNREADABLE as error:
-        raise DataError(f"cannot read the image {path}: {_reason(error)}") from None
+        raise UnreadableError(f"cannot read the image {path}: {reason(error)}") from None
 
 
-def read_indices(path: Path) -> Tensor:
-    """The mask's values as they are in the file, int64 (H, W); a palette's colours are ignored."""
+def read_image(path: Path) -> Tensor:
+    """The image of `open_image` as uint8 (3, H, W)."""
+    return T.pil_to_tensor(open_image(path)).contiguous()
+
+
+def to_grey(image: Tensor) -> Tensor:
+    """The grey (1, H, W) uint8 of an RGB image (3, H, W) uint8, as Pillow's `convert("L")` has it.
+
+    ITU-R 601-2: L = 0.299 R + 0.587 G + 0.114 B, in 16-bit fixed point.
+    """
+    weights = torch.tensor([19595, 38470, 7471]).view(3, 1, 1)
+    # Pillow: (R · 19595 + G · 38470 + B · 7471 + 2^15) >> 16
+    return ((image.int() * weights).sum(0, keepdim=True) + 0x8000 >> 16).to(torch.uint8)
+
+
+def check_image(path: Path) -> tuple[int, int]:
+    """(height, width) of an image as it is shown, if it is whole.
+
+    PNG files are read through (their checksums), of JPEG files the head and the end; what looks
+    suspicious, and other formats, are decoded.
+
+    Raises:
+        UnreadableError: as `open_image`.
+    """
     try:
-        with Image.open(path) as image:
-            mode, values = image.mode, np.array(image)
+        with Image.open(path, formats=FORMATS) as file:
+            width, height = file.size
+            plain = file.mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
+            turned = _orientation(file) >= 5
+            whole = plain and (
+                (file.format == "PNG" and _png_is_whole(file))
+                or (file.format == "JPEG" and _jpeg_is_whole(path))
+            )
     except UNREADABLE as error:
-        raise DataError(f"cannot read the mask {path}: {_reason(error)}") from None
-    if mode not in MASK_MODES:
-        raise DataError(
-            f"the mask {path} is a {mode} image; it must hold one class index a pixel (mode L or P)"
-        )
-    return torch.from_numpy(values.astype(np.int64))
+        raise UnreadableError(f"cannot read the image {path}: {reason(error)}") from None
+    if not whole:
+        width, height = open_image(path).size
+        turned = False
+    return (width, height) if turned else (height, width)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
+    """Why a file cannot be read, in one line."""
+    if isinstance(error, UnidentifiedImageError):
+        return "no whole PNG, JPEG, BMP, TIFF, WebP or GIF"
     return " ".join(str(error).split()) or type(error).__name__
 
 
-class ImagePairs(Dataset[tuple[Tensor, Tensor]]):
-    """Pairs of image and mask files: (uint8 (3, H, W), uint8 (H, W) with `ignore_index` = void).
-
-    Args:
-        pairs: (image, mask) paths.
-        num_classes: the mask's values must be below this, or void.
-        void: the value in the files that means "no label".
-        ignore_index: the value that void becomes.
-
-    Raises:
-        DataError: no pair at all, a missing mask (here); an unreadable file, a mask of another
-            size or with a value out of range (when the sample is read).
-    """
-
-    def __init__(
-        self,
-        pairs: Sequence[tuple[Path, Path]],
-        num_classes: int,
-        void: int = 255,
-        ignore_index: int = 255,
-    ) -> None:
-        self.pairs = list(pairs)
-        self.num_classes, self.void, self.ignore_index = num_classes, void, ignore_index
-        for image, mask in self.pairs:
-            for path, what in ((image, "image"), (mask, "mask")):
-                if not path.is_file():
-                    raise DataError(f"the {what} {path} is missing; its pair is {image} / {mask}")
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    @property
-    def names(self) -> list[str]:
-        """The stem of each image's file."""
-        return [image.stem for image, _ in self.pairs]
-
-    def mask(self, index: int) -> Tensor:
-        """The mask of sample `index`, checked, uint8 (H, W)."""
-        path = self.pairs[index][1]
-        values = read_indices(path)
-        values[values == self.void] = self.ignore_index
-        wrong = (values != self.ignore_index) & ((values < 0) | (values >= self.num_classes))
-        if wrong.any():
-            raise DataError(
-                f"the mask {path} holds the value {int(values[wrong][0])}; allowed are the classes "
-                f"0 .. {self.num_classes - 1} and {self.void} for void"
-            )
-        return values.to(torch.uint8)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        image, mask = read_image(self.pairs[index][0]), self.mask(index)
-        if image.shape[1:] != mask.shape:
-            raise DataError(
-                f"the image {self.pairs[index][0]} is {_size(image)} pixels (width × height), "
-                f"its mask is {_size(mask)}; they must be equal"
-            )
-        return image, mask
-
-    def identity(self) -> list[tuple[str, int]]:
-        """Name and size in bytes of every file, wherever the folder lies."""
-        return [
-            (f"{path.parent.name}/{path.name}", path.stat().st_size)
-            for pair in self.pairs
-            for path in pair
-        ]
+def _eight_bits(file: Image.Image) -> Image.Image:
+    """Decoded, 16-bit and float greys scaled to L (LA where a grey is transparent)."""
+    file.load()
+    sixteen = file.mode.startswith("I;16") or (file.mode == "I" and file.format in ("PNG", "PPM"))
+    if not sixteen and file.mode not in ("I", "F"):
+        return file
+    values = np.asarray(file).astype(np.float64)
+    if sixteen:
+        grey = values * (255 / 65535)
+    elif file.mode == "F" and np.isfinite(values).all() and 0 <= values.min() <= values.max() <= 1:
+        grey = values * 255
+    else:
+        low, high = np.nanmin(values), np.nanmax(values)
+        kind, way = ("float", "0 to 1, or ") if file.mode == "F" else ("32-bit integer", "")
+        raise ValueError(
+            f"{kind} pixels from {low:g} to {high:g}, of which no one knows what is white: save "
+            f"it as {way}8 or 16 bits"
+        )
+    scaled = Image.fromarray(np.rint(grey).astype(np.uint8))
+    if "transparency" in file.info:
+        opaque = values != file.info["transparency"]
+        scaled.putalpha(Image.fromarray(opaque.astype(np.uint8) * 255))
+    exif = file.info.get("exif")
+    if exif:
+        scaled.info["exif"] = exif
+    elif file.format == "TIFF" and (orientation := file.getexif().get(ORIENTATION)):
+        scaled.getexif()[ORIENTATION] = orientation
+    return scaled
 
 
-def _size(tensor: Tensor) -> str:
-    return f"{tensor.shape[-1]}×{tensor.shape[-2]}"
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF says; a damaged EXIF says nothing."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except UNREADABLE:
+        return image
 
 
-def list_pairs(images: Path, masks: Path) -> list[tuple[Path, Path]]:
-    """Every image of a folder, sorted by name, with the PNG mask of the same stem.
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode == "La":
+        image = image.convert("LA")
+    if image.mode in ("RGBA", "LA", "RGBa", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image.convert("RGB")
 
-    Raises:
-        DataError: an empty folder, or an image without a mask.
-    """
-    found = sorted(path for path in images.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    if not found:
-        raise DataError(f"{images} holds no image; wanted are {', '.join(IMAGE_SUFFIXES)} files")
-    pairs = [(path, masks / f"{path.stem}.png") for path in found]
-    for image, mask in pairs:
-        if not mask.is_file():
-            raise DataError(f"the image {image} has no mask: {mask} is missing")
-    return pairs
+
+def _orientation(file: Image.Image) -> int:
+    exif = Image.Exif()
+    try:
+        exif.load(file.info.get("exif") or b"")  # file.getexif() would decode a whole PNG
+        return int(exif.get(ORIENTATION, 1))
+    except UNREADABLE:
+        return 1
+
+
+def _png_is_whole(file: Image.Image) -> bool:
+    file.verify()
+    return True
+
+
+def _jpeg_is_whole(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - JPEG_TAIL))
+        return b"\xff\xd9" in file.read()

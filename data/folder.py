@@ -6,114 +6,168 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from data.files import DataError, ImagePairs, list_pairs, read_indices
-from data.palette import bit_colours
+from data.coding import class_names, display_colours, finish, in_colours, make_coding
+from data.files import DataError
+from data.listing import HIDDEN, summary
+from data.masks import infer_classes
+from data.options import MaskedLoading
+from data.pairs import Checked, ImagePairs, Pair, check_pairs, list_pairs
 from data.segmentation import SegmentationData
 
-Pairs = list[tuple[Path, Path]]
+#: Split -> names of its folder, in any case.
+SPLIT_FOLDERS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
 
 
 class Folder(SegmentationData):
-    """`root`/images and `root`/masks: an image of any kind and a PNG of class indices, same stem.
+    """`root`/images and `root`/masks: an image and a mask of the same path and stem below both.
 
     With images/train and images/val (and, if there is one, images/test), and masks/ alike, these
     are the splits; without them, a share of the images is held out by a hash of their names, so
     that adding images moves none from one side to the other.
 
+    Every file is looked into when the data is made: images without a mask, damaged files and pairs
+    of different sizes are left out, and `left_out` says so.
+
     Args:
         root: the folder that holds images/ and masks/.
-        classes: names of the classes by index; None counts up to the highest value in the masks,
-            which are all read for it.
-        void: value in the masks that means "no label".
+        classes: names of the classes by index, all different, or their number; None takes the
+            values of the masks, which must be 0, 1, 2 ….
+        void: value in the masks that means "no label", or its colour [r, g, b]; None where none
+            does. A value that `values` lists is a class all the same.
+        values: the value of each class by index, such as [0, 255]; None: the index itself.
+        palette: "voc", "camvid" or the colour [r, g, b] of each class, where masks are coded by
+            colour; None: they hold values.
+        mask_suffix: what masks have in their names after the image's stem, such as "_mask".
         val_fraction: share of images to hold out, where there are no train/ and val/ folders.
-        size: see SegmentationData, as all that follow.
-        eval_size: -
-        batch_size: -
-        eval_batch_size: -
-        num_workers: -
-        augment: -
-        overfit: -
-        seed: -
-        cache: -
+        loading: options of `MaskedLoading`.
+
+    Raises:
+        DataError: no pair that can be used, or masks with values that are no classes.
     """
 
     name = "folder"
     licence = "the user's own data"
+    defaults = MaskedLoading(size=(256, 256), batch_size=8, eval_batch_size=1, num_workers=1)
 
     def __init__(
         self,
         *,
         root: str | os.PathLike[str],
-        classes: Sequence[str] | None = None,
-        void: int = 255,
+        classes: Sequence[str] | int | None = None,
+        void: int | Sequence[int] | None = 255,
+        values: Sequence[int] | None = None,
+        palette: str | Sequence[Sequence[int]] | None = None,
+        mask_suffix: str = "",
         val_fraction: float = 0.2,
-        size: Sequence[int] = (256, 256),
-        eval_size: Sequence[int] | None = None,
-        batch_size: int = 8,
-        eval_batch_size: int = 1,
-        num_workers: int = 1,
-        augment: Mapping[str, Any] | None = None,
-        overfit: int | None = None,
-        seed: int = 0,
-        cache: bool = False,
+        **loading: Any,
     ) -> None:
-        super().__init__(
-            size=size,
-            eval_size=eval_size,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            augment=augment,
-            overfit=overfit,
-            seed=seed,
-            cache=cache,
-        )
-        if not 0 < val_fraction < 1:
+        super().__init__(**loading)
+        names = class_names(classes)
+        if isinstance(val_fraction, bool) or not 0 < val_fraction < 1:
             raise ValueError(f"val_fraction={val_fraction} must lie between 0 and 1")
-        self.root, self.void = Path(root).expanduser(), void
+        if not isinstance(mask_suffix, str):
+            raise ValueError(f"mask_suffix={mask_suffix!r} must be text such as _mask")
+        coding, own_names = make_coding(values, palette, void)
+        self.root = Path(root).expanduser()
         for folder in ("images", "masks"):
             if not (self.root / folder).is_dir():
                 raise FileNotFoundError(
                     f"{self.root} has no folder {folder}/: data.root must hold images/ and masks/ "
-                    "with one PNG mask of class indices for each image, of the same stem"
+                    "with one mask of class indices for each image, of the same stem"
                 )
-        self.pairs = self._find(val_fraction)
+        self.left_out = {}
+        self.pairs, checked = self._check(self._find(val_fraction, mask_suffix), coding.colours)
+        where = f"the masks at {self.root / 'masks'}"
+        if checked.coloured and not coding.colours:
+            raise DataError(in_colours(checked))
+        if names is None:
+            count = coding.num_classes or infer_classes(checked.values, coding.void, where)
+            names = own_names or class_names(count)
+        assert names is not None
+        self.classes = names
+        self.coding = finish(coding, names, checked, where)
+        self.palette = display_colours(palette, len(names))
         self.test_split = "test" if "test" in self.pairs else "val"
-        self.classes = tuple(classes) if classes is not None else self._infer_classes()
-        if not 2 <= len(self.classes) <= 255:
-            raise ValueError(f"{len(self.classes)} classes at {self.root}: 2 to 255 are possible")
-        self.palette = bit_colours(len(self.classes))
 
-    def _find(self, val_fraction: float) -> dict[str, Pairs]:
+    def _find(self, val_fraction: float, mask_suffix: str) -> dict[str, list[Pair]]:
         images, masks = self.root / "images", self.root / "masks"
-        if (images / "train").is_dir():
-            names = [name for name in ("train", "val", "test") if (images / name).is_dir()]
-            if "val" not in names:
+        folders = _split_folders(images)
+        if "train" in folders:
+            if "val" not in folders:
                 raise FileNotFoundError(f"{images} has train/ but no val/: add it, or use neither")
-            return {name: list_pairs(images / name, masks / name) for name in names}
-        pairs = list_pairs(images, masks)
-        split: dict[str, Pairs] = {"train": [], "val": []}
+            self._leave_out_beside(images, folders)
+            return {
+                split: self._pairs(folder, _mask_folder(masks, split, folder), mask_suffix)
+                for split, folder in folders.items()
+            }
+        pairs = self._pairs(images, masks, mask_suffix)
+        splits: dict[str, list[Pair]] = {"train": [], "val": []}
         for pair in pairs:
-            split["val" if _hash_share(pair[0].stem) < val_fraction else "train"].append(pair)
-        for name, part in split.items():
+            stem = pair[0].relative_to(images).with_suffix("").as_posix()
+            splits["val" if _hash_share(stem) < val_fraction else "train"].append(pair)
+        for name, part in splits.items():
             if not part:
                 raise DataError(
                     f"val_fraction={val_fraction} leaves no {name} image of the {len(pairs)} at "
                     f"{images}: change it, or make images/train, images/val and masks/ alike"
                 )
-        return split
+        return splits
 
-    def _infer_classes(self) -> tuple[str, ...]:
-        highest = 0
-        for pairs in self.pairs.values():
-            for _, mask in pairs:
-                values = read_indices(mask)
-                highest = max([highest, *values[values != self.void].unique().tolist()])
-        return tuple(f"class {index}" for index in range(highest + 1))
+    def _pairs(self, images: Path, masks: Path, mask_suffix: str) -> list[Pair]:
+        listing = list_pairs(images, masks, mask_suffix)
+        for path, why in listing.left_out.items():
+            self._leave_out(path, why)
+        return listing.pairs
+
+    def _leave_out(self, path: Path, why: str) -> None:
+        self.left_out = {**self.left_out, path.relative_to(self.root).as_posix(): why}
+
+    def _leave_out_beside(self, images: Path, folders: Mapping[str, Path]) -> None:
+        """Note what lies beside the folders of the splits."""
+        for path in sorted(set(images.iterdir()) - set(folders.values())):
+            what = "folder beside train/ and val/" if path.is_dir() else "file beside train/"
+            self._leave_out(path, HIDDEN if path.name.startswith(".") else what)
+
+    def _check(
+        self, splits: Mapping[str, list[Pair]], colours: bool
+    ) -> tuple[dict[str, list[Pair]], Checked]:
+        """The pairs that are whole, and what is in all of them."""
+        checked = check_pairs([pair for pairs in splits.values() for pair in pairs], colours)
+        for path, why in checked.left_out.items():
+            self._leave_out(path, why)
+        whole = set(checked.pairs)
+        kept = {name: [pair for pair in pairs if pair in whole] for name, pairs in splits.items()}
+        for name, pairs in kept.items():
+            if not pairs:
+                raise DataError(
+                    f"no {name} image at {self.root} can be used: {summary(self.left_out)}"
+                )
+        return kept, checked
 
     def raw(self, split: str) -> ImagePairs:
         """The image pairs of `split`."""
-        return ImagePairs(self.pairs[split], self.num_classes, self.void, self.ignore_index)
+        return ImagePairs(self.pairs[split], self.coding, self.ignore_index)
+
+
+def _split_folders(folder: Path) -> dict[str, Path]:
+    """Split -> its folder, where there is one."""
+    below = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
+    found = {
+        split: next((below[name] for name in names if name in below), None)
+        for split, names in SPLIT_FOLDERS.items()
+    }
+    return {split: path for split, path in found.items() if path is not None}
+
+
+def _mask_folder(masks: Path, split: str, images: Path) -> Path:
+    found = _split_folders(masks)
+    if split not in found:
+        raise FileNotFoundError(f"{masks} has no {split}/, and {images} is there: add it")
+    return found[split]
 
 
 def _hash_share(stem: str) -> float:

@@ -4,15 +4,18 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.transforms.v2 import functional as T
 
-from data.base import ImageData, at_least
-from data.files import IMAGE_SUFFIXES, DataError, open_on_white
+from data.base import ImageData
+from data.files import DataError, open_image
+from data.listing import list_images
 from data.loading import Batch
+from data.options import Loading, at_least
 from data.sampler import share_from
 
 SPLITS = ("val", "test", "train")
@@ -56,7 +59,7 @@ class Pictures:
         return pixels
 
     def _read(self, index: int) -> Tensor:
-        image = open_on_white(self.root / self.names[index])
+        image = open_image(self.root / self.names[index])
         image = ImageOps.fit(image, self.size[::-1], Image.Resampling.BILINEAR)
         return T.pil_to_tensor(image.convert("L") if self.grey else image)
 
@@ -69,8 +72,8 @@ class Images(ImageData):
     """Every image below a folder, in -1 .. 1, split by a hash of its name.
 
     Transparent images are composited on white. An image's split follows from its path below `root`
-    alone, so that adding images moves none. Hidden files are left out, and so is a second link to
-    the same file.
+    alone, so that adding images moves none. Hidden files, damaged ones and a second link to the
+    same file are left out; `left_out` says so.
 
     Args:
         root: the folder; it may hold folders.
@@ -81,18 +84,15 @@ class Images(ImageData):
         grey: one channel instead of three.
         flip: probability of mirroring a training image; not where images hold text.
         memory: MiB of images kept once read, in each process and split; the rest are read again.
-        size: (height, width): the shorter side is resized to fit, the longer one cropped.
-        batch_size: see ImageData, as all that follow.
-        eval_batch_size: -
-        num_workers: -
-        overfit: -
-        seed: -
+        loading: options of `Loading`; of an image the shorter side is resized to fit `size`, the
+            longer one cropped.
     """
 
     name = "images"
-    mean = (0.5, 0.5, 0.5)
-    std = (0.5, 0.5, 0.5)
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
     test_split = "test"
+    defaults = Loading(size=(64, 64), batch_size=64, eval_batch_size=64)
 
     def __init__(
         self,
@@ -105,21 +105,9 @@ class Images(ImageData):
         grey: bool = False,
         flip: float = 0.0,
         memory: int = 2048,
-        size: Sequence[int] = (64, 64),
-        batch_size: int = 64,
-        eval_batch_size: int = 64,
-        num_workers: int = 0,
-        overfit: int | None = None,
-        seed: int = 0,
+        **loading: Any,
     ) -> None:
-        super().__init__(
-            size=size,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            overfit=overfit,
-            seed=seed,
-        )
+        super().__init__(**loading)
         if not re.fullmatch(r"\w+", name):
             raise ValueError(f"name={name!r} must be of letters, digits and underscores")
         if not 0 <= flip <= 1:
@@ -130,7 +118,9 @@ class Images(ImageData):
         if grey:
             self.in_channels, self.mean, self.std = 1, self.mean[:1], self.std[:1]
         self.root = Path(root).expanduser()
-        self.names = split_by_name(list_images(self.root), val, test, self.root)
+        listing = list_images(self.root)
+        self.left_out = listing.left_out
+        self.names = split_by_name(listing.names, val, test, self.root)
 
     def raw(self, split: str) -> Pictures:
         """The images of `split`."""
@@ -165,26 +155,3 @@ def split_by_name(
                 f"{root}: change these shares, or add images"
             )
     return split
-
-
-def list_images(root: Path) -> list[str]:
-    """Paths relative to `root` of all images below it, sorted, each file once.
-
-    Raises:
-        FileNotFoundError: no such folder.
-        DataError: no image in it.
-    """
-    if not root.is_dir():
-        raise FileNotFoundError(f"no folder {root}: set data.root to a folder of images")
-    found: list[str] = []
-    for folder, below, files in os.walk(root):
-        below[:] = [name for name in below if not name.startswith(".")]
-        paths = (Path(folder, name) for name in files if not name.startswith("."))
-        found += [
-            p.relative_to(root).as_posix() for p in paths if p.suffix.lower() in IMAGE_SUFFIXES
-        ]
-    if not found:
-        raise DataError(f"{root} holds no image; wanted are {', '.join(IMAGE_SUFFIXES)} files")
-    # of several links to one file the first by name stays
-    once = {(root / name).resolve(): name for name in sorted(found, reverse=True)}
-    return sorted(once.values())

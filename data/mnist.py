@@ -3,7 +3,6 @@
 import os
 import tempfile
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ from torch import Tensor
 from torchvision import datasets
 from torchvision.transforms.v2 import functional as T
 
-from data.base import ImageData, at_least
+from data.base import ImageData
 from data.files import DataError, data_home
 from data.loading import Batch
+from data.options import Loading, at_least
 
 FILES = tuple(
     f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
@@ -51,7 +51,8 @@ class Digits:
 
     def identity(self) -> list[int]:
         """Checksums: Fashion-MNIST's files have the same names and sizes."""
-        return [zlib.crc32(values.contiguous().numpy()) for values in (self.images, self.labels)]
+        arrays = (values.contiguous().numpy() for values in (self.images, self.labels))
+        return [zlib.crc32(array.data) for array in arrays]
 
 
 class MNIST(ImageData):
@@ -66,12 +67,7 @@ class MNIST(ImageData):
         root: the folder that holds MNIST/raw/ with the four idx files; None is $UPZOO_DATA.
         download: let torchvision download them when they are not there (11 MB).
         val: number of training digits to hold out, evenly spaced over the file.
-        size: (height, width) in pixels, both equal.
-        batch_size: see ImageData, as all that follow.
-        eval_batch_size: -
-        num_workers: -
-        overfit: -
-        seed: -
+        loading: options of `Loading`; `size` must be square.
     """
 
     name = "mnist"
@@ -81,6 +77,7 @@ class MNIST(ImageData):
     std = (0.5,)
     in_channels = 1
     test_split = "test"
+    defaults = Loading(size=(32, 32), batch_size=128, eval_batch_size=500)
 
     def __init__(
         self,
@@ -88,21 +85,9 @@ class MNIST(ImageData):
         root: str | os.PathLike[str] | None = None,
         download: bool = False,
         val: int = 5000,
-        size: Sequence[int] = (32, 32),
-        batch_size: int = 128,
-        eval_batch_size: int = 500,
-        num_workers: int = 0,
-        overfit: int | None = None,
-        seed: int = 0,
+        **loading: Any,
     ) -> None:
-        super().__init__(
-            size=size,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            overfit=overfit,
-            seed=seed,
-        )
+        super().__init__(**loading)
         if self.size[0] != self.size[1]:
             raise ValueError(f"size={list(self.size)} must be square, as digits are: [32, 32]")
         self.val = at_least("val", val, 1)

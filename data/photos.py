@@ -3,8 +3,10 @@
 import os
 import re
 from pathlib import Path
+from typing import Any
 
-from data.images import list_images, split_by_name
+from data.images import split_by_name
+from data.listing import list_images
 from data.super_resolution import SuperResolutionData
 
 
@@ -17,17 +19,7 @@ class Photos(SuperResolutionData):
         licence: the images' own, for the model files trained on them.
         val: share of the images to hold out for validation.
         test: share of the images to hold out for the test.
-        scale: see SuperResolutionData, as all that follow.
-        color: -
-        patch: -
-        patches: -
-        turn: -
-        memory: -
-        batch_size: -
-        eval_batch_size: -
-        num_workers: -
-        overfit: -
-        seed: -
+        loading: options of `PatchLoading`.
     """
 
     name = "photos"
@@ -41,34 +33,14 @@ class Photos(SuperResolutionData):
         licence: str = "the user's own data",
         val: float = 0.05,
         test: float = 0.05,
-        scale: int = 3,
-        color: str = "y",
-        patch: int = 24,
-        patches: int = 16000,
-        turn: bool = True,
-        memory: int = 2048,
-        batch_size: int = 16,
-        eval_batch_size: int = 1,
-        num_workers: int = 0,
-        overfit: int | None = None,
-        seed: int = 0,
+        **loading: Any,
     ) -> None:
-        super().__init__(
-            scale=scale,
-            color=color,
-            patch=patch,
-            patches=patches,
-            turn=turn,
-            memory=memory,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            overfit=overfit,
-            seed=seed,
-        )
+        super().__init__(**loading)
         if not re.fullmatch(r"\w+", name):
             raise ValueError(f"name={name!r} must be of letters, digits and underscores")
-        self.name, self.licence = f"{name}x{scale}", licence
+        self.name, self.licence = f"{name}x{self.scale}", licence
         folder = Path(root).expanduser()
-        split = split_by_name(list_images(folder), val, test, folder)
+        listing = list_images(folder)
+        self.left_out = listing.left_out
+        split = split_by_name(listing.names, val, test, folder)
         self.files = {part: (folder, names) for part, names in split.items()}

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
-from torchvision.transforms.v2 import functional as T
 
-from data.files import DataError, open_on_white
+from data.files import DataError, check_image, read_image
 from data.loading import Batch
 from data.sampler import seed_from, share_from
 from upzoo.bicubic import reduce
@@ -55,7 +53,7 @@ class Resolutions:
         return dict(pair)
 
     def _read(self, index: int) -> Batch:
-        target = T.pil_to_tensor(open_on_white(self.root / self.names[index]))
+        target = read_image(self.root / self.names[index])
         height, width = (side - side % self.scale for side in target.shape[1:])
         target = target[:, :height, :width]
         if self.luma_only:
@@ -64,13 +62,8 @@ class Resolutions:
         return {"image": image, "target": target.contiguous()}
 
     def low_size(self, index: int) -> tuple[int, int]:
-        """The two sides of the reduced image `index` in pixels, as its file's header says."""
-        path = self.root / self.names[index]
-        try:
-            with Image.open(path) as image:
-                width, height = image.size
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DataError(f"cannot read the image {path}: {error}") from None
+        """(height, width) of the reduced image `index` in pixels, without decoding its file."""
+        height, width = check_image(self.root / self.names[index])
         return height // self.scale, width // self.scale
 
     def refuse_smaller(self, least: int, why: str) -> None:
@@ -161,7 +154,6 @@ class PatchPairs(WholePairs):
         place = min(int((index + drawn) / self.count * self.ends[-1]), self.ends[-1] - 1)
         image = bisect(self.ends, place)
         pair = self.split[image]
-        # the header's sides may be swapped by EXIF: the number of positions is the same
         columns = pair["image"].shape[-1] - self.patch + 1
         y, x = divmod(place - (self.ends[image - 1] if image else 0), columns)
         scale = pair["target"].shape[-1] // pair["image"].shape[-1]

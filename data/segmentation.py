@@ -1,14 +1,14 @@
 """What all segmentation data share: classes, masks, joint augmentation, class statistics."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from data.base import ImageData, pair
+from data.base import ImageData
 from data.loading import Augmented, InMemory, MaskedSplit, Prepared
-from data.transforms import check_augment, eval_transform, train_transform
+from data.options import MaskedLoading
+from data.transforms import eval_transform, train_transform
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -23,16 +23,7 @@ class SegmentationData(ImageData):
     transform.
 
     Args:
-        size: (height, width) of a training sample in pixels.
-        eval_size: (height, width) to resize images and masks to in evaluation; None leaves them.
-        batch_size: training samples a step, on each device.
-        eval_batch_size: evaluation samples a step; 1 where images differ in size.
-        num_workers: worker processes of each loader; 0 loads in the training process.
-        augment: options of `train_transform`; None turns augmentation off.
-        overfit: train on the first so many training images, without augmentation, and evaluate on
-            the same; None trains as usual.
-        seed: seed of order and augmentation.
-        cache: keep images in memory once they are read, at four bytes a pixel.
+        loading: options of `MaskedLoading` that differ from this data's `defaults`.
 
     Raises:
         ValueError: an option out of range, an empty split, a batch larger than the data set.
@@ -44,32 +35,11 @@ class SegmentationData(ImageData):
     std: tuple[float, ...] = IMAGENET_STD
     ignore_index: ClassVar[int] = 255
 
-    def __init__(
-        self,
-        *,
-        size: Sequence[int],
-        eval_size: Sequence[int] | None,
-        batch_size: int,
-        eval_batch_size: int,
-        num_workers: int,
-        augment: Mapping[str, Any] | None,
-        overfit: int | None,
-        seed: int,
-        cache: bool = False,
-    ) -> None:
-        super().__init__(
-            size=size,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            overfit=overfit,
-            seed=seed,
-        )
-        self.eval_size = None if eval_size is None else pair("eval_size", eval_size)
-        self.augment = check_augment(None if overfit else augment)
-        if not isinstance(cache, bool):
-            raise ValueError(f"cache={cache!r} must be true or false")
-        self.cache = cache
+    defaults: ClassVar[MaskedLoading]
+    loading: MaskedLoading
+
+    def __init__(self, **loading: Any) -> None:
+        super().__init__(**loading)
         self._counts: Tensor | None = None
 
     def raw(self, split: str) -> MaskedSplit:
@@ -81,17 +51,20 @@ class SegmentationData(ImageData):
         if self.splits:
             return
         super().setup(stage)
-        if self.cache:
+        if self.loading.cache:
             self.splits = {name: InMemory(split) for name, split in self.splits.items()}
 
     def prepared(self, split: str) -> Prepared:
         """The split `split` with the evaluation transform; {"image", "mask"} by index."""
-        return Prepared(self.split(split), eval_transform(self.mean, self.std, self.eval_size))
+        transform = eval_transform(self.mean, self.std, self.loading.eval_size)
+        return Prepared(self.split(split), transform)
 
     def augmented(self) -> Augmented:
         """The training split with the training transform; {"image", "mask"} by (epoch, index)."""
-        transform = train_transform(self.size, self.mean, self.std, self.ignore_index, self.augment)
-        return Augmented(self.split("train"), transform, self.seed)
+        transform = train_transform(
+            self.size, self.mean, self.std, self.ignore_index, self.loading.augment
+        )
+        return Augmented(self.split("train"), transform, self.loading.seed)
 
     def class_frequencies(self) -> Tensor:
         """Share of each class in the labelled pixels of the training split, (num_classes,)."""

@@ -1,6 +1,5 @@
 """Shapes: the embedded data set, drawn and not downloaded."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -8,6 +7,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from data.drawing import CLASSES, draw
+from data.options import DrawnLoading
 from data.segmentation import SegmentationData
 
 SPLITS = ("train", "val", "test")
@@ -61,19 +61,13 @@ class Shapes(SegmentationData):
     shapes, so that decoders differ. Training, validation and test scenes are of the same size.
 
     Args:
-        size: (height, width) of every scene in pixels.
         train: number of training scenes.
         val: number of validation scenes.
         test: number of test scenes.
         drawing_seed: seed of the scenes; apart from `seed`, so that runs of several seeds see the
             same data.
         zoom: size of the objects, 1 for the smallest; strokes are 1 to 3 pixels times this wide.
-        batch_size: see SegmentationData, as all that follow.
-        eval_batch_size: -
-        num_workers: -
-        augment: -
-        overfit: -
-        seed: -
+        loading: options of `DrawnLoading`; `size` is that of every scene.
     """
 
     name = "shapes"
@@ -93,33 +87,19 @@ class Shapes(SegmentationData):
     mean = (0.5, 0.5, 0.5)
     std = (0.25, 0.25, 0.25)
     test_split = "test"
+    defaults = DrawnLoading(size=(96, 96), batch_size=16, eval_batch_size=50)
 
     def __init__(
         self,
         *,
-        size: Sequence[int] = (96, 96),
         train: int = 2000,
         val: int = 200,
         test: int = 400,
         drawing_seed: int = 0,
         zoom: float = 1.5,
-        batch_size: int = 16,
-        eval_batch_size: int = 50,
-        num_workers: int = 0,
-        augment: Mapping[str, Any] | None = None,
-        overfit: int | None = None,
-        seed: int = 0,
+        **loading: Any,
     ) -> None:
-        super().__init__(
-            size=size,
-            eval_size=None,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            augment=augment,
-            overfit=overfit,
-            seed=seed,
-        )
+        super().__init__(**loading)
         if min(self.size) < 16:
             raise ValueError(f"size={list(self.size)} is too small for shapes: use 16 or more")
         if not isinstance(drawing_seed, int) or drawing_seed < 0:

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from data.base import ImageData, at_least
+from data.base import ImageData
 from data.files import DataError
-from data.images import list_images
+from data.listing import list_images
+from data.options import PatchLoading
 from data.resolutions import PatchPairs, Resolutions, WholePairs
 from data.sampler import share_from
 
 #: Pixels that a side must have without its border, to be scored: a window of SSIM.
 WINDOW = 11
-COLORS = ("y", "rgb")
 
 
 class SuperResolutionData(ImageData):
@@ -23,61 +23,27 @@ class SuperResolutionData(ImageData):
     says what it is and gives `files`: split -> (folder, names).
 
     Args:
-        scale: of the reduction, 2 or more.
-        color: "y", luma alone, as the field trains and scores, or "rgb".
-        patch: side of a training patch in pixels of the low resolution.
-        patches: training patches of an epoch, drawn anew in each.
-        turn: flip and turn training patches, by one of the eight symmetries of the square.
-        memory: MiB of images kept once read, in each process and split; the rest are read again.
-        batch_size: see ImageData, as all that follow.
-        eval_batch_size: -
-        num_workers: -
-        overfit: train on patches of the first so many images, and evaluate on these.
-        seed: -
+        loading: options of `PatchLoading` that differ from the defaults.
     """
 
-    mean = (0.5,)
-    std = (0.25,)
+    mean: tuple[float, ...] = (0.5,)
+    std: tuple[float, ...] = (0.25,)
     files: dict[str, tuple[Path, list[str]]]
 
-    def __init__(
-        self,
-        *,
-        scale: int,
-        color: str,
-        patch: int,
-        patches: int,
-        turn: bool,
-        memory: int,
-        batch_size: int,
-        eval_batch_size: int,
-        num_workers: int,
-        overfit: int | None,
-        seed: int,
-    ) -> None:
-        self.scale = at_least("scale", scale, 2)
-        self.patch = at_least("patch", patch, 1)
-        if color not in COLORS:
-            raise ValueError(f"color={color!r} must be {' or '.join(COLORS)}")
-        super().__init__(
-            size=(scale * patch, scale * patch),
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            overfit=overfit,
-            seed=seed,
-        )
-        self.color = color
-        self.in_channels = 1 if color == "y" else 3
+    defaults = PatchLoading()
+    loading: PatchLoading
+
+    def __init__(self, **loading: Any) -> None:
+        super().__init__(**loading)
+        self.scale, self.color = self.loading.scale, self.loading.color
+        self.in_channels = 1 if self.color == "y" else 3
         self.mean, self.std = self.mean * self.in_channels, self.std * self.in_channels
-        self.patches = at_least("patches", patches, 1)
-        self.turn = turn
-        self.memory = at_least("memory", memory, 0) * 2**20
 
     def raw(self, split: str) -> Resolutions:
         """The images of `split`."""
         folder, names = self.files[split]
-        return Resolutions(folder, names, self.scale, self.color == "y", self.memory)
+        memory = self.loading.memory * 2**20
+        return Resolutions(folder, names, self.scale, self.color == "y", memory)
 
     def setup(self, stage: str | None = None) -> None:
         """Finds the images of every split, and refuses those that are too small, by their header.
@@ -88,7 +54,7 @@ class SuperResolutionData(ImageData):
         if self.splits:
             return
         for split in self.files:
-            least, why = self.scale * self.patch, f"patch={self.patch}"
+            least, why = self.size[0], f"patch={self.loading.patch}"
             if split != "train":
                 least, why = 2 * self.scale + WINDOW, "SSIM without the border"
             self.raw(split).refuse_smaller(least, why)
@@ -97,7 +63,7 @@ class SuperResolutionData(ImageData):
     @property
     def train_samples(self) -> int:
         """Patches of an epoch."""
-        return self.patches
+        return self.loading.patches
 
     def prepared(self, split: str) -> WholePairs:
         """The split `split` as it is evaluated: whole images by index."""
@@ -105,9 +71,10 @@ class SuperResolutionData(ImageData):
 
     def augmented(self) -> PatchPairs:
         """Patches of the training images by (epoch, index)."""
-        turn = self.turn and not self.overfit
+        options, split = self.loading, self.split("train")
+        turn = options.turn and not options.overfit
         return PatchPairs(
-            self.split("train"), self.mean, self.std, self.patch, self.patches, turn, self.seed
+            split, self.mean, self.std, options.patch, options.patches, turn, options.seed
         )
 
     def card(self) -> dict[str, Any]:
@@ -139,4 +106,4 @@ def find_folder(root: str | os.PathLike[str], name: str) -> tuple[Path, list[str
         raise FileNotFoundError(
             f"no folder {folder}: set data.root to the folder that holds {name}/"
         )
-    return folder, list_images(folder)
+    return folder, list_images(folder).names

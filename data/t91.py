@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
-from data.base import at_least
+from data.options import at_least
 from data.super_resolution import SuperResolutionData, find_folder, hold_out
 
 
@@ -17,17 +18,7 @@ class T91(SuperResolutionData):
         root: the folder that holds T91/ and the test sets' folders.
         val: training images to hold out for validation.
         tests: folders of test sets; the first is the one that a record's headline is of.
-        scale: see SuperResolutionData, as all that follow.
-        color: -
-        patch: -
-        patches: -
-        turn: -
-        memory: -
-        batch_size: -
-        eval_batch_size: -
-        num_workers: -
-        overfit: -
-        seed: -
+        loading: options of `PatchLoading`.
     """
 
     name = "t91"
@@ -39,34 +30,12 @@ class T91(SuperResolutionData):
         root: str | os.PathLike[str],
         val: int = 10,
         tests: Sequence[str] = ("Set5", "Set14"),
-        scale: int = 3,
-        color: str = "y",
-        patch: int = 24,
-        patches: int = 16000,
-        turn: bool = True,
-        memory: int = 2048,
-        batch_size: int = 16,
-        eval_batch_size: int = 1,
-        num_workers: int = 0,
-        overfit: int | None = None,
-        seed: int = 0,
+        **loading: Any,
     ) -> None:
-        super().__init__(
-            scale=scale,
-            color=color,
-            patch=patch,
-            patches=patches,
-            turn=turn,
-            memory=memory,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            overfit=overfit,
-            seed=seed,
-        )
+        super().__init__(**loading)
         if not tests:
             raise ValueError("tests=[] must name the folder of a test set at least, such as Set5")
-        self.name = f"t91x{scale}"
+        self.name = f"t91x{self.scale}"
         folder, names = find_folder(root, "T91")
         train, held = hold_out(names, at_least("val", val, 1), folder)
         self.files = {"train": (folder, train), "val": (folder, held)}

@@ -3,14 +3,16 @@
 import os
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torchvision.datasets import VOCSegmentation
 
-from data.files import DataError, ImagePairs, data_home
-from data.palette import bit_colours
+from data.files import DataError, data_home
+from data.masks import Coding
+from data.options import MaskedLoading
+from data.pairs import ImagePairs
+from data.palette import VOC_CLASSES, bit_colours
 from data.segmentation import SegmentationData
 
 
@@ -25,43 +27,14 @@ class VOC(SegmentationData):
         year: "2007" to "2012".
         train_set: image set to train on: train, trainval or val.
         val_set: image set to evaluate on.
-        size: see SegmentationData, as all that follow.
-        eval_size: -
-        batch_size: -
-        eval_batch_size: -
-        num_workers: -
-        augment: -
-        overfit: -
-        seed: -
-        cache: -
+        loading: options of `MaskedLoading`.
     """
 
     name = "voc"
-    classes = (
-        "background",
-        "aeroplane",
-        "bicycle",
-        "bird",
-        "boat",
-        "bottle",
-        "bus",
-        "car",
-        "cat",
-        "chair",
-        "cow",
-        "dining table",
-        "dog",
-        "horse",
-        "motorbike",
-        "person",
-        "potted plant",
-        "sheep",
-        "sofa",
-        "train",
-        "tv monitor",
-    )
+    classes = VOC_CLASSES
     palette = bit_colours(21)
     licence = "PASCAL VOC: images under Flickr's terms of use, for research"
+    defaults = MaskedLoading(size=(320, 320), batch_size=8, eval_batch_size=1, num_workers=1)
 
     def __init__(
         self,
@@ -71,27 +44,9 @@ class VOC(SegmentationData):
         year: str = "2012",
         train_set: str = "train",
         val_set: str = "val",
-        size: Sequence[int] = (320, 320),
-        eval_size: Sequence[int] | None = None,
-        batch_size: int = 8,
-        eval_batch_size: int = 1,
-        num_workers: int = 1,
-        augment: Mapping[str, Any] | None = None,
-        overfit: int | None = None,
-        seed: int = 0,
-        cache: bool = False,
+        **loading: Any,
     ) -> None:
-        super().__init__(
-            size=size,
-            eval_size=eval_size,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            augment=augment,
-            overfit=overfit,
-            seed=seed,
-            cache=cache,
-        )
+        super().__init__(**loading)
         self.root = Path(root).expanduser() if root is not None else data_home() / "voc"
         self.year = str(year)
         self.image_sets = {"train": train_set, "val": val_set}
@@ -116,7 +71,7 @@ class VOC(SegmentationData):
         """The image pairs of `split`."""
         found = self._open(self.image_sets[split])
         pairs = zip(map(Path, found.images), map(Path, found.masks), strict=True)
-        return ImagePairs(list(pairs), self.num_classes, 255, self.ignore_index)
+        return ImagePairs(list(pairs), Coding(self.num_classes), self.ignore_index)
 
 
 def fetch(root: Path, year: str) -> None:

@@ -1,8 +1,9 @@
 """Apply a net to images of a user's own, at their own size, or draw images with it."""
 
 import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -10,18 +11,19 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as T
 
-from data.files import IMAGE_SUFFIXES, open_on_white
+from data.files import IMAGE_SUFFIXES, DataError, read_image, to_grey
+from data.listing import list_files, summary
 
 
 def plan(
     source: str | Path, target: str | Path | None, kind: str = "mask"
-) -> list[tuple[Path, Path]]:
-    """Which image goes to which result.
+) -> tuple[list[tuple[Path, Path]], dict[str, str]]:
+    """Which image goes to which result, and what of a folder is left out and why.
 
     Args:
-        source: an image, or a folder of images.
+        source: an image, or a folder of images, which may hold folders.
         target: for an image the result's file or a folder for it, for a folder a folder. By default
-            `<name>_<kind>.png` beside the image, or `<folder>_<kind>s`.
+            `<name>_<kind>.png` beside the image, or `<folder>_<kind>s`, with folders as there.
         kind: what the results are called.
 
     Raises:
@@ -33,29 +35,69 @@ def plan(
         raise FileNotFoundError(f"input={source}: no such file or folder")
     if source.is_file():
         if target is None:
-            return [(source, source.with_name(f"{source.stem}_{kind}.png"))]
+            return [(source, source.with_name(f"{source.stem}_{kind}.png"))], {}
         target = Path(target)
         if target.is_dir():
-            return [(source, target / f"{source.stem}.png")]
+            return [(source, target / f"{source.stem}.png")], {}
         if target.suffix.lower() != ".png":
             raise ValueError(f"output={target}: a {kind} is a PNG file, give a name ending in .png")
-        return [(source, target)]
-    images = sorted(p for p in source.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-    if not images:
-        raise ValueError(f"input={source}: no image in this folder ({', '.join(IMAGE_SUFFIXES)})")
+        return [(source, target)], {}
     folder = source.with_name(f"{source.name}_{kind}s") if target is None else Path(target)
     if folder.is_file():
         raise ValueError(f"output={folder} is a file, and input={source} a folder: give a folder")
-    stems = [p.stem for p in images]
-    names = [p.name if stems.count(p.stem) > 1 else p.stem for p in images]
-    return [(p, folder / f"{name}.png") for p, name in zip(images, names, strict=True)]
+    listing = list_files(source, besides=folder)
+    if not listing.names:
+        held = summary(listing.left_out)
+        raise ValueError(
+            f"input={source}: no image in this folder ({held or ', '.join(IMAGE_SUFFIXES)})"
+        )
+    stems = Counter(_stem(name) for name in listing.names)
+    pairs = [
+        (source / name, folder / f"{_stem(name) if stems[_stem(name)] == 1 else name}.png")
+        for name in listing.names
+    ]
+    return pairs, listing.left_out
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).with_suffix("").as_posix()
+
+
+def write_all(write: Callable[[Path, Path], None], pairs: Sequence[tuple[Path, Path]]) -> list[str]:
+    """Write each result from its image; goes on past images that cannot be read.
+
+    Args:
+        write: makes the file of its second argument from the image of its first.
+        pairs: as `plan` gives them.
+
+    Returns:
+        A line for each failure.
+
+    Raises:
+        ValueError: if there was one image alone.
+    """
+    if len(pairs) == 1:
+        write(*pairs[0])
+        return []
+    return [line for pair in pairs if (line := _failure(write, *pair))]
+
+
+def _failure(write: Callable[[Path, Path], None], source: Path, target: Path) -> str:
+    """Why a result could not be written from its image; nothing where it was."""
+    try:
+        write(source, target)
+    except DataError as error:
+        return str(error)
+    except ValueError as error:  # of a net that takes no image of its size
+        return f"{source}: {error}"
+    return ""
 
 
 @torch.inference_mode()
 def apply(net: nn.Module, image: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """The net's output (channels, H, W) for a (3, H, W) uint8 image; grey nets see luminance."""
     if len(mean) == 1:
-        image = T.rgb_to_grayscale(image)
+        image = to_grey(image)
     x = T.normalize(T.to_dtype(image, torch.float32, scale=True), list(mean), list(std))[None]
     return net(x.contiguous(memory_format=torch.channels_last))[0]
 
@@ -68,7 +110,7 @@ def segment(net: nn.Module, image: Tensor, mean: Sequence[float], std: Sequence[
 
 def segment_file(net: nn.Module, card: Mapping[str, Any], source: Path, target: Path) -> None:
     """Segment one image file; the mask is a PNG of class indices with the data's palette."""
-    classes = segment(net, T.pil_to_tensor(open_on_white(source)), card["mean"], card["std"])
+    classes = segment(net, read_image(source), card["mean"], card["std"])
     mask = Image.fromarray(classes.numpy(), mode="P")
     mask.putpalette([value for colour in card["palette"] for value in colour])
     save_picture(mask, target)
@@ -76,7 +118,7 @@ def segment_file(net: nn.Module, card: Mapping[str, Any], source: Path, target: 
 
 def rebuild_file(net: nn.Module, card: Mapping[str, Any], source: Path, target: Path) -> None:
     """Rebuild one image file with a net that reconstructs its input."""
-    found = apply(net, T.pil_to_tensor(open_on_white(source)), card["mean"], card["std"])
+    found = apply(net, read_image(source), card["mean"], card["std"])
     mean, std = (torch.tensor(card[name]).view(-1, 1, 1) for name in ("mean", "std"))
     save_picture(T.to_pil_image((found * std + mean).clamp(0, 1)), target)
 

@@ -1,5 +1,6 @@
 """Every YAML of configs/data lists each option of its class, with the class's own default."""
 
+import dataclasses
 import importlib
 import inspect
 from pathlib import Path
@@ -26,6 +27,11 @@ def test_config_lists_every_option(path):
     defaults = {
         key: "???" if p.default is inspect.Parameter.empty else p.default
         for key, p in parameters.items()
-        if key not in ("seed", "augment")
+        if key != "loading"
+    }
+    defaults |= {
+        f.name: getattr(cls.defaults, f.name)
+        for f in dataclasses.fields(cls.defaults)
+        if f.init and f.name not in ("seed", "augment")
     }
     assert config == {k: list(v) if isinstance(v, tuple) else v for k, v in defaults.items()}

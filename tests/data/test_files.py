@@ -73,7 +73,7 @@ def test_cached_images_are_read_once_and_never_changed(tmp_path, monkeypatch, au
     assert plain.fingerprint() == cached.fingerprint()
     expected = [plain.augmented()[epoch, index] for epoch in (0, 1) for index in (0, 1)]
     read = []
-    monkeypatch.setattr("data.files.read_image", lambda path: read.append(path) or read_image(path))
+    monkeypatch.setattr("data.pairs.read_image", lambda path: read.append(path) or read_image(path))
     samples = cached.augmented()
     found = [samples[epoch, index] for epoch in (0, 1) for index in (0, 1)]
     for mine, theirs in zip(found, expected, strict=True):
@@ -140,7 +140,7 @@ def test_camvid_download_that_fails_leaves_nothing(tmp_path, fault):
 def test_image_without_mask(tmp_path):
     root = make_camvid(tmp_path)
     (root / "valannot" / "1.png").unlink()
-    with pytest.raises(ValueError, match=r"val/1\.png has no mask: .*valannot/1\.png") as caught:
+    with pytest.raises(ValueError, match=r"val/1\.png is an image without a mask") as caught:
         CamVid(root=root).setup()
     one_line(caught)
 
@@ -161,10 +161,14 @@ def test_empty_split(tmp_path):
         (
             "trainannot/0.png",
             [[0, 12, 1], [0, 0, 0]],
-            r"trainannot/0\.png holds the value 12; .*0 \.\. 10 and 11",
+            r"trainannot/0\.png holds 12; .*0 \.\. 10 and 11",
         ),
         ("trainannot/0.png", [[0, 1]], r"train/0\.png is 3×2 .* mask is 2×1"),
-        ("trainannot/0.png", "RGB", r"trainannot/0\.png is a RGB image"),
+        (
+            "trainannot/0.png",
+            "RGB",
+            r"trainannot/0\.png holds colours, \[255,0,0\], not one class index",
+        ),
     ],
 )
 def test_faulty_files_are_named(tmp_path, name, content, message):
@@ -172,7 +176,7 @@ def test_faulty_files_are_named(tmp_path, name, content, message):
     if isinstance(content, bytes):
         (root / name).write_bytes(content)
     elif content == "RGB":
-        Image.new("RGB", (3, 2)).save(root / name)
+        Image.new("RGB", (3, 2), RED).save(root / name)
     else:
         Image.fromarray(np.array(content, np.uint8)).save(root / name)
     data = CamVid(root=root, size=(2, 3), batch_size=2, num_workers=0)
@@ -370,7 +374,7 @@ def test_folder_with_split_folders_names_and_void(tmp_path):
 
 @pytest.mark.parametrize(
     ("mode", "colour", "expected"),
-    [("L", 90, (90, 90, 90)), ("RGBA", (*GREEN, 128), GREEN), ("1", 1, (255, 255, 255))],
+    [("L", 90, (90, 90, 90)), ("RGBA", (*GREEN, 51), (204, 255, 204)), ("1", 1, (255, 255, 255))],
 )
 def test_other_kinds_of_images_are_converted(tmp_path, mode, colour, expected):
     Image.new(mode, (3, 2), colour).save(tmp_path / "x.png")
@@ -388,8 +392,9 @@ def test_folder_faults(tmp_path):
         Folder(root=tmp_path, val_fraction=1e-9)
     with pytest.raises(ValueError, match=r"val_fraction=1\.5 must lie between 0 and 1"):
         Folder(root=tmp_path, val_fraction=1.5)
-    (tmp_path / "masks" / "1.png").unlink()
-    with pytest.raises(ValueError, match=r"images/1\.jpg has no mask"):
+    for index in (0, 1):
+        (tmp_path / "masks" / f"{index}.png").unlink()
+    with pytest.raises(ValueError, match=r"masks holds no mask; wanted are \.png"):
         Folder(root=tmp_path)
 
 

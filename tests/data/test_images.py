@@ -7,7 +7,8 @@ from PIL import Image
 
 from data import images as module
 from data.files import DataError
-from data.images import Images, list_images
+from data.images import Images
+from data.listing import list_images
 from data.shapes import Shapes
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
@@ -33,7 +34,7 @@ def make_data(root, **options):
 
 def read(tmp_path, **options):
     """The one image of a folder as uint8, with `options`."""
-    pictures = module.Pictures(tmp_path, list_images(tmp_path), (2, 2), False, 0)
+    pictures = module.Pictures(tmp_path, list_images(tmp_path).names, (2, 2), False, 0)
     for name, value in options.items():
         setattr(pictures, name, value)
     return pictures[0]["image"]
@@ -48,14 +49,14 @@ def test_what_is_found_is_sorted_whole_and_without_hidden_files(tmp_path):
     for name in ("b.png", "a/z.JPG", "a.png", "B/deep/er.webp", ".hidden.png", ".cache/x.png"):
         save_image(tmp_path / name, [[RED]])
     (tmp_path / "a" / "notes.txt").write_text("no image")
-    assert list_images(tmp_path) == ["B/deep/er.webp", "a.png", "a/z.JPG", "b.png"]
+    assert list_images(tmp_path).names == ["B/deep/er.webp", "a.png", "a/z.JPG", "b.png"]
     (tmp_path / "0.png").symlink_to(tmp_path / "b.png")
-    assert list_images(tmp_path) == ["0.png", "B/deep/er.webp", "a.png", "a/z.JPG"]
+    assert list_images(tmp_path).names == ["0.png", "B/deep/er.webp", "a.png", "a/z.JPG"]
 
 
 def test_splits_follow_from_names_alone(tmp_path):
     names = make_data(make_images(tmp_path)).names
-    assert sorted(names["train"] + names["val"] + names["test"]) == list_images(tmp_path)
+    assert sorted(names["train"] + names["val"] + names["test"]) == list_images(tmp_path).names
     # the hash is the same on every machine
     assert names["val"] == [f"{index:02}.png" for index in (1, 4, 11, 14, 17, 27, 37, 38, 39)]
     assert names["test"] == [f"{index}.png" for index in ("05", 13, 16, 18, 20, 22, 24, 28, 34, 36)]
@@ -146,8 +147,8 @@ def test_batches_are_normalised_and_hold_each_image_once(tmp_path):
 def test_files_are_read_once_within_the_memory_allowed(tmp_path, monkeypatch, memory):
     data = make_data(make_images(tmp_path), memory=memory, batch_size=4)
     count, opened = len(data.names["train"]) // 4 * 4, []
-    real = module.open_on_white
-    monkeypatch.setattr(module, "open_on_white", lambda path: opened.append(path) or real(path))
+    real = module.open_image
+    monkeypatch.setattr(module, "open_image", lambda path: opened.append(path) or real(path))
     loader = data.train_dataloader()
     first, again = (torch.cat([batch["image"] for batch in loader]) for _ in range(2))
     assert torch.equal(first, again)
@@ -156,7 +157,9 @@ def test_files_are_read_once_within_the_memory_allowed(tmp_path, monkeypatch, me
 
 def test_memory_is_a_limit_in_bytes(tmp_path):
     make_images(tmp_path)
-    pictures = module.Pictures(tmp_path, list_images(tmp_path), (4, 4), False, 3 * 4 * 4 * 2 + 1)
+    pictures = module.Pictures(
+        tmp_path, list_images(tmp_path).names, (4, 4), False, 3 * 4 * 4 * 2 + 1
+    )
     for index in range(5):
         assert pictures[[index]]["image"][0, 0, 0, 0] == 6 * index
     assert sorted(pictures.kept) == [0, 1]

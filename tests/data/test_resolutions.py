@@ -135,8 +135,8 @@ def test_as_many_patches_as_positions_are_one_of_each():
 def test_files_are_read_once_within_the_memory_allowed(root, monkeypatch):
     from data import resolutions as module
 
-    opened, real = [], module.open_on_white
-    monkeypatch.setattr(module, "open_on_white", lambda path: opened.append(path) or real(path))
+    opened, real = [], module.read_image
+    monkeypatch.setattr(module, "read_image", lambda path: opened.append(path) or real(path))
     for memory, times in ((64, 1), (0, 2)):
         data = make(root, memory=memory)
         opened.clear()

@@ -58,10 +58,10 @@ def test_a_broken_image_is_named_in_one_line_from_any_process(tmp_path, workers)
         for split in ("train", "val"):
             (tmp_path / kind / split).mkdir(parents=True)
             Image.new(mode, (16, 16)).save(tmp_path / kind / split / "a.png")
-    (tmp_path / "images" / "train" / "a.png").write_bytes(b"no image")
     data = Folder(
         root=tmp_path, classes=["a", "b"], size=(16, 16), batch_size=1, num_workers=workers
     )
+    (tmp_path / "images" / "train" / "a.png").write_bytes(b"no image")
     line = console.explain(caught(lambda: next(iter(data.train_dataloader()))))
     assert line is not None
     assert "a.png" in line
