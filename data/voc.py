@@ -9,9 +9,10 @@ from typing import Any
 
 from torchvision.datasets import VOCSegmentation
 
-from data.files import DataError, ImagePairs, data_home
+from data.files import DataError, ImagePairs
 from data.palette import bit_colours
 from data.segmentation import SegmentationData
+from upzoo.fetching import data_home
 
 
 class VOC(SegmentationData):

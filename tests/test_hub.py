@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 
+import upzoo
 from tests.conftest import ROOT
 from tests.models.test_zoo import FCN, add
 from upzoo import zoo
@@ -85,10 +86,10 @@ def test_trained_nets_by_true_or_by_their_data(stock):
 @pytest.mark.parametrize(
     ("entry", "options", "message"),
     [
-        ("fcn8s", {}, "num_classes=None must be an integer"),
+        ("fcn8s", {}, "fcn8s needs num_classes: give num_classes=… as a keyword"),
         ("fcn8s", {"num_classes": 2, "widht": 4}, "no option 'widht': did you mean 'width'"),
         ("fcn8s", {"upsample": "bilinear"}, "did you mean 'bilinear_init'"),
-        ("fcn8s", {"pretrained": "voc"}, "did you mean fcn8s_bilinear_init.shapes"),
+        ("fcn8s", {"pretrained": "voc"}, "did you mean 'fcn8s_bilinear_init.shapes'"),
         ("fcn8s", {"pretrained": True, "num_classes": 4}, "num_classes=4: .* has num_classes=3"),
         ("fcn8s", {"pretrained": True, "depth": 4}, "depth=4: .* has no option depth"),
         ("fcn16s", {"pretrained": True}, r"there is no checkpoint fcn16s_bilinear_init.<data>"),
@@ -110,8 +111,10 @@ def test_hub_lists_the_entries_alone():
     import hubconf
 
     found = {n for n in dir(hubconf) if callable(getattr(hubconf, n)) and n[0] != "_"}
-    assert found == set(zoo.ARCHITECTURES)
-    assert all("pretrained" in getattr(hubconf, n).__doc__ or n[:3] == "fcn" for n in found)
+    assert found == set(upzoo.list_architectures())
+    for name in found:
+        assert getattr(hubconf, name).__doc__.startswith(f"{name}: ")
+        assert "pretrained" in getattr(hubconf, name).__doc__
 
 
 def test_a_project_with_packages_of_the_same_names_loads_it():
