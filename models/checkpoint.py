@@ -76,17 +76,22 @@ def save(folder: str | Path, net: nn.Module, card: Mapping[str, Any]) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        save_file({k: v.contiguous() for k, v in net.state_dict().items()}, beside / WEIGHTS)
-        text = json.dumps(dict(card), indent=2, ensure_ascii=False) + "\n"
-        (beside / CONFIG).write_text(text, encoding="utf-8")
+        write(beside, net, card)
         beside.chmod(0o755)
-        (beside / WEIGHTS).chmod(0o644)  # safetensors makes it the owner's alone
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(beside, folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return folder
+
+
+def write(folder: Path, net: nn.Module, card: Mapping[str, Any]) -> None:
+    """Write the two files of a model file into a folder; arguments as `save`."""
+    save_file({k: v.contiguous() for k, v in net.state_dict().items()}, folder / WEIGHTS)
+    (folder / WEIGHTS).chmod(0o644)  # safetensors makes it the owner's alone
+    text = json.dumps(dict(card), indent=2, ensure_ascii=False) + "\n"
+    (folder / CONFIG).write_text(text, encoding="utf-8")
 
 
 def load(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
