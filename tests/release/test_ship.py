@@ -10,7 +10,8 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 import evaluate
-from release.ship import halve, laid_out, ship, used_part, write_manifest
+from release.listing import tables
+from release.ship import halve, ship, used_part, write_manifest
 from runs import console, records
 from runs import scrub as portable
 from tests.conftest import compose_config
@@ -93,7 +94,7 @@ def test_shipping_again_replaces_and_the_manifest_follows_the_folders(trained):
 
 def test_the_list_shows_names_scores_and_licences(capsys):
     screen = Console(width=200, record=True)
-    screen.print(*laid_out(zoo.entries()))
+    screen.print(*tables(zoo.entries()))
     text = screen.export_text()
     miou = zoo.entries()[NAME]["scores"]["miou"]
     recipe = zoo.entries()[NAME]["recipe"]
