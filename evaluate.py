@@ -103,14 +103,14 @@ def equalised(net: "nn.Module") -> "nn.Module":
 
 def load(cfg: DictConfig) -> tuple["nn.Module", dict[str, Any]]:
     """The net and its card."""
-    from upzoo import checkpoint, zoo
     from upzoo import conversion as foreign
+    from upzoo import zoo
 
     if cfg.foreign is not None:
         return foreign.load(cfg.foreign, cfg.layout)
     if cfg.pretrained is not None:
-        return checkpoint.load(zoo.find(cfg.pretrained))
-    return checkpoint.load(cfg.ckpt)
+        return zoo.read(cfg.pretrained)
+    return zoo.read(Path(cfg.ckpt))
 
 
 def show_list(wanted: bool | str) -> None:

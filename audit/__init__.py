@@ -32,10 +32,8 @@ from upzoo.metrics.checkerboard.grid import Ripple, periods
 from upzoo.metrics.checkerboard.weights import (
     dc_ripple,
     energy_ripple,
-    over,
-    overlap_counts,
-    unevenness,
 )
+from upzoo.upsampling.phases import over, overlap_counts, unevenness
 
 __all__ = ["AuditReport", "Layer", "audit"]
 

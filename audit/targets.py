@@ -23,8 +23,8 @@ def load_target(spec: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
 
     Args:
         spec: "torchvision:fcn_resnet50", "smp:Unet", "timm:resnet18"; "package.module:function",
-            a function without arguments that returns a module, or a module and its example; or the
-            path of a run, a model's folder or a .ckpt file.
+            a function without arguments that returns a module, or a module and its example; a name
+            of the zoo; or the path of a run, a model's folder or a .ckpt file.
 
     Returns:
         The net, and its inputs.
@@ -151,14 +151,15 @@ def _call(path: str, name: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
 
 
 def _checkpoint(path: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
-    from upzoo import checkpoint
+    from upzoo import zoo
 
-    if not Path(path).exists():
+    if not Path(path).exists() and path not in zoo.entries():
+        sources = ", ".join(f"{source}:NAME" for source in SOURCES)
         raise FileNotFoundError(
-            f"{path}: neither a path nor one of {', '.join(f'{s}:NAME' for s in SOURCES)}, "
+            f"{path}: neither a path, nor a name of the zoo, nor one of {sources}, "
             "package.module:function"
         )
-    net, card = checkpoint.load(path)
+    net, card = zoo.read(path)
     latent = getattr(net, "latent", None)
     if latent is not None:
         return net, (torch.randn(4, latent, generator=torch.Generator().manual_seed(0)),)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from upzoo.upsampling import OPERATORS, Upsample
+from upzoo.upsampling.phases import phase_ripple
 
 CHANNELS, SCALE, SEEDS = 64, 2, 20
 
@@ -92,9 +93,7 @@ def ripple(operator: Upsample) -> float | None:
     with torch.no_grad():
         y = operator(x, **given)[0]
     middle = s * (n // 2)
-    phases = y[:, middle : middle + s, middle : middle + s].flatten(1)  # (C, s²)
-    mean = phases.mean(1, keepdim=True)
-    return ((phases - mean).square().sum(0).mean().sqrt() / mean.norm()).item()
+    return phase_ripple(y[:, middle : middle + s, middle : middle + s])
 
 
 def facts(name: str) -> dict[str, Any]:

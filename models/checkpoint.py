@@ -1,12 +1,13 @@
 """Build nets from plain configs, write model files that carry their config, read them back.
 
-A model file is a folder with `model.safetensors` (weights) and `config.yaml` (everything needed to
-use them). Reading one builds only classes of this package and executes nothing from the file.
+A model file is a folder with `model.safetensors` (weights) and `config.json` (everything needed to
+use them); in older ones it is a `config.yaml`. Reading one builds only classes of this package and
+executes nothing from the file.
 """
 
-import difflib
 import functools
 import inspect
+import json
 import os
 import shutil
 import tempfile
@@ -15,48 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from upzoo.classifier import Classifier
-from upzoo.dcgan import DCGAN, Discriminator, Generator
-from upzoo.deconvnet import DeconvNet
-from upzoo.dilated_fcn import DilatedFCN
-from upzoo.edsr import EDSR
-from upzoo.espcn import ESPCN
-from upzoo.fcn import FCN
-from upzoo.fsrcnn import FSRCNN
-from upzoo.ported_unet import PortedUNet
-from upzoo.segnet import SegNetBasic
-from upzoo.srresnet import SRResNet
-from upzoo.unet import UNet
-from upzoo.upsampling import OPERATORS
+from upzoo.architectures import BUILDABLE
+from upzoo.closest import did_you_mean
 
 WEIGHTS = "model.safetensors"
-CONFIG = "config.yaml"
-#: Where a Lightning checkpoint of ours keeps what `config.yaml` holds in a model file.
+CONFIG = "config.json"
+#: What model files had until 0.1; reading it needs PyYAML.
+OLD_CONFIG = "config.yaml"
+#: Where a Lightning checkpoint of ours keeps what `config.json` holds in a model file.
 CARD_KEY = "card"
-
-#: Every class that a config may name.
-BUILDABLE: dict[str, type[nn.Module]] = {
-    "models.classifier.Classifier": Classifier,
-    "models.dcgan.DCGAN": DCGAN,
-    "models.deconvnet.DeconvNet": DeconvNet,
-    "models.dcgan.Generator": Generator,
-    "models.dcgan.Discriminator": Discriminator,
-    "models.dilated_fcn.DilatedFCN": DilatedFCN,
-    "models.edsr.EDSR": EDSR,
-    "models.espcn.ESPCN": ESPCN,
-    "models.fcn.FCN": FCN,
-    "models.fsrcnn.FSRCNN": FSRCNN,
-    "models.ported_unet.PortedUNet": PortedUNet,
-    "models.segnet.SegNetBasic": SegNetBasic,
-    "models.srresnet.SRResNet": SRResNet,
-    "models.unet.UNet": UNet,
-    **{f"models.upsampling.{cls.__name__}": cls for cls in OPERATORS.values()},
-}
 
 
 def build(spec: Mapping[str, Any]) -> Any:
@@ -81,9 +53,8 @@ def build(spec: Mapping[str, Any]) -> Any:
     known = list(inspect.signature(cls).parameters)
     for key in options:
         if key not in known:
-            close = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean {close[0]!r}?" if close else f"it has {known}"
-            raise ValueError(f"{cls.__name__} has no option {key!r}: {hint}")
+            hint = did_you_mean(key, known) or f"it has {known}"
+            raise ValueError(f"{cls.__name__} has no option {key!r}: {hint.rstrip()}")
     built = {
         k: build(v) if isinstance(v, Mapping) and "_target_" in v else v for k, v in options.items()
     }
@@ -96,7 +67,7 @@ def save(folder: str | Path, net: nn.Module, card: Mapping[str, Any]) -> Path:
     Args:
         folder: the model file to make; it replaces one of the same name.
         net: the net whose weights to write, in their own precision.
-        card: plain data for `config.yaml`; `card["model"]` is the spec that `build` takes.
+        card: plain data for `config.json`; `card["model"]` is the spec that `build` takes.
 
     Returns:
         The folder.
@@ -105,16 +76,22 @@ def save(folder: str | Path, net: nn.Module, card: Mapping[str, Any]) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        save_file({k: v.contiguous() for k, v in net.state_dict().items()}, beside / WEIGHTS)
-        (beside / CONFIG).write_text(yaml.safe_dump(dict(card), sort_keys=False))
+        write(beside, net, card)
         beside.chmod(0o755)
-        (beside / WEIGHTS).chmod(0o644)  # safetensors makes it the owner's alone
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(beside, folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return folder
+
+
+def write(folder: Path, net: nn.Module, card: Mapping[str, Any]) -> None:
+    """Write the two files of a model file into a folder; arguments as `save`."""
+    save_file({k: v.contiguous() for k, v in net.state_dict().items()}, folder / WEIGHTS)
+    (folder / WEIGHTS).chmod(0o644)  # safetensors makes it the owner's alone
+    text = json.dumps(dict(card), indent=2, ensure_ascii=False) + "\n"
+    (folder / CONFIG).write_text(text, encoding="utf-8")
 
 
 def load(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -150,19 +127,46 @@ def load(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
 def _read_folder(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not (path / WEIGHTS).exists() and (path / "model" / WEIGHTS).exists():
         path = path / "model"  # a run's folder
-    for name in (WEIGHTS, CONFIG):
-        if not (path / name).exists():
-            raise ValueError(f"{path}: no model file here, {name} is missing")
-    try:
-        card = yaml.safe_load((path / CONFIG).read_text())
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise ValueError(f"{path / CONFIG}: not a YAML file") from None
-    if not isinstance(card, dict) or not isinstance(card.get("model"), dict):
-        raise ValueError(f"{path / CONFIG}: not the config of a model, it has no `model`")
+    if not (path / WEIGHTS).exists():
+        raise ValueError(f"{path}: no model file here, {WEIGHTS} is missing")
+    card = read_config(path)
     try:
         return load_file(path / WEIGHTS), card
     except SafetensorError as error:
         raise ValueError(f"{path / WEIGHTS}: not a safetensors file: {error}") from None
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """The metadata of a model file, without its weights.
+
+    Raises:
+        ValueError: there is none, or it is damaged.
+    """
+    path = Path(folder) / CONFIG
+    if path.exists():
+        try:
+            card = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            raise ValueError(f"{path}: not a JSON file") from None
+    else:
+        path = path.with_name(OLD_CONFIG)
+        if not path.exists():
+            raise ValueError(f"{path.parent}: no model file here, {CONFIG} is missing")
+        card = _read_yaml(path)
+    if not isinstance(card, dict) or not isinstance(card.get("model"), dict):
+        raise ValueError(f"{path}: not the config of a model, it has no `model`")
+    return card
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        import yaml
+    except ModuleNotFoundError:
+        raise ValueError(f"{path}: an old model file, which needs pip install pyyaml") from None
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise ValueError(f"{path}: not a YAML file") from None
 
 
 def _read_lightning(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

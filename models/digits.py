@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upzoo import checkpoint
+from upzoo import zoo
 from upzoo.classifier import Classifier
 
-SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints" / "mnist_classifier"
+SHIPPED = "mnist_classifier"
 SIDE = 28  # pixels of an MNIST digit
 PADDED = 32  # the same digit with a margin of 2
 
@@ -68,14 +68,15 @@ def load_features(path: str | Path | None = None) -> DigitFeatures:
     """The features of a trained classifier, the shipped one of MNIST if no other is given.
 
     Args:
-        path: a model file of a `Classifier` of grey images.
+        path: a model file of a `Classifier` of grey images, or a name of the zoo.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it holds another model.
+        ConnectionError: the shipped one is not here, and cannot be fetched.
     """
-    path = SHIPPED if path is None else Path(path)
-    net, card = checkpoint.load(path)
+    path = SHIPPED if path is None else path
+    net, card = zoo.read(path)
     if not isinstance(net, Classifier) or len(card["mean"]) != 1:
         raise ValueError(f"{path}: no classifier of grey images: train one with model=classifier")
     return DigitFeatures(net, card["mean"][0], card["std"][0]).requires_grad_(False).eval()

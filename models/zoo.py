@@ -1,144 +1,179 @@
 """The shipped checkpoints: what there is, and nets from it by name.
 
-`checkpoints/<name>/` is a model file; names are `<arch>_<operator>.<data>`. The manifest beside
-them lists each with its size and SHA-256, which are checked before any of it is parsed.
+A checkpoint is a folder with a model file; names are `<arch>_<operator>.<data>`. The manifest lists
+each file with its size and SHA-256, which are checked before any of it is parsed. The weights lie
+in the repository's `checkpoints/`; an installed package has the manifest alone, looks for them in
+`$UPZOO_DATA/checkpoints/`, and fetches them there from the manifest's address.
 """
 
 from __future__ import annotations
 
-import difflib
+import fnmatch
 import hashlib
 import json
+import os
 import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from upzoo.closest import did_you_mean
+from upzoo.fetching import data_home, fetch
 
 if TYPE_CHECKING:
     from torch import nn
 
-ROOT = Path(__file__).resolve().parent.parent / "checkpoints"
+_PACKAGE = Path(__file__).resolve().parent
+#: The repository's folder of checkpoints, or the installed package's, which has the manifest alone.
+ROOT = next(
+    (folder for folder in (_PACKAGE / "checkpoints",) if folder.is_dir()),
+    _PACKAGE.parent / "checkpoints",
+)
 MANIFEST = "manifest.json"
+#: What overrides the address in the manifest: a mirror's.
+ADDRESS = "UPZOO_ADDRESS"
 NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)?")
 #: What the manifest holds of each checkpoint, at least.
-KEYS = {"file", "sha256", "bytes", "model", "upsample", "data", "licence", "scores"}
+KEYS = {"files", "model", "upsample", "data", "licence", "scores"}
+#: The files of a checkpoint.
+FILES = {"model.safetensors", "config.json"}
 
 #: Data whose checkpoint `pretrained=True` means, the first that there is.
 FIRST = ("camvid", "mnist")
 
-#: Architectures that `create` makes, by the names that checkpoints begin with: class and defaults.
-ARCHITECTURES: dict[str, dict[str, Any]] = {
-    "fcn32s": {"_target_": "models.fcn.FCN", "num_classes": None, "stride": 32},
-    "fcn16s": {"_target_": "models.fcn.FCN", "num_classes": None, "stride": 16},
-    "fcn8s": {"_target_": "models.fcn.FCN", "num_classes": None, "stride": 8},
-    "unet": {"_target_": "models.unet.UNet", "num_classes": None},
-    "dcgan": {"_target_": "models.dcgan.DCGAN", "in_channels": 3, "size": [64, 64]},
-    "deconvnet": {"_target_": "models.deconvnet.DeconvNet", "num_classes": None},
-    "segnet_basic": {"_target_": "models.segnet.SegNetBasic", "num_classes": None},
-    "espcn": {"_target_": "models.espcn.ESPCN", "scale": None},
-    "fsrcnn": {"_target_": "models.fsrcnn.FSRCNN", "scale": None},
-    "srresnet": {"_target_": "models.srresnet.SRResNet", "scale": None},
-    "edsr": {"_target_": "models.edsr.EDSR", "scale": None},
-}
 
-
-def entries() -> dict[str, dict[str, Any]]:
-    """What the manifest lists: name -> file, sha256, bytes, model, upsample, data, licence, scores.
+def manifest() -> dict[str, Any]:
+    """The whole manifest: the address of the files, and the checkpoints.
 
     Raises:
-        FileNotFoundError: there is no manifest.
+        FileNotFoundError: there is none.
         ValueError: it is damaged.
     """
     path = ROOT / MANIFEST
     try:
-        listed = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileNotFoundError(
             f"{path}: the list of checkpoints is missing: run from a whole copy of the repository"
         ) from None
     except ValueError as error:
         raise ValueError(f"{path}: not JSON ({error}): restore it from the repository") from None
-    if not isinstance(listed, dict):
+    if not isinstance(content, dict) or not isinstance(content.get("checkpoints"), dict):
         raise ValueError(f"{path}: not a list of checkpoints: restore it from the repository")
-    for name, entry in listed.items():
+    for name, entry in content["checkpoints"].items():
         if not (
             NAME.fullmatch(name)
             and isinstance(entry, dict)
             and entry.keys() >= KEYS
-            and entry["file"] == f"{name}/model.safetensors"
+            and isinstance(entry["files"], dict)
+            and entry["files"].keys() == FILES
+            and all(each.keys() == {"sha256", "bytes"} for each in entry["files"].values())
         ):
             raise ValueError(f"{path}: the entry {name!r} is damaged: restore the file")
-    return listed
+    return content
+
+
+def entries() -> dict[str, dict[str, Any]]:
+    """What the manifest lists: name -> files, model, upsample, data, licence, scores.
+
+    Raises:
+        FileNotFoundError: there is no manifest.
+        ValueError: it is damaged.
+    """
+    return manifest()["checkpoints"]
+
+
+def list_models(pattern: str | None = None) -> list[str]:
+    """Names of the shipped checkpoints.
+
+    Args:
+        pattern: a word that must be in the name, or a pattern of whole names with *, ? and […].
+
+    >>> list_models("unet_dysample")
+    ['unet_dysample.camvid', 'unet_dysample.shapes']
+    """
+    if pattern is None:
+        return list(entries())
+    wanted = pattern if re.search(r"[*?[]", pattern) else f"*{pattern}*"
+    return [name for name in entries() if fnmatch.fnmatchcase(name, wanted)]
 
 
 def find(name: str) -> Path:
-    """The folder of a shipped checkpoint, whose weights are those listed, byte for byte.
+    """The folder of a shipped checkpoint, whose files are those listed, byte for byte.
+
+    Looked for in the repository, then in `$UPZOO_DATA/checkpoints/`; fetched there otherwise.
 
     Raises:
-        FileNotFoundError: the manifest or the checkpoint is missing.
-        ValueError: there is no such name, or the weights have another size or SHA-256.
+        FileNotFoundError: the manifest is missing, or the checkpoint, and there is no address.
+        ValueError: there is no such name, or a file has another size or SHA-256.
+        ConnectionError: it cannot be fetched.
     """
     listed = entries()
     if name not in listed:
-        close = difflib.get_close_matches(str(name), listed, 5, 0.5)
-        hint = f"did you mean {' or '.join(close)}? There" if close else "there"
-        raise ValueError(
-            f"{name!r} is no checkpoint of the zoo: {hint} are {len(listed)}, which python "
-            f"evaluate.py list=true shows: {_some(listed)}"
-        )
-    entry, path = listed[name], ROOT / listed[name]["file"]
-    restore = f"restore {path.parent} from the repository"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: missing, though the manifest lists it: {restore}")
-    size = path.stat().st_size
-    if size != entry["bytes"]:
-        raise ValueError(f"{path}: {size} bytes, the manifest says {entry['bytes']}: {restore}")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != entry["sha256"]:
-        raise ValueError(
-            f"{path}: damaged or changed, and so stays shut: its SHA-256 is {digest[:12]}…, the "
-            f"manifest says {str(entry['sha256'])[:12]}…: {restore}"
-        )
-    return path.parent
+        raise ValueError(_unknown(name, listed))
+    files = listed[name]["files"]
+    stored = data_home() / "checkpoints" / name
+    if (ROOT / name).is_dir():
+        return _checked(ROOT / name, files, "restore it from the repository")
+    if not stored.is_dir():
+        _fetch(name, files, stored)
+    return _checked(stored, files, f"remove {stored}, and it is fetched again")
 
 
-def load(name: str) -> nn.Module:
-    """The shipped net of this name, in evaluation mode and float32.
+def read(source: str | Path) -> tuple[nn.Module, dict[str, Any]]:
+    """A trained net, in evaluation mode and float32, and its metadata.
 
     Args:
-        name: as in the manifest, such as "fcn8s_bilinear_init.camvid".
+        source: a name of the zoo, such as "fcn8s_bilinear_init.camvid"; a run's folder; a model's
+            folder; or a `.ckpt` of a training run.
 
     Raises:
-        FileNotFoundError: the manifest or the checkpoint is missing.
+        FileNotFoundError: there is no such file or folder.
         ValueError: there is no such name, or its files are damaged.
+        ConnectionError: a checkpoint of the zoo cannot be fetched.
     """
     from upzoo import checkpoint
 
-    net, _ = checkpoint.load(find(name))
+    path = Path(source)
+    if isinstance(source, Path) or (
+        path.exists() or path.suffix == ".ckpt" or any(mark in source for mark in {"/", os.sep})
+    ):
+        return checkpoint.load(path)
+    return checkpoint.load(find(source))
+
+
+def load(source: str | Path) -> nn.Module:
+    """A trained net, in evaluation mode and float32.
+
+    Args:
+        source: a name of the zoo, such as "fcn8s_bilinear_init.camvid"; a run's folder; a model's
+            folder; or a `.ckpt` of a training run. Where a name is also a path, it is the path.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: there is no such name, or its files are damaged.
+        ConnectionError: a checkpoint of the zoo cannot be fetched.
+    """
+    net, _ = read(source)
     return net
 
 
-def create(arch: str, upsample: Any, pretrained: bool | str = False, **options: Any) -> nn.Module:
-    """A net by its architecture's and operator's names, trained or not.
+def trained(
+    arch: str, upsample: Any, pretrained: bool | str, options: Mapping[str, Any]
+) -> nn.Module:
+    """The shipped net of an architecture and an operator, as `upzoo.create` gives it.
 
     Args:
-        arch: a key of `ARCHITECTURES`.
-        upsample: an operator's name; for an untrained net also a factory (in_channels,
-            out_channels, scale) -> module.
-        pretrained: the name of the data that a shipped checkpoint of this architecture and
-            operator was trained on; True for the first of `FIRST` among them, or the only one.
-        options: the model's; of a trained net they must be its own.
-
-    Raises:
-        FileNotFoundError: the manifest or the checkpoint is missing.
-        ValueError: an unknown operator or option, no such checkpoint, or several for True.
+        arch: an architecture's name.
+        upsample: an operator's name.
+        pretrained: the name of its data; True for the first of `FIRST`, or the only one.
+        options: what the net's options must be.
     """
-    from upzoo import checkpoint
-
-    if pretrained is False:
-        spec = {**ARCHITECTURES[arch], "upsample": _operator(upsample), **options}
-        return checkpoint.build(spec).eval()
     name = _choose(f"{arch}_{upsample}", pretrained)
-    net, card = checkpoint.load(find(name))
+    net, card = read(name)
     spec = dict(card["model"])
     if "channels" in spec:  # a generator alone
         spec |= {"in_channels": spec["channels"], "size": [spec["size"]] * 2}
@@ -153,20 +188,48 @@ def create(arch: str, upsample: Any, pretrained: bool | str = False, **options: 
     return net
 
 
-def _operator(upsample: Any) -> Any:
-    """The spec of an operator by its name; a factory is one already."""
-    from upzoo.upsampling import OPERATORS
+def _checked(folder: Path, files: Mapping[str, Mapping[str, Any]], cure: str) -> Path:
+    """The folder, whose files are those listed."""
+    for name, listed in files.items():
+        path = folder / name
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: missing, though the manifest lists it: {cure}")
+        size = path.stat().st_size
+        if size != listed["bytes"]:
+            raise ValueError(f"{path}: {size} bytes, the manifest says {listed['bytes']}: {cure}")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if digest != listed["sha256"]:
+            raise ValueError(
+                f"{path}: refused, checksum mismatch: its SHA-256 is {digest[:12]}…, the manifest "
+                f"says {str(listed['sha256'])[:12]}…: {cure}"
+            )
+    return folder
 
-    if callable(upsample):
-        return upsample
-    if upsample not in OPERATORS:
-        close = difflib.get_close_matches(str(upsample), OPERATORS, 1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ValueError(f"upsample={upsample!r}: {hint}choose from {', '.join(OPERATORS)}")
-    return {
-        "_target_": f"models.upsampling.{OPERATORS[upsample].__name__}",
-        "_partial_": True,
-    }
+
+def _fetch(name: str, files: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
+    """Fetch the files of a checkpoint into a folder, all of them or none."""
+    address = os.environ.get(ADDRESS) or manifest().get("address")
+    if not address:
+        raise FileNotFoundError(
+            f"{name}: its weights are not here, and the manifest holds no address: copy "
+            f"checkpoints/{name} of the repository to {folder}, or set {ADDRESS}"
+        )
+    url = f"{address.rstrip('/')}/{name}"
+    total = sum(listed["bytes"] for listed in files.values())
+    print(f"fetching {url} ({total / 1e6:.1f} MB) to {folder}", file=sys.stderr)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
+    try:
+        for file, listed in files.items():
+            fetch(f"{url}/{file}", beside / file, listed["bytes"], listed["sha256"])
+        beside.chmod(0o755)
+        try:
+            os.replace(beside, folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was faster
+                raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _choose(stem: str, pretrained: bool | str) -> str:
@@ -186,7 +249,18 @@ def _choose(stem: str, pretrained: bool | str) -> str:
     )
 
 
-def _some(names: dict[str, Any], most: int = 12) -> str:
+def _unknown(name: str, listed: Iterable[str]) -> str:
+    """What to say of a name that is none."""
+    known = list(listed)
+    hint = did_you_mean(name, known, most=5)
+    return (
+        f"{name!r} is no checkpoint of the zoo: {hint}upzoo.list_models() gives all "
+        f"{len(known)}: {_some(known)}"
+    )
+
+
+def _some(names: Iterable[str], most: int = 12) -> str:
     """The first names of many."""
+    names = list(names)
     more = ", …" if len(names) > most else ""
-    return ", ".join(list(names)[:most]) + more
+    return ", ".join(names[:most]) + more

@@ -23,8 +23,8 @@ Weights are kept in float16, biases and batch statistics in float32; it loads as
 
 {usage}
 
-    import models
-    net = models.load("{name}")
+    import upzoo
+    net = upzoo.load("{name}")
 
 {interface}
 
@@ -39,7 +39,7 @@ Of the rounded weights, as shipped. `{split}` is the split that the list shows.{
     {command}
 
 Seed {seed}{time}{machine}; {commit}.
-All options of model, data and task are in `config.yaml`.
+All options of model, data and task are in `config.json`.
 
 ## Licence
 

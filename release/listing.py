@@ -55,8 +55,12 @@ def _table(key: tuple[str, ...], entries: Mapping[str, Mapping[str, Any]]) -> Ta
     table.add_column("MB", justify="right")
     for name, entry in sorted(entries.items(), key=lambda item: _rank(item[1], names)):
         scores = (find(score).text(entry["scores"].get(score)) for score in names)
-        table.add_row(name, *scores, f"{entry['bytes'] / 1e6:.1f}")
+        table.add_row(name, *scores, f"{_bytes(entry) / 1e6:.1f}")
     return table
+
+
+def _bytes(entry: Mapping[str, Any]) -> int:
+    return sum(file["bytes"] for file in entry["files"].values())
 
 
 def _rank(entry: Mapping[str, Any], names: Sequence[str]) -> float:

@@ -16,12 +16,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from runs import console, records
 from runs import folders as runs
 from runs import scrub as portable
-from upzoo import zoo
+from upzoo import checkpoint, zoo
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,7 +50,6 @@ def ship(run: str | Path, name: str, chosen: str | None = None) -> Path:
         ValueError: a run that is not finished, a name that is not its own, too many weights.
     """
     from release import card as model_card
-    from upzoo import checkpoint
 
     record = records.read(Path(run) / runs.RECORD)
     if record.status != "finished" or record.checkpoint is None:
@@ -132,9 +129,13 @@ def write_manifest() -> dict[str, dict[str, Any]]:
     folders = sorted(path.parent for path in zoo.ROOT.glob("[!.]*/model.safetensors"))
     listed = {folder.name: _entry(folder) for folder in folders}
     path = zoo.ROOT / zoo.MANIFEST
+    address = json.loads(path.read_text()).get("address") if path.exists() else None
+    content = {"address": address, "checkpoints": listed}
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        beside.write_text(json.dumps(listed, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        beside.write_text(
+            json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
@@ -142,14 +143,15 @@ def write_manifest() -> dict[str, dict[str, Any]]:
 
 
 def _entry(folder: Path) -> dict[str, Any]:
-    weights = (folder / "model.safetensors").read_bytes()
-    card = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    contents = {name: (folder / name).read_bytes() for name in sorted(zoo.FILES)}
+    card = checkpoint.read_config(folder)
     choices, metrics = card["choices"], card["metrics"]
     split = card["data"].get("split") or list(metrics)[-1]
     return {
-        "file": f"{folder.name}/model.safetensors",
-        "sha256": hashlib.sha256(weights).hexdigest(),
-        "bytes": len(weights),
+        "files": {
+            name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+            for name, content in contents.items()
+        },
         "model": choices["model"],
         "upsample": choices.get("upsample"),
         "data": choices["data"],

@@ -1,16 +1,14 @@
 """Start a net from the weights of another: with other classes, or with another operator."""
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from upzoo import checkpoint, zoo
+from upzoo import zoo
 from upzoo.dcgan import Generator
 from upzoo.upsampling import Upsample
 
@@ -62,7 +60,7 @@ def options_like(init: str, model: Mapping[str, Any], kept: Container[str]) -> d
     Returns:
         Those that differ; none where the source is another kind of net.
     """
-    _, card = _read(init)
+    _, card = zoo.read(init)
     spec = card["model"]
     kind = PAIRS.get(spec["_target_"], spec["_target_"])
     if kind != model["_target_"]:
@@ -89,7 +87,7 @@ def carry_over(net: nn.Module, init: str) -> Carried:
         FileNotFoundError: there is nothing at `init`.
         ValueError: `init` is damaged, or nothing in it fits.
     """
-    source, _ = _read(init)
+    source, _ = zoo.read(init)
     prefix = "generator." if isinstance(source, Generator) and hasattr(net, "generator") else ""
     mine, theirs = _layers(net), _layers(source, prefix)
     my_operators, their_operators = _operators(net), _operators(source, prefix)
@@ -121,11 +119,6 @@ def carry_over(net: nn.Module, init: str) -> Carried:
             "shape: give weights of the same architecture and width"
         )
     return Carried(init, carried, sum(counts.values()), dict(left_out))
-
-
-def _read(init: str) -> tuple[nn.Module, dict[str, Any]]:
-    is_path = Path(init).exists() or "/" in init or os.sep in init or init.endswith(".ckpt")
-    return checkpoint.load(init if is_path else zoo.find(init))
 
 
 def _layers(net: nn.Module, prefix: str = "") -> dict[str, dict[str, Tensor]]:

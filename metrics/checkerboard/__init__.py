@@ -17,13 +17,11 @@ from upzoo.metrics.checkerboard.spectrum import harmonics, peak_excess
 from upzoo.metrics.checkerboard.weights import (
     dc_ripple,
     energy_ripple,
-    overlap_counts,
-    phase_sums,
     shuffle_kernel,
     stack_overlap,
     tap_energies,
-    unevenness,
 )
+from upzoo.upsampling.phases import overlap_counts, phase_gains, unevenness
 
 __all__ = [
     "CheckerboardScores",
@@ -41,9 +39,9 @@ __all__ = [
     "overlap_counts",
     "peak_excess",
     "phase_energies",
+    "phase_gains",
     "phase_mean",
     "phase_means",
-    "phase_sums",
     "phase_variance_ratio",
     "power_spectrum",
     "profile_distance",

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from upzoo.metrics.checkerboard.grid import phase_means
 from upzoo.metrics.checkerboard.response import Net, main_map
-from upzoo.metrics.checkerboard.weights import over, unevenness
+from upzoo.upsampling.phases import over, unevenness
 
 
 class GradientPhases(NamedTuple):

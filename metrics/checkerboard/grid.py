@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from upzoo.metrics.checkerboard.weights import over
+from upzoo.upsampling.phases import over
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from upzoo.metrics.checkerboard.grid import Ripple, phase_means, ripple, tile
-from upzoo.metrics.checkerboard.weights import over
+from upzoo.upsampling.phases import over
 
 Net = Callable[[Tensor], Any]
 LIMIT = 128  # input pixels along an axis, where the reach of a net is still sought

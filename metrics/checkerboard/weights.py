@@ -12,67 +12,13 @@ or three dimensions; `shuffle_kernel` brings a sub-pixel convolution into it.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Axes = int | Sequence[int]
-
-
-def phase_sums(values: Tensor, stride: Axes, padding: Axes = 0, dilation: Axes = 1) -> Tensor:
-    """Sum the taps that land on every output phase.
-
-    Tap t of an axis lands on the output pixels o ≡ d·t − p mod s.
-
-    Args:
-        values: (..., *kernel): weights, their squares, or ones.
-        stride: of the transposed convolution, one for each axis; an integer is for the last two.
-        padding: pixels cut from the start, which only renames the phases.
-        dilation: step between the taps.
-
-    Returns:
-        (..., *stride).
-
-    Example:
-        >>> phase_sums(torch.ones(3, 3), stride=2)
-        tensor([[4., 2.],
-                [2., 1.]])
-    """
-    strides = each_axis(stride, 2 if isinstance(stride, int) else len(stride), "stride")
-    paddings = each_axis(padding, len(strides), "padding", least=0)
-    dilations = each_axis(dilation, len(strides), "dilation")
-    for axis, (s, p, d) in enumerate(zip(strides, paddings, dilations, strict=True)):
-        dim = axis - len(strides)
-        lands = (d * torch.arange(values.shape[dim], device=values.device) - p) % s
-        shape = list(values.shape)
-        shape[dim] = s
-        values = values.new_zeros(shape).index_add_(dim, lands, values)
-    return values
-
-
-def overlap_counts(kernel: Axes, stride: Axes, padding: Axes = 0, dilation: Axes = 1) -> Tensor:
-    """How many stamps reach an output pixel of every phase, away from the border.
-
-    Args:
-        kernel: its size, one for each axis; an integer is for both axes of a picture.
-        stride: of the transposed convolution.
-        padding: pixels cut from the start.
-        dilation: step between the taps.
-
-    Returns:
-        (*stride) int64, all equal where the stride divides the kernel (Odena et al. 2016).
-
-    Example:
-        >>> overlap_counts(5, 2)
-        tensor([[9, 6],
-                [6, 4]])
-    """
-    sizes = each_axis(kernel, 2 if isinstance(stride, int) else len(stride), "kernel")
-    ones = torch.ones(sizes, dtype=torch.int64)
-    return phase_sums(ones, each_axis(stride, len(sizes), "stride"), padding, dilation)
+from upzoo.upsampling.phases import Axes, each_axis, over, phase_gains, phase_ripple
 
 
 def stack_overlap(layers: Sequence[Sequence[int]], dims: int = 2) -> Tensor:
@@ -105,24 +51,8 @@ def stack_overlap(layers: Sequence[Sequence[int]], dims: int = 2) -> Tensor:
         stamp = torch.ones(1, 1, kernel, dtype=torch.float64)
         line = F.conv_transpose1d(line, stamp, stride=stride, dilation=dilation)
         scale, cut = scale * stride, cut * stride + padding
-    counts = phase_sums(line.flatten().round().long(), (scale,), (cut,))
+    counts = phase_gains(line.flatten().round().long(), (scale,), (cut,))
     return functools.reduce(lambda a, b: a[..., None] * b, [counts] * dims)
-
-
-def unevenness(counts: Tensor) -> float:
-    """Largest over smallest of the phases: 1 is even, infinite where nothing reaches one of them.
-
-    For overlap counts this is the factor of Distill's article, for tap energies the
-    phase-variance ratio that the layer gives white noise.
-
-    Example:
-        >>> unevenness(overlap_counts((3,), (2,))), unevenness(overlap_counts(3, 2))
-        (2.0, 4.0)
-    """
-    least, most = counts.min().item(), counts.max().item()
-    if not most:
-        return 1.0  # nothing anywhere is even
-    return most / least if least else math.inf
 
 
 def dc_ripple(
@@ -161,7 +91,7 @@ def dc_ripple(
         0.3333333333333333
     """
     dims = weight.ndim - 2
-    gains = phase_sums(weight.double(), each_axis(stride, dims, "stride"), 0, dilation)
+    gains = phase_gains(weight.double(), each_axis(stride, dims, "stride"), 0, dilation)
     if mean is None:
         return phase_ripple(gains.flatten(0, 1))
     if mean.shape != weight.shape[:1]:
@@ -173,15 +103,6 @@ def dc_ripple(
     split = gains.unflatten(0, (groups, -1))  # (g, in/g, out/g, *s)
     seen = torch.einsum("gi,gio...->go...", mean.double().view(groups, -1), split)
     return phase_ripple(seen.flatten(0, 1))
-
-
-def phase_ripple(gains: Tensor) -> float:
-    """√Var_φ / ‖mean_φ‖ of vectors by phase, (rows, *phases); 0 / 0 counts as 0."""
-    gains = gains.flatten(1)
-    mean = gains.mean(1, keepdim=True)
-    # √(mean_φ ‖G_φ − Ḡ‖²) / ‖Ḡ‖
-    ripple = (gains - mean).square().sum(0).mean().sqrt().item()
-    return over(ripple, mean.norm().item())
 
 
 def tap_energies(weight: Tensor, stride: Axes, dilation: Axes = 1) -> Tensor:
@@ -196,7 +117,7 @@ def tap_energies(weight: Tensor, stride: Axes, dilation: Axes = 1) -> Tensor:
         (*stride) float64.
     """
     strides = each_axis(stride, weight.ndim - 2, "stride")
-    return phase_sums(weight.double().square(), strides, 0, dilation).sum((0, 1))
+    return phase_gains(weight.double().square(), strides, 0, dilation).sum((0, 1))
 
 
 def energy_ripple(weight: Tensor, stride: Axes, dilation: Axes = 1) -> float:
@@ -245,20 +166,3 @@ def shuffle_kernel(weight: Tensor, scale: int, groups: int = 1) -> Tensor:
     taps = split.permute(0, 2 + dims, 1, *pairs)
     sizes = [scale * k for k in weight.shape[2:]]
     return taps.reshape(groups * weight.shape[1], -1, *sizes)
-
-
-def over(ripple: float, mean: float) -> float:
-    """`ripple` / `mean`, where nothing over nothing is no ripple."""
-    if mean:
-        return ripple / mean
-    return math.inf if ripple else 0.0
-
-
-def each_axis(value: Axes, dims: int, name: str, least: int = 1) -> tuple[int, ...]:
-    """`value` for each of `dims` axes, refused in one line where it is none."""
-    values = (value,) * dims if isinstance(value, int) else tuple(value)
-    if len(values) != dims:
-        raise ValueError(f"{name}={value!r} must be an integer or {dims} of them")
-    if any(isinstance(v, bool) or not isinstance(v, int) or v < least for v in values):
-        raise ValueError(f"{name}={value!r} must hold integers of at least {least}")
-    return values

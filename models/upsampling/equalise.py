@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from upzoo.upsampling.bilinear import BilinearInit
 from upzoo.upsampling.decomposed import DecomposedTransposed
+from upzoo.upsampling.phases import phase_ripple, tap_phases
 from upzoo.upsampling.pixel_shuffle import PixelShuffle
 from upzoo.upsampling.transposed import TransposedConv
 
@@ -156,8 +157,8 @@ def _equalise_(
         for weight, kernel, phases_first in _kernels(module, shuffle):
             mu = _by_group(mean, kernel)
             new = kernel._replace(taps=kernel.taps + _least_change(kernel, mu))
-            before.append(_ripple(kernel.gains(mu)))
-            after.append(_ripple(new.gains(mu)))
+            before.append(phase_ripple(kernel.gains(mu).flatten(0, 2)))
+            after.append(phase_ripple(new.gains(mu).flatten(0, 2)))
             moved += (new.taps - kernel.taps).square().sum().item()
             size += kernel.taps.square().sum().item()
             taps = new.taps
@@ -228,8 +229,7 @@ def _transposed(
     """(in, out // groups, *kernel) of a transposed convolution."""
     lands, phases = torch.zeros(1, dtype=torch.int64, device=weight.device), 1
     for k, s, d in zip(weight.shape[2:], stride, dilation, strict=False):
-        # tap t of an axis lands on phase d·t mod s
-        line = d * torch.arange(k, device=weight.device) % s
+        line = tap_phases(k, s, dilation=d).to(weight.device)
         lands, phases = (lands[:, None] * s + line).flatten(), phases * s
     return Kernel(weight.double().unflatten(0, (groups, -1)).flatten(3), lands, phases)
 
@@ -258,11 +258,3 @@ def _by_group(mean: Tensor | None, kernel: Kernel) -> Tensor | None:
             "channel"
         )
     return mean.to(kernel.taps).view(groups, channels, 1, 1)
-
-
-def _ripple(gains: Tensor) -> float:
-    """√(mean_φ ‖G_φ − Ḡ‖²) / ‖Ḡ‖; nothing over nothing is 0."""
-    mean = gains.mean(-1, keepdim=True)
-    ripple = (gains - mean).square().sum((0, 1, 2)).mean().sqrt().item()
-    size = mean.norm().item()
-    return ripple / size if size else float("inf") if ripple else 0.0

@@ -1,7 +1,8 @@
 """The mathematics of transposed convolution, as pure functions of tensors.
 
 Every input pixel stamps a scaled kernel on the output, one stride apart, and overlapping stamps
-add. `geometry.py` holds the sizes, `equivalents.py` computes the same in four other ways, and
+add. `geometry.py` holds the sizes, `phases.py` what each
+phase gets, `equivalents.py` computes the same in four other ways, and
 `docs/transposed_convolution.md` draws it.
 """
 
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from upzoo.upsampling.geometry import Padding, Size, full_size, geometry, same_crop
+from upzoo.upsampling.phases import overlap_counts, phase_gains
 
 __all__ = [
     "bilinear_filter",
@@ -192,38 +194,6 @@ def polyphase(weight: Tensor, stride: int) -> Tensor:
     padded = F.pad(weight, (0, -kw % stride, 0, -kh % stride))
     split = padded.unflatten(-1, (-1, stride)).unflatten(-3, (-1, stride))  # (..., i, φ, j, ψ)
     return split.movedim((-3, -1), (-4, -3))
-
-
-def phase_gains(weight: Tensor, stride: int) -> Tensor:
-    """DC gain of every output phase: the sum of the taps that land on it.
-
-    Args:
-        weight: (..., kh, kw) kernel of a transposed convolution.
-        stride: its stride.
-
-    Returns:
-        (..., stride, stride); all equal means that a constant input leaves no checkerboard.
-
-    >>> phase_gains(torch.ones(3, 3), 2)
-    tensor([[4., 2.],
-            [2., 1.]])
-    """
-    return polyphase(weight, stride).sum(dim=(-2, -1))
-
-
-def overlap_counts(kernel: int, stride: int) -> Tensor:
-    """How many stamps reach an output pixel of every phase, away from the border.
-
-    Returns:
-        (stride, stride) integers, equal where the stride divides the kernel (Odena et al. 2016).
-
-    >>> overlap_counts(5, 2)
-    tensor([[9, 6],
-            [6, 4]])
-    """
-    # ⌈(k − φ) / s⌉ stamps along each axis
-    line = (kernel - torch.arange(stride) + stride - 1).div(stride, rounding_mode="floor")
-    return torch.outer(line, line)
 
 
 def fold_nearest(weight: Tensor, scale: int) -> Tensor:

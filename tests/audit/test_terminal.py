@@ -126,5 +126,8 @@ def test_names_that_are_not_there(spec, message, user_module):
 
 
 def test_paths_that_are_not_there():
-    with pytest.raises(FileNotFoundError, match="logs/none: neither a path nor one of torchvision"):
+    with pytest.raises(
+        FileNotFoundError,
+        match="logs/none: neither a path, nor a name of the zoo, nor one of torchvision",
+    ):
         load_target("logs/none")

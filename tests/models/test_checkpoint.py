@@ -1,6 +1,8 @@
 """Model files: what is built, what is read back, what is refused."""
 
+import json
 import pickle
+import sys
 
 import pytest
 import torch
@@ -73,7 +75,7 @@ def test_a_failed_write_leaves_nothing_and_keeps_the_old(saved, monkeypatch):
     def fail(*_, **__):
         raise OSError("disk full")
 
-    monkeypatch.setattr(checkpoint.yaml, "safe_dump", fail)
+    monkeypatch.setattr(checkpoint.json, "dumps", fail)
     with pytest.raises(OSError, match="disk full"):
         checkpoint.save(folder, net, {"model": SPEC})
     assert (folder / "model.safetensors").read_bytes() == before
@@ -100,16 +102,43 @@ def test_truncated_weights(saved):
 
 def test_weights_of_another_model(saved):
     _, folder = saved
-    card = yaml.safe_load((folder / "config.yaml").read_text())
+    card = checkpoint.read_config(folder)
     card["model"]["num_classes"] = 4
-    (folder / "config.yaml").write_text(yaml.safe_dump(card))
+    (folder / "config.json").write_text(json.dumps(card))
     with pytest.raises(ValueError, match=r"the weights do not fit the stored config"):
+        checkpoint.load(folder)
+
+
+def test_a_config_of_before_is_read_where_there_is_yaml(saved, monkeypatch):
+    net, folder = saved
+    card = checkpoint.read_config(folder)
+    (folder / "config.json").unlink()
+    (folder / "config.yaml").write_text(yaml.safe_dump(card))
+    again, read = checkpoint.load(folder)
+    assert read == card
+    x = torch.randn(1, 3, 21, 34)
+    assert torch.equal(again(x), net(x))
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(ValueError, match=r"an old model file, which needs pip install pyyaml"):
+        checkpoint.load(folder)
+
+
+def test_damaged_configs(saved):
+    _, folder = saved
+    path = folder / "config.json"
+    for text, message in (("{", "not a JSON file"), ("[]", "it has no `model`")):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            checkpoint.load(folder)
+    path.unlink()
+    with pytest.raises(ValueError, match=r"no model file here, config.json is missing"):
         checkpoint.load(folder)
 
 
 def test_yaml_that_would_run_code_is_refused(saved, tmp_path):
     _, folder = saved
     flag = tmp_path / "ran"
+    (folder / "config.json").unlink()
     (folder / "config.yaml").write_text(f"model: !!python/object/apply:os.mkdir ['{flag}']\n")
     with pytest.raises(ValueError, match="not a YAML file"):
         checkpoint.load(folder)

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from upzoo import checkpoint
+from upzoo import checkpoint, zoo
 from upzoo.classifier import Classifier
 from upzoo.digits import SHIPPED, DigitFeatures, load_features
 
@@ -167,8 +167,8 @@ def test_shipped_classifier_reads_drawn_digits(digit, side):
 
 
 def test_shipped_classifier_is_small_and_says_what_it_is():
-    _, card = checkpoint.load(SHIPPED)
-    assert (SHIPPED / "model.safetensors").stat().st_size < 1e6
+    _, card = zoo.read(SHIPPED)
+    assert (zoo.ROOT / SHIPPED / "model.safetensors").stat().st_size < 1e6
     assert "CC BY-SA 3.0" in card["data"]["licence"]
     assert card["metrics"]["test"]["accuracy"] >= 0.993
     assert card["command"] == "python train.py experiment=mnist_classifier data.root=PATH"

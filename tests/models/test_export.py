@@ -8,8 +8,10 @@ import pytest
 import torch
 
 import evaluate
+import upzoo
 from tests.conftest import compose_config
-from upzoo import checkpoint, export, zoo
+from upzoo import checkpoint, export
+from upzoo.architectures import ARCHITECTURES
 from upzoo.upsampling import OPERATORS
 from upzoo.upsampling.resize import Interpolate
 
@@ -51,7 +53,7 @@ def test_a_trained_net_is_exported_with_dynamic_size_and_its_card(trained, tmp_p
 
 def test_of_a_gan_the_generator_is_exported_with_dynamic_batch(tmp_path):
     torch.manual_seed(0)
-    net = zoo.create("dcgan", "pixel_shuffle", size=[28, 28], in_channels=1, width=4, latent=6)
+    net = upzoo.create("dcgan", "pixel_shuffle", size=[28, 28], in_channels=1, width=4, latent=6)
     error = export.to_onnx(net, tmp_path / "g.onnx", 1)
     assert error is None or error < 1e-4
     run = session(tmp_path / "g.onnx")
@@ -77,7 +79,7 @@ class Program:
 
 
 def fcn():
-    return zoo.create("fcn8s", "interpolate", num_classes=2, width=4)
+    return upzoo.create("fcn8s", "interpolate", num_classes=2, width=4)
 
 
 def test_a_file_that_differs_is_not_written(tmp_path, monkeypatch):
@@ -123,7 +125,7 @@ def test_refusals(tmp_path, monkeypatch, trained):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arch", zoo.ARCHITECTURES)
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 @pytest.mark.parametrize("name", OPERATORS)
 def test_every_net_and_operator(arch, name, tmp_path):
     enlarging = {"in_channels": 3, "scale": 2, "skip": True}
@@ -138,7 +140,7 @@ def test_every_net_and_operator(arch, name, tmp_path):
     if operator.no_onnx:
         pytest.skip(operator.no_onnx)
     try:
-        net = zoo.create(arch, name, **options)
+        net = upzoo.create(arch, name, **options)
     except ValueError:
         assert operator.needs_switches or operator.needs_guide
         return

@@ -6,7 +6,6 @@ import shutil
 
 import pytest
 import torch
-import yaml
 from rich.console import Console
 from safetensors.torch import load_file
 
@@ -37,7 +36,7 @@ def _there(shop, monkeypatch):
 
 
 def card():
-    return yaml.safe_load((zoo.ROOT / NAME / "config.yaml").read_text())
+    return checkpoint.read_config(zoo.ROOT / NAME)
 
 
 def test_weights_are_rounded_and_statistics_are_not(trained):
@@ -64,8 +63,9 @@ def test_its_scores_are_those_of_the_shipped_weights(trained, tmp_path):
 
 def test_the_card_and_the_manifest_tell_what_was_done(trained):
     (entry,) = zoo.entries().values()
-    weights = (zoo.ROOT / NAME / "model.safetensors").read_bytes()
-    assert entry["sha256"] == hashlib.sha256(weights).hexdigest()
+    for name, listed in entry["files"].items():
+        content = (zoo.ROOT / NAME / name).read_bytes()
+        assert listed == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     assert entry["scores"]["miou"] == card()["metrics"]["test"]["miou"]
     assert set(card()["config"]) == {
         "seed", "init", "average", "artifacts", "data", "task", "trainer",

@@ -5,6 +5,7 @@ import torch
 from omegaconf import OmegaConf
 
 import train
+import upzoo
 from runs import console, records
 from tasks import transfer
 from tests.conftest import compose_config
@@ -101,7 +102,7 @@ def test_a_shipped_generator_goes_into_the_generator_of_a_pair(tmp_path, monkeyp
     add("dcgan_transposed_conv.mnist", GENERATOR)
     source = zoo.load("dcgan_transposed_conv.mnist")
     options = {"size": [32, 32], "in_channels": 1, "latent": 5, "width": 4}
-    net = zoo.create("dcgan", "transposed_conv", **options)
+    net = upzoo.create("dcgan", "transposed_conv", **options)
     carried = transfer.carry_over(net, "dcgan_transposed_conv.mnist")
     assert split(net.generator, source)[1] == set()
     assert carried.parameters == sum(p.numel() for p in net.generator.parameters())
@@ -111,8 +112,8 @@ def test_a_shipped_generator_goes_into_the_generator_of_a_pair(tmp_path, monkeyp
 
 def test_nothing_that_fits_nothing_there_and_no_such_name(tmp_path):
     net, _ = fcn()
-    unet = zoo.create("unet", "interpolate", num_classes=3, width=4, depth=2)
-    spec = {**zoo.ARCHITECTURES["unet"], "width": 4, "depth": 2, "num_classes": 3}
+    unet = upzoo.create("unet", "interpolate", num_classes=3, width=4, depth=2)
+    spec = {"_target_": "models.unet.UNet", "width": 4, "depth": 2, "num_classes": 3}
     spec["upsample"] = {"_target_": "models.upsampling.Interpolate", "_partial_": True}
     folder = saved(tmp_path, unet, spec)
     before = {k: v.clone() for k, v in net.state_dict().items()}
@@ -151,7 +152,7 @@ def test_a_run_starts_from_another_and_remembers_it(train_run, trained, tmp_path
 
 def narrow(tmp_path):
     options = {"backbone": "compact", "width": 4, "decoder_widths": [[3], [4], [5], [6], [7]]}
-    spec = {**zoo.ARCHITECTURES["unet"], **options, "num_classes": 3}
+    spec = {"_target_": "models.unet.UNet", **options, "num_classes": 3}
     spec["upsample"] = {"_target_": "models.upsampling.Interpolate", "_partial_": True}
     return saved(tmp_path, checkpoint.build(spec), spec), options
 

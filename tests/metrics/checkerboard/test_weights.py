@@ -10,7 +10,7 @@ from upzoo.metrics.checkerboard import (
     dc_ripple,
     energy_ripple,
     overlap_counts,
-    phase_sums,
+    phase_gains,
     shuffle_kernel,
     stack_overlap,
     tap_energies,
@@ -89,7 +89,7 @@ def test_ripple_is_that_of_a_constant(kernel, stride):
 
 def test_plain_ripple_is_the_mean_over_random_constants():
     weight = torch.randn(5, 3, 5, 5, dtype=torch.float64)
-    gains = phase_sums(weight, 2).flatten(2)  # (in, out, φ)
+    gains = phase_gains(weight, 2).flatten(2)  # (in, out, φ)
     means = torch.randn(100_000, 5, dtype=torch.float64)
     y = torch.einsum("ni,iop->nop", means, gains)
     ripple = y.var(2, correction=0).sum(1).mean()
@@ -105,7 +105,7 @@ def test_random_kernels_ripple_whatever_their_size(kernel):
     square = 0.02 * torch.randn(200, 200, kernel, kernel)
     assert dc_ripple(square, 2) == pytest.approx(3**0.5, rel=0.03)
     # the standard deviation of the phases over the mean of their sizes: 1 in a picture too
-    gains = phase_sums(square, 2).flatten(2)
+    gains = phase_gains(square, 2).flatten(2)
     share = gains.std(2, correction=0).mean() / gains.abs().mean()
     assert share.item() == pytest.approx(1, rel=0.05)
 
