@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as T
 
 from data.files import IMAGE_SUFFIXES, open_on_white
+from panels.samples import sample_grid
 
 
 def plan(
@@ -99,3 +100,37 @@ def draw_samples(net: nn.Module, count: int, seed: int) -> Tensor:
         raise ValueError(f"samples={count!r} must be an integer of at least 1")
     noise = torch.randn(count, net.latent, generator=torch.Generator().manual_seed(seed))
     return torch.cat([net(z) for z in noise.split(64)])
+
+
+def predict_files(net: nn.Module, card: Mapping[str, Any], source: str, target: str | None) -> None:
+    """Apply the net to a user's own images at their own size: masks, or rebuilt images.
+
+    Args:
+        net: in evaluation mode.
+        card: what its checkpoint carries: mean, std, and the palette of a segmentation.
+        source: an image, or a folder of images.
+        target: as in `plan`.
+    """
+    if hasattr(net, "latent"):
+        raise ValueError("this net draws from noise, not from images: give samples=64 output=PNG")
+    if getattr(net, "label", None) == "classifier":
+        raise ValueError("this net classifies whole images and makes none: leave input out")
+    kind = "mask" if "palette" in card else "reconstruction"
+    write = segment_file if kind == "mask" else rebuild_file
+    pairs = plan(source, target, kind)
+    for image, result in pairs:
+        write(net, card, image, result)
+    where = pairs[0][1] if len(pairs) == 1 else pairs[0][1].parent
+    print(f"{len(pairs)} {kind}{'s' if len(pairs) > 1 else ''} written: {where}")
+
+
+def draw_file(net: nn.Module, count: int, seed: int, target: str | None) -> None:
+    """Draw images with a generator and write them as one picture."""
+    if not hasattr(net, "latent"):
+        raise ValueError(f"samples={count}: this net draws nothing from noise: give input=")
+    path = Path(target or "samples.png")
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"output={path}: the picture is a PNG file, give a name ending in .png")
+    images = draw_samples(net, count, seed)
+    save_picture(T.to_pil_image(sample_grid(images, min(8, len(images)))), path)
+    print(f"{len(images)} images drawn: {path}")
