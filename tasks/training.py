@@ -13,7 +13,7 @@ from torch import nn
 
 from runs import costs, folders, sweeps
 from tasks.averaging import PowerAverage
-from tasks.budgets import Budgets
+from tasks.budgets import Budgets, averaged
 from tasks.callbacks import GracefulStop, PlainProgress, Throughput
 from tasks.optimisation import LossNotFiniteError, steps_done
 from tasks.precision import resolve_precision
@@ -133,6 +133,8 @@ def fit(
     if best and best.best_model_path:
         state = torch.load(best.best_model_path, map_location=task.device, weights_only=True)
         task.load_state_dict(state["state_dict"])
+    else:  # of a run resumed after its last step, Lightning has not taken the average
+        task.load_state_dict(averaged(trainer, task).state_dict())
     for budgets in (c for c in trainer.callbacks if isinstance(c, Budgets)):  # type: ignore[attr-defined]
         budgets.calibrate(task, data)
 
