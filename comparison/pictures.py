@@ -58,7 +58,7 @@ def model_file(arm: Arm, seed: int) -> Any:
 
 def write(group: Group, count: int, folder: Path) -> list[Path]:
     """Write so many sheets of a group; says which arms are in none, and why."""
-    import hydra
+    from tasks.rebuild import rebuild_data
 
     seed, arms = drawable(group)
     if not count or not arms:
@@ -69,7 +69,7 @@ def write(group: Group, count: int, folder: Path) -> list[Path]:
     if without:
         print(f"no pictures of {', '.join(without)} in {group.title}: no model file of seed {seed}")
     try:
-        data: Any = hydra.utils.instantiate(arms[0].runs[seed].record.config["data"])
+        data = rebuild_data({"config": arms[0].runs[seed].record.config})
         shown = [blocks(group, arms, seed, data, index) for index in range(count)]
     except Exception as error:
         line = console.explain(error)

@@ -6,9 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from panels import canvas
+from upzoo.upsampling import Upsample
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,6 +58,25 @@ def kernel_panel(weight: Tensor, title: str = "kernels", transposed: bool = True
         if max(kernel.shape) <= 4:
             _annotate(axes, kernel)
     return canvas.pixels(drawn)
+
+
+def upsampling_kernels(net: nn.Module, fixed: bool) -> dict[str, Tensor]:
+    """The spatial kernels of a net's upsampling operators by name: 4-D, larger than 1×1.
+
+    Args:
+        net: the net.
+        fixed: those that are not learned, too.
+    """
+    kernels = {}
+    for name, module in net.named_modules():
+        if isinstance(module, Upsample):
+            tensors = dict(module.named_parameters()) | (
+                dict(module.named_buffers()) if fixed else {}
+            )
+            for key, value in tensors.items():
+                if value.ndim == 4 and value.shape[-1] > 1:
+                    kernels[f"{name}.{key}"] = value.detach().float().cpu()
+    return kernels
 
 
 def _mosaic_of(kernels: np.ndarray) -> tuple[np.ndarray, str]:

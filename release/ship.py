@@ -107,18 +107,13 @@ def used_part(net: nn.Module, spec: Mapping[str, Any]) -> tuple[nn.Module, dict[
 
 def rescore(net: nn.Module, card: Mapping[str, Any], splits: Iterable[str]) -> dict[str, Any]:
     """Score a net on whole splits of the data that it was trained on."""
-    import hydra
-    from omegaconf import OmegaConf
-
+    from tasks.rebuild import rebuild, stored_config
     from tasks.scoring import measure_artifacts, quiet, score
 
     quiet()
-    stored = OmegaConf.create(card["config"])
+    stored = stored_config(card)
     stored.trainer.limit_val_batches = stored.trainer.limit_test_batches = 1.0
-    data = hydra.utils.instantiate(stored.data)
-    if "class_weights" in stored.task:
-        stored.task.class_weights = None  # of the loss: no need to count pixels
-    task = hydra.utils.instantiate(stored.task, _recursive_=False, net=net, data=data)
+    task, data = rebuild(card, net)
     metrics, _ = score(stored.trainer, task, data, splits)
     metrics[data.test_split] |= measure_artifacts(stored, task, data, data.test_split)
     return metrics

@@ -1,28 +1,11 @@
-"""Where runs are kept: folders that never collide, and which of them to go on with."""
+"""Where runs are kept: folders that never collide."""
 
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from runs import records
 
 LAST = Path("checkpoints") / "last.ckpt"
 RECORD = "record.json"
-
-#: Parts of a config in which a resumed run may differ from its start.
-FREE = (
-    "budgets",
-    "callbacks",
-    "ckpt",
-    "compile",
-    "init_left_out",
-    "logger",
-    "logs",
-    "run_dir",
-    "trainer",
-)
 
 #: The environment variable in which the first of a run's processes hands its folder to the others.
 SHARED = "UPZOO_RUN"
@@ -40,44 +23,6 @@ def new_folder(parent: Path, seed: int) -> Path:
             continue
         return folder
     raise FileExistsError(f"{parent / stem}: a thousand runs of this second exist already")
-
-
-def unfinished(parent: Path, seed: int) -> Path:
-    """The newest folder of `parent` and `seed` with a `last.ckpt` whose record is not finished.
-
-    Raises:
-        ValueError: if there is none, or a record there cannot be read.
-    """
-    found = [
-        run
-        for run in parent.glob(f"seed{seed}-*")
-        if (run / LAST).exists() and records.read(run / RECORD).status != "finished"
-    ]
-    if not found:
-        raise ValueError(
-            f"ckpt=last: no unfinished run with a last.ckpt in {parent}/seed{seed}-*; "
-            "leave ckpt out to start one"
-        )
-    return max(found, key=lambda run: (run / LAST).stat().st_mtime)
-
-
-def first_difference(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> str | None:
-    """Name the first option in which two configs differ, the free parts left out.
-
-    >>> first_difference({"seed": 0, "data": {"size": 1}}, {"seed": 0, "data": {"size": 2}})
-    'data.size was 1 and is now 2'
-    """
-    for key in sorted(set(old) | set(new)):
-        if not path and key in FREE:
-            continue
-        a, b = old.get(key), new.get(key)
-        if isinstance(a, Mapping) and isinstance(b, Mapping):
-            inner = first_difference(a, b, f"{path}{key}.")
-            if inner:
-                return inner
-        elif a != b:
-            return f"{path}{key} was {a!r} and is now {b!r}"
-    return None
 
 
 def share(folder: Path) -> None:

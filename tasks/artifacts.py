@@ -10,7 +10,6 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from tasks.artifact_panels import artifact_panels
 from tasks.generation import Generation
 from tasks.reconstruction import Reconstruction
 from tasks.segmentation import Segmentation
@@ -190,53 +189,3 @@ def _sentence(values: Mapping[str, float], report: AuditReport) -> str:
     if cause is not None and cause.ripple is not None and math.isfinite(cause.ripple):
         said += f", whose DC gains differ by {cause.ripple:.0%}"
     return said
-
-
-class ArtifactCurves(pl.Callback):
-    """Log the figures of `examine` from step 0 on, always on the same validation images.
-
-    Pictures of them are drawn before the first step and after the last.
-
-    Args:
-        images: how many.
-        every_n_epochs: how often, besides the start and the end; counted are epochs that validate.
-    """
-
-    def __init__(self, images: int = 16, every_n_epochs: int = 1) -> None:
-        self.images = images
-        self.every_n_epochs = every_n_epochs
-        self._samples: list[Batch] = []
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Measure the net as it starts."""
-        if trainer.global_step == 0:
-            self._log(trainer, pl_module, draw=True)
-
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Measure the net as it is now."""
-        done = trainer.current_epoch + 1
-        last = done == trainer.max_epochs
-        if (done % self.every_n_epochs == 0 or last) and not trainer.sanity_checking:
-            self._log(trainer, pl_module, draw=last)
-
-    def _log(self, trainer: pl.Trainer, task: pl.LightningModule, draw: bool) -> None:
-        if trainer.logger is None or not trainer.is_global_zero:
-            return
-        if not self._samples:
-            dataset = trainer.datamodule.prepared("val")
-            self._samples = [dataset[i] for i in range(min(self.images, len(dataset)))]
-        found = examine(task, self._samples)
-        if found is None:
-            return
-        step = getattr(task, "iteration", trainer.global_step)
-        values = {f"artifacts/{name}": value for name, value in found.headlines.items()}
-        values |= {
-            f"artifacts_{name}": value
-            for name, value in found.details.items()
-            if not name.endswith(("_low", "_high", "_threshold"))
-        }
-        trainer.logger.log_metrics(values, step=step)
-        if draw:
-            panels = artifact_panels(task.net, found.report, found.pictures, found.periods)
-            for name, panel in panels.items():
-                trainer.logger.experiment.add_image(f"artifacts/{name}", panel, step)

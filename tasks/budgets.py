@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -10,6 +11,8 @@ from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from runs import per_image as side_file
+from runs.records import Record
 from tasks.averaging import recalibrate
 from tasks.callbacks import Throughput
 from tasks.optimisation import steps_done, training_steps
@@ -96,15 +99,16 @@ class Budgets(pl.Callback):
         finally:
             data.trainer = mine
             torch.set_rng_state(random)
-        clock = next(c for c in trainer.callbacks if isinstance(c, Throughput))
-        self._keep(step, clock.seconds, metrics, per_image)
-        if trainer.logger is not None:
-            trainer.logger.log_metrics(flat(metrics), step=step)
+        clock = next((c for c in trainer.callbacks if isinstance(c, Throughput)), None)
+        self._keep(step, clock and clock.seconds, metrics, per_image)
+        for logger in trainer.loggers:
+            logger.log_metrics(flat(metrics), step=step)
         shown = "  ".join(
             f"{name} {value:.4f}" for name, value in flat(metrics).items() if name.endswith("/miou")
         )
         print(f"budget of {step} steps  {shown}", flush=True)
-        clock.resume()
+        if clock is not None:
+            clock.resume()
 
     def calibrate(self, task: pl.LightningModule, data: Any) -> None:
         """Compute the statistics of a task's batch norms anew from augmented training images.
@@ -117,7 +121,7 @@ class Budgets(pl.Callback):
     def finish(
         self,
         step: int,
-        seconds: float,
+        seconds: float | None,
         metrics: Mapping[str, Any],
         per_image: Mapping[str, Mapping[str, Tensor]],
     ) -> None:
@@ -128,7 +132,7 @@ class Budgets(pl.Callback):
     def _keep(
         self,
         step: int,
-        seconds: float,
+        seconds: float | None,
         metrics: Mapping[str, Any],
         per_image: Mapping[str, Mapping[str, Tensor]],
     ) -> None:
@@ -144,6 +148,26 @@ class Budgets(pl.Callback):
         """Go on from what a checkpoint had scored."""
         self.scored = list(state_dict["scored"])
         self.per_image = list(state_dict["per_image"])
+
+
+def keep(
+    run: Path,
+    trainer: pl.Trainer,
+    data: Any,
+    record: Record,
+    per_image: Mapping[str, Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """The scores at every budget of a run that has such; the figures of its images in a file."""
+    budgets = next((c for c in trainer.callbacks if isinstance(c, Budgets)), None)
+    if budgets is None:
+        return []
+    seconds = record.cost["train_seconds"]
+    budgets.finish(steps_done(trainer), seconds, record.metrics, per_image)
+    if any(per_image.values()):
+        names = {split: data.image_names(split) for split in per_image}
+        steps = [entry["step"] for entry in budgets.scored]
+        side_file.write(run / side_file.FILE, steps, budgets.per_image, names)
+    return budgets.scored
 
 
 def flat(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,6 +14,7 @@ from torchvision.transforms.v2 import functional as T
 
 from data.files import IMAGE_SUFFIXES, DataError, read_image, to_grey
 from data.listing import list_files, summary
+from panels.samples import sample_grid
 
 
 def plan(
@@ -141,3 +143,41 @@ def draw_samples(net: nn.Module, count: int, seed: int) -> Tensor:
         raise ValueError(f"samples={count!r} must be an integer of at least 1")
     noise = torch.randn(count, net.latent, generator=torch.Generator().manual_seed(seed))
     return torch.cat([net(z) for z in noise.split(64)])
+
+
+def predict_files(net: nn.Module, card: Mapping[str, Any], source: str, target: str | None) -> None:
+    """Apply the net to a user's own images at their own size: masks, or rebuilt images.
+
+    Args:
+        net: in evaluation mode.
+        card: what its checkpoint carries: mean, std, and the palette of a segmentation.
+        source: an image, or a folder of images.
+        target: as in `plan`.
+    """
+    if hasattr(net, "latent"):
+        raise ValueError("this net draws from noise, not from images: give samples=64 output=PNG")
+    if getattr(net, "label", None) == "classifier":
+        raise ValueError("this net classifies whole images and makes none: leave input out")
+    kind = "mask" if "palette" in card else "reconstruction"
+    write = segment_file if kind == "mask" else rebuild_file
+    pairs, left_out = plan(source, target, kind)
+    failures = write_all(partial(write, net, card), pairs)
+    where = pairs[0][1] if len(pairs) == 1 else os.path.commonpath([p.parent for _, p in pairs])
+    done = len(pairs) - len(failures)
+    print(f"{done} {kind}{'s' if done > 1 else ''} written: {where}")
+    if left_out:
+        print(summary(left_out))
+    if failures:
+        raise ValueError(f"{len(failures)} of {len(pairs)} images failed: {'; '.join(failures)}")
+
+
+def draw_file(net: nn.Module, count: int, seed: int, target: str | None) -> None:
+    """Draw images with a generator and write them as one picture."""
+    if not hasattr(net, "latent"):
+        raise ValueError(f"samples={count}: this net draws nothing from noise: give input=")
+    path = Path(target or "samples.png")
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"output={path}: the picture is a PNG file, give a name ending in .png")
+    images = draw_samples(net, count, seed)
+    save_picture(T.to_pil_image(sample_grid(images, min(8, len(images)))), path)
+    print(f"{len(images)} images drawn: {path}")

@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
+from runs import folders
+from runs.console import ROOT
 from upzoo import zoo
 from upzoo.dcgan import Generator
 from upzoo.upsampling import Upsample
@@ -23,12 +27,12 @@ OWN = ("_target_", "_convert_", "upsample", "num_classes", "in_channels", "size"
 
 
 @dataclass(frozen=True)
-class Carried:
-    """What was carried over.
+class Transferred:
+    """What was transferred.
 
     Attributes:
         source: name or path of the source.
-        parameters: how many were carried over.
+        parameters: how many were transferred.
         of: how many the net has.
         left_out: why not -> names of layers.
     """
@@ -49,11 +53,34 @@ class Carried:
         return "\n".join(lines)
 
 
+def inherit_options(cfg: DictConfig) -> None:
+    """Give the model the options of the net that it starts from, where none were chosen."""
+    hydra_cfg = HydraConfig.get()
+    given = {override.partition("=")[0].lstrip("+~") for override in hydra_cfg.overrides.task}
+    group = ROOT / "configs" / "model" / f"{hydra_cfg.runtime.choices['model']}.yaml"
+    defaults: Any = OmegaConf.to_container(OmegaConf.load(group))
+    model: Any = OmegaConf.to_container(cfg.model, resolve=True)
+    chosen = {k for k, v in model.items() if f"model.{k}" in given or v != defaults.get(k)}
+    options = options_like(cfg.init, model, chosen)
+    for name, value in options.items():
+        cfg.model[name] = value
+    if options and folders.shared() is None:
+        print(f"init={cfg.init}: {' '.join(f'model.{k}={v}' for k, v in options.items())}")
+
+
+def start_from_init(cfg: DictConfig, net: nn.Module) -> None:
+    """Start from other weights; say what could not be transferred, and keep it in the config."""
+    transferred = transfer_weights(net, cfg.init)
+    cfg.init_left_out = transferred.left_out
+    if folders.shared() is None:
+        print(transferred)
+
+
 def options_like(init: str, model: Mapping[str, Any], kept: Container[str]) -> dict[str, Any]:
     """The options with which a model has the layers of a source of its kind.
 
     Args:
-        init: as in `carry_over`.
+        init: as in `transfer_weights`.
         model: spec of the net to start; `_target_` says of which kind it is.
         kept: names of options that are not to be changed.
 
@@ -73,7 +100,7 @@ def options_like(init: str, model: Mapping[str, Any], kept: Container[str]) -> d
 
 
 @torch.no_grad()
-def carry_over(net: nn.Module, init: str) -> Carried:
+def transfer_weights(net: nn.Module, init: str) -> Transferred:
     """Copy into a net, in place, all layers of a source that fit by name and shape.
 
     A layer is carried over with all of its tensors or not at all; an operator's only into one of
@@ -118,7 +145,7 @@ def carry_over(net: nn.Module, init: str) -> Carried:
             f"init={init}: no layer of that {_label(source)} fits this {_label(net)} by name and "
             "shape: give weights of the same architecture and width"
         )
-    return Carried(init, carried, sum(counts.values()), dict(left_out))
+    return Transferred(init, carried, sum(counts.values()), dict(left_out))
 
 
 def _layers(net: nn.Module, prefix: str = "") -> dict[str, dict[str, Tensor]]:

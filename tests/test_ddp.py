@@ -118,13 +118,13 @@ def test_two_processes_stop_and_go_on_together(tmp_path):
 
 def refusal(*overrides: str, automatic: bool = True) -> str:
     """What the first of two processes says before it starts the other."""
-    import train
+    from tasks import training
 
     task = SimpleNamespace(automatic_optimization=automatic)
     cfg = compose_config("train", [*SMALL, "trainer=ddp", "trainer.accelerator=cpu", *overrides])
     cfg.callbacks, cfg.logger, cfg.average, cfg.run_dir = {}, None, 0, "."
     with pytest.raises(ValueError, match=r"2 devices|on each device") as caught:
-        train.check_processes(train.build_trainer(cfg), task, instantiate(cfg.data))
+        training.check_processes(training.build_trainer(cfg), task, instantiate(cfg.data))
     return str(caught.value)
 
 

@@ -21,7 +21,7 @@ ROWS = re.findall(r"^\| \[(.+?)\]\((results/.+?/record\.json)\) \|(.+)\|$", READ
     ("script", "printed"), COMMANDS, ids=[c[1].split(" #")[0] for c in COMMANDS]
 )
 def test_every_command_composes_and_builds_its_net(script, printed):
-    import train
+    from tasks import training
 
     overrides = [word for word in shlex.split(printed, comments=True) if word not in ("-m", "…")]
     if any("glob(" in word or word.startswith("hydra") for word in overrides):
@@ -30,7 +30,7 @@ def test_every_command_composes_and_builds_its_net(script, printed):
     if script == "train":
         channels = 1 if overrides.count("data=mnist") else 3
         data = SimpleNamespace(num_classes=5, in_channels=channels, size=cfg.data.size)
-        train.build_net(cfg, data)
+        training.build_net(cfg, data)
 
 
 def test_there_are_results():

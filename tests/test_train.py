@@ -120,26 +120,26 @@ def test_same_seed_same_weights_another_seed_others(train_run, trained):
     "overrides", [["model=dcgan", "task=segmentation"], ["model=unet", "task=generation"]]
 )
 def test_a_generator_and_a_task_that_do_not_go_together_are_refused(overrides):
-    import train
+    from tasks import training
 
     class Data:
         num_classes, in_channels, size = 9, 3, (96, 96)
 
     with pytest.raises(ValueError, match="cannot be trained by this task: generators"):
-        train.build_net(compose_config("train", overrides), Data)
+        training.build_net(compose_config("train", overrides), Data)
 
 
 def test_operators_share_the_start_of_everything_else():
     from upzoo.checkpoint import build
 
     def start(name):
-        import train
+        from tasks import training
 
         class Data:
             num_classes, in_channels, size = 9, 3, (96, 96)
 
         torch.manual_seed(0)
-        net, _ = train.build_net(compose_config("train", [f"upsample={name}"]), Data)
+        net, _ = training.build_net(compose_config("train", [f"upsample={name}"]), Data)
         return {k: v for k, v in net.state_dict().items() if not k.startswith("upsamples")}
 
     assert build  # the same builder that evaluation uses

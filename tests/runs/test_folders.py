@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from runs import folders as runs
-from runs import records
+from runs import records, resume
 
 
 def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path):
@@ -39,15 +39,15 @@ def test_the_newest_unfinished_run_is_the_one_to_go_on_with(tmp_path):
         if saved:
             (run / runs.LAST).touch()
             os.utime(run / runs.LAST, (100 + age, 100 + age))
-    assert runs.unfinished(tmp_path, 0) == made["stopped"]
+    assert resume.unfinished(tmp_path, 0) == made["stopped"]
     with pytest.raises(ValueError, match="no unfinished run"):
-        runs.unfinished(tmp_path, 1)
+        resume.unfinished(tmp_path, 1)
 
 
 def test_first_difference_leaves_out_what_a_resumed_run_may_change():
     old = {"seed": 0, "trainer": {"max_epochs": 3}, "model": {"stride": 8}}
-    assert runs.first_difference(old, {**old, "trainer": {"max_epochs": 9}}) is None
-    assert runs.first_difference(old, {**old, "model": {"stride": 8, "width": 2}}) == (
+    assert resume.first_difference(old, {**old, "trainer": {"max_epochs": 9}}) is None
+    assert resume.first_difference(old, {**old, "model": {"stride": 8, "width": 2}}) == (
         "model.width was None and is now 2"
     )
 

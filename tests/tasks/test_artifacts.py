@@ -7,8 +7,8 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
+from panels.artifacts import artifact_panels
 from runs import records
-from tasks.artifact_panels import artifact_panels
 from tasks.artifacts import examine
 from tasks.classification import Classification
 from tasks.generation import Generation

@@ -16,9 +16,10 @@ from torch.utils.data import DataLoader
 from panels.samples import sample_grid
 from tasks import collapse, generation_panels
 from tasks.adversarial import LOSSES, frozen, r1, untracked
-from tasks.callbacks import Repeatable
+from tasks.callbacks import GenerationPanels, Repeatable
+from tasks.callbacks.generation import interpolate
 from tasks.generation import Generation
-from tasks.generation_panels import GenerationPanels, draw, interpolate
+from tasks.pictures import draw
 from upzoo.dcgan import DCGAN
 from upzoo.metrics.generation import GenerationScores
 from upzoo.upsampling import OPERATORS

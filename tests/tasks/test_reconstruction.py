@@ -12,13 +12,10 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from panels.projection import GAP, HEAD
+from tasks.callbacks import ProjectionPanels, ReconstructionPanels
 from tasks.optimisation import LossNotFiniteError
+from tasks.pictures import reconstruction_panel
 from tasks.reconstruction import Reconstruction
-from tasks.reconstruction_panels import (
-    ProjectionPanels,
-    ReconstructionPanels,
-    reconstruction_panel,
-)
 from upzoo.deconvnet import DeconvNet
 from upzoo.upsampling import OPERATORS
 

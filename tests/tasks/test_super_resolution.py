@@ -13,8 +13,8 @@ from torch import nn
 from panels.projection import GAP, HEAD
 from runs import records
 from tasks.artifacts import examine
+from tasks.pictures import super_resolution_panel
 from tasks.super_resolution import SuperResolution, same_size
-from tasks.super_resolution_panels import super_resolution_panel
 from tests.data.test_resolutions import draw_folder
 from tests.tasks.test_reconstruction import ssim, trainer
 from upzoo.bicubic import enlarge, reduce

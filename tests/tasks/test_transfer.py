@@ -4,7 +4,6 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-import train
 import upzoo
 from runs import console, records
 from tasks import transfer
@@ -37,7 +36,7 @@ def split(net, other):
 def test_the_same_net_is_carried_over_whole(tmp_path):
     source, spec = fcn(seed=1)
     net, _ = fcn()
-    carried = transfer.carry_over(net, saved(tmp_path, source, spec))
+    carried = transfer.transfer_weights(net, saved(tmp_path, source, spec))
     assert split(net, source)[1] == set()
     assert carried.left_out == {}
     assert carried.parameters == carried.of == sum(p.numel() for p in source.parameters())
@@ -47,7 +46,7 @@ def test_other_classes_leave_out_the_scores_and_what_enlarges_them(tmp_path):
     source, spec = fcn(seed=1)
     net, _ = fcn(num_classes=5)
     before = {k: v.clone() for k, v in net.state_dict().items()}
-    carried = transfer.carry_over(net, saved(tmp_path, source, spec))
+    carried = transfer.transfer_weights(net, saved(tmp_path, source, spec))
     equal, unequal = split(net, source)
     assert equal == {k for k in before if k.startswith("backbone.")}
     assert all(torch.equal(net.state_dict()[k], before[k]) for k in unequal)
@@ -64,7 +63,7 @@ def test_weights_of_another_operator_stay_out_though_names_and_shapes_agree(tmp_
     net, _ = fcn("ResizeConv", kernel=9)
     before = net.upsamples[0].weight.clone()
     assert before.shape == source.upsamples[0].weight.shape
-    carried = transfer.carry_over(net, saved(tmp_path, source, spec))
+    carried = transfer.transfer_weights(net, saved(tmp_path, source, spec))
     layers = [f"upsamples.{i}" for i in range(3)]
     assert carried.left_out == {"another operator": layers}
     assert split(net, source)[1] == {f"{layer}.weight" for layer in layers}
@@ -74,7 +73,7 @@ def test_weights_of_another_operator_stay_out_though_names_and_shapes_agree(tmp_
 def test_operators_without_weights_leave_the_sources_unused(tmp_path):
     source, spec = fcn(seed=1)
     net, _ = fcn("Interpolate")
-    carried = transfer.carry_over(net, saved(tmp_path, source, spec))
+    carried = transfer.transfer_weights(net, saved(tmp_path, source, spec))
     layers = [f"upsamples.{i}" for i in range(3)]
     assert carried.left_out == {"of the source, without a place here": layers}
     assert split(net, source)[1] == set()
@@ -89,7 +88,7 @@ def test_a_layer_comes_whole_or_not_at_all(tmp_path):
     net, _ = fcn()
     net.scores[0] = torch.nn.Conv2d(7, 3, 1)
     bias = net.scores[0].bias.clone()
-    carried = transfer.carry_over(net, saved(tmp_path, source, spec))
+    carried = transfer.transfer_weights(net, saved(tmp_path, source, spec))
     assert carried.left_out == {"another shape": ["scores.0"]}
     assert torch.equal(net.scores[0].bias, bias)
     assert torch.equal(net.scores[1].bias, torch.ones(3))
@@ -103,7 +102,7 @@ def test_a_shipped_generator_goes_into_the_generator_of_a_pair(tmp_path, monkeyp
     source = zoo.load("dcgan_transposed_conv.mnist")
     options = {"size": [32, 32], "in_channels": 1, "latent": 5, "width": 4}
     net = upzoo.create("dcgan", "transposed_conv", **options)
-    carried = transfer.carry_over(net, "dcgan_transposed_conv.mnist")
+    carried = transfer.transfer_weights(net, "dcgan_transposed_conv.mnist")
     assert split(net.generator, source)[1] == set()
     assert carried.parameters == sum(p.numel() for p in net.generator.parameters())
     assert set(carried.left_out) == {"not in the source"}
@@ -123,7 +122,7 @@ def test_nothing_that_fits_nothing_there_and_no_such_name(tmp_path):
         ("nosuch_name", ValueError, "'nosuch_name' is no checkpoint of the zoo"),
     ):
         with pytest.raises(error, match=message) as caught:
-            transfer.carry_over(net, init)
+            transfer.transfer_weights(net, init)
         assert "\n" not in console.explain(caught.value)
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
 
@@ -160,13 +159,13 @@ def narrow(tmp_path):
 def test_the_model_takes_the_sources_options_where_none_were_chosen(tmp_path, capsys):
     source, options = narrow(tmp_path)
     cfg = compose_config("train", [f"init={source}", "model=unet", "upsample=carafe"])
-    train.adopt(cfg)
+    transfer.inherit_options(cfg)
     assert {name: cfg.model[name] for name in options} == options
     assert cfg.model.upsample._target_ == "models.upsampling.Carafe"
     assert cfg.model.num_classes is None
     out = capsys.readouterr().out
     assert "model.backbone=compact model.width=4 model.decoder_widths=[[3], [4]" in out
-    train.adopt(cfg)
+    transfer.inherit_options(cfg)
     assert capsys.readouterr().out == "", "nothing is left to change"
 
 
@@ -174,7 +173,7 @@ def test_the_model_takes_the_sources_options_where_none_were_chosen(tmp_path, ca
 def test_what_was_chosen_stays(tmp_path, chosen):
     source, options = narrow(tmp_path)
     cfg = compose_config("train", [f"init={source}", "model=unet", *chosen])
-    train.adopt(cfg)
+    transfer.inherit_options(cfg)
     assert cfg.model.width == 8
     assert cfg.model.backbone == "compact"
     widths = [[16], [24], [32], [48], [64]]
@@ -186,5 +185,5 @@ def test_another_kind_of_net_changes_no_option(tmp_path):
     source, _ = narrow(tmp_path)
     cfg = compose_config("train", [f"init={source}", "model=fcn"])
     before = OmegaConf.to_container(cfg.model)
-    train.adopt(cfg)
+    transfer.inherit_options(cfg)
     assert OmegaConf.to_container(cfg.model) == before

@@ -6,15 +6,14 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from panels.kernels import kernel_panel
+from panels.kernels import kernel_panel, upsampling_kernels
 from panels.samples import sample_grid
-from tasks.callbacks import upsampling_kernels
-
-COLUMNS = 8
+from tasks.callbacks.pictures import log_picture, wanted
+from tasks.pictures import COLUMNS, draw
 
 
 class GenerationPanels(pl.Callback):
-    """Pictures for TensorBoard, always from the same noise, and the kernels of the upsampling.
+    """Pictures, always from the same noise, and the kernels of the upsampling.
 
     `samples/fixed_z` is a grid of 8×8 images; each row of `samples/interpolation` goes from the
     noise of one of them to that of its neighbour.
@@ -41,7 +40,7 @@ class GenerationPanels(pl.Callback):
             self._log(trainer, pl_module)
 
     def _log(self, trainer: pl.Trainer, task: Any, fixed: bool = False) -> None:
-        if trainer.logger is None or not trainer.is_global_zero:
+        if not wanted(trainer):
             return
         z = task.fixed_z
         between = interpolate(z[0 : 2 * self.rows : 2], z[1 : 2 * self.rows : 2], COLUMNS)
@@ -53,17 +52,7 @@ class GenerationPanels(pl.Callback):
         for name, weight in upsampling_kernels(task.net, fixed).items():
             pictures[f"upsampling/{name}"] = kernel_panel(weight, name)
         for tag, picture in pictures.items():
-            trainer.logger.experiment.add_image(tag, picture, task.iteration)
-
-
-@torch.no_grad()
-def draw(task: pl.LightningModule, z: Tensor) -> Tensor:
-    """Images of some noise in evaluation mode; the task's own mode stays."""
-    training = task.training
-    task.eval()
-    images = task(z)
-    task.train(training)
-    return images
+            log_picture(trainer, tag, picture, task.iteration)
 
 
 def interpolate(start: Tensor, end: Tensor, steps: int) -> Tensor:

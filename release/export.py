@@ -1,0 +1,34 @@
+"""A net as a file for elsewhere: ONNX, or a model folder of weights that others released."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from upzoo import checkpoint
+from upzoo.export import to_onnx
+
+
+def export(net: nn.Module, card: Mapping[str, Any], target: str) -> None:
+    """Write the net as ONNX, with what its checkpoint says of images and classes."""
+    if Path(target).suffix != ".onnx":
+        raise ValueError(f"export={target}: give a name ending in .onnx")
+    told = {k: json.dumps(card[k]) for k in ("classes", "mean", "std", "data") if k in card}
+    error = to_onnx(net, target, len(card["mean"]), told)
+    checked = f"{error:.0e} off PyTorch" if error is not None else "unchecked: no onnxruntime here"
+    print(f"ONNX file with dynamic size written ({checked}): {target}")
+
+
+def convert(net: nn.Module, card: Mapping[str, Any], source: str, target: str | None) -> None:
+    """Write a net that another project released as a model file of ours."""
+    layout = card["foreign"]["layout"]
+    if target is None:
+        raise ValueError(
+            f"foreign={source} is {layout}: give input=IMAGE to apply it, or output=FOLDER to "
+            "write it as a model file"
+        )
+    if Path(target).exists():
+        raise ValueError(f"output={target} exists: give the name of a new folder")
+    print(f"{layout} written: {checkpoint.save(target, net, card)}")

@@ -1,0 +1,30 @@
+"""What happens around the steps of a training: one idea a file."""
+
+from tasks.callbacks.artifacts import ArtifactCurves
+from tasks.callbacks.generation import GenerationPanels
+from tasks.callbacks.predictions import (
+    PredictionPanels,
+    ReconstructionPanels,
+    SegmentationPanels,
+    SuperResolutionPanels,
+)
+from tasks.callbacks.progress import PlainProgress
+from tasks.callbacks.projection import ProjectionPanels
+from tasks.callbacks.repeatable import Repeatable
+from tasks.callbacks.stopping import GracefulStop, StoppedError
+from tasks.callbacks.throughput import Throughput
+
+__all__ = [
+    "ArtifactCurves",
+    "GenerationPanels",
+    "GracefulStop",
+    "PlainProgress",
+    "PredictionPanels",
+    "ProjectionPanels",
+    "ReconstructionPanels",
+    "Repeatable",
+    "SegmentationPanels",
+    "StoppedError",
+    "SuperResolutionPanels",
+    "Throughput",
+]

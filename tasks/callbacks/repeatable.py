@@ -1,0 +1,24 @@
+"""Randomness that does not depend on where a run was resumed."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+
+class Repeatable(pl.Callback):
+    """Seed the random state of every step from (seed, step).
+
+    Dropout then depends on neither the number of workers nor on where a run was resumed. Processes
+    that train together draw differently.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Seed torch on all devices."""
+        step = trainer.global_step * trainer.world_size + trainer.global_rank
+        torch.manual_seed((self.seed << 32) + step)

@@ -1,0 +1,63 @@
+"""A trained net scored anew: on the data of its training, on another split, or on other data."""
+
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+from torch import nn
+from torchvision.transforms.v2.functional import to_pil_image
+
+from runs import costs, folders, metadata, records, tables
+from tasks.pictures import picture
+from tasks.rebuild import rebuild, stored_config
+from tasks.scoring import measure_artifacts, quiet, score
+
+
+def evaluate(cfg: DictConfig, net: nn.Module, card: Mapping[str, Any]) -> None:
+    """Score the net on a split; print, write the record and a panel.
+
+    Args:
+        cfg: has data, root, split, artifacts, images, logs and trainer, as configs/evaluate.yaml.
+        net: as loaded.
+        card: what its checkpoint carries.
+    """
+    quiet()
+    if cfg.artifacts is None:
+        cfg.artifacts = stored_config(card).get("artifacts", 200)
+    task, data = rebuild(card, net, root=cfg.root, other=cfg.get("data"))
+    split = cfg.split or data.test_split
+    splits = [split] if cfg.split else dict.fromkeys((split, *data.test_splits))
+    shape = data.prepared(split)[0]["image"].shape
+
+    started = time.perf_counter()
+    record = records.new(
+        command=shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]),
+        choices=card["choices"] | {"data": data.name},
+        config=card["config"],
+        data=metadata.of_data(data, split),
+        cost=costs.of_net(net, shape),
+        status="finished",
+    )
+    record.metrics, _ = score(cfg.trainer, task, data, splits)
+    record.metrics[split] |= measure_artifacts(cfg, task, data, split)
+    seconds = time.perf_counter() - started
+    chosen = (record.choices[k] for k in ("model", "upsample", "data"))
+    variant = "-".join(str(choice) for choice in chosen if choice is not None)
+    folder = folders.new_folder(Path(cfg.logs, "evaluate", variant), card["choices"]["seed"])
+    record.cost["peak_memory_bytes"] = costs.peak_memory()
+    records.write(folder / folders.RECORD, record)
+    save_panel(folder / f"{split}.png", task, data, split, cfg.images)
+    tables.show(record)
+    print(f"scored in {seconds:.0f} s; record and panel: {folder}")
+
+
+def save_panel(path: Path, task: Any, data: Any, split: str, count: int) -> None:
+    """Write a picture of the first images of a split with what the net makes of them."""
+    dataset = data.prepared(split)
+    panel = picture(task, [dataset[i] for i in range(min(count, len(dataset)))], data)
+    if panel is not None:
+        to_pil_image(panel).save(path)

@@ -1,0 +1,169 @@
+"""The training of one run: its net, its trainer, the fit and what it took."""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import hydra
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch import callbacks
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from runs import costs, folders, sweeps
+from tasks.averaging import PowerAverage
+from tasks.budgets import Budgets, averaged
+from tasks.callbacks import GracefulStop, PlainProgress, Throughput
+from tasks.optimisation import LossNotFiniteError, steps_done
+from tasks.precision import resolve_precision
+from upzoo import checkpoint
+
+
+def build_net(cfg: DictConfig, data: Any) -> tuple[nn.Module, dict[str, Any]]:
+    """The net, and the spec from which `upzoo.checkpoint.build` makes it again."""
+    spec: Any = OmegaConf.to_container(cfg.model, resolve=True)
+    outputs = hydra.utils.get_class(cfg.task._target_).outputs(data)
+    known = {"num_classes": outputs, "in_channels": data.in_channels, "size": list(data.size)}
+    known["scale"] = getattr(data, "scale", None)
+    spec |= {key: value for key, value in known.items() if key in spec}
+    rebuilt = {"weights": None} if "weights" in spec else {}  # its weights are in the file
+    net = checkpoint.build(spec)
+    if hasattr(net, "latent") != cfg.task._target_.endswith(".Generation"):
+        raise ValueError(
+            f"{net.label} cannot be trained by this task: generators, which draw from noise, go "
+            "with task=generation, others with task=segmentation, reconstruction, "
+            "super_resolution or classification"
+        )
+    return net, spec | rebuilt
+
+
+def build_trainer(cfg: DictConfig) -> pl.Trainer:
+    """Lightning's trainer with the loggers and callbacks of the config."""
+    chosen = instances(cfg.get("callbacks"))
+    terminal = sweeps.has_terminal()
+    chosen.append(callbacks.RichProgressBar(leave=True) if terminal else PlainProgress())
+    if cfg.average:
+        chosen.append(callbacks.EMAWeightAveraging(decay=cfg.average))
+    if cfg.average_power is not None:
+        chosen.append(PowerAverage(cfg.average_power))
+    if cfg.budgets:
+        chosen.append(Budgets(cfg.budgets))
+    chosen.sort(key=turn)  # stable: the others keep their order
+    return hydra.utils.instantiate(
+        cfg.trainer,
+        precision=resolve_precision(cfg.trainer.precision),
+        logger=instances(cfg.get("logger"), save_dir=cfg.run_dir),
+        callbacks=chosen,
+        enable_progress_bar=terminal,
+        default_root_dir=cfg.run_dir,
+    )
+
+
+def turn(callback: pl.Callback) -> int:
+    """When a callback's turn comes: a step is averaged, then scored, and then a stop may save it.
+
+    Of the averages a validation ends last, after pictures have been drawn with them.
+    """
+    kinds = (callbacks.WeightAveraging, Budgets, GracefulStop)
+    return next((i for i, kind in enumerate(kinds, 1) if isinstance(callback, kind)), 0)
+
+
+def instances(group: DictConfig | None, **options: Any) -> list[Any]:
+    """What the nodes of a config group stand for; null leaves one out, or all of them.
+
+    Args:
+        group: name → node; options of a node that another config has turned off have no
+            `_target_` and are left out too.
+        options: for each of them, where its node does not say otherwise.
+    """
+    nodes = (group or {}).values()
+    chosen = [node for node in nodes if isinstance(node, DictConfig) and "_target_" in node]
+    return [
+        hydra.utils.instantiate(node, **{k: v for k, v in options.items() if k not in node})
+        for node in chosen
+    ]
+
+
+def check_processes(trainer: pl.Trainer, task: pl.LightningModule, data: Any) -> None:
+    """Refuse what several processes cannot train together."""
+    if trainer.world_size == 1:
+        return
+    if sweeps.is_job():
+        raise ValueError(
+            f"{trainer.world_size} devices: a run of a sweep trains on one: use trainer=default "
+            "and hydra/launcher=joblib, or start this run by its own command"
+        )
+    if not task.automatic_optimization:
+        raise ValueError(
+            f"{trainer.world_size} devices: task=generation trains on one: its noise and scores "
+            "are not split between processes: use trainer.devices=1"
+        )
+    data.trainer = trainer
+    data.train_dataloader()  # these refuse fewer samples than the devices need
+    data.val_dataloader()
+
+
+def fit_other_rank(
+    cfg: DictConfig, trainer: pl.Trainer, task: Any, data: Any, ckpt: Path | None
+) -> None:
+    """Train as one of several processes, of which the first scores, writes and prints."""
+    if cfg.compile:
+        task.net.compile()
+    with contextlib.suppress(SystemExit):  # the first says that it was stopped
+        fit(cfg, trainer, task, data, ckpt)
+
+
+def fit(
+    cfg: DictConfig, trainer: pl.Trainer, task: pl.LightningModule, data: Any, ckpt: Path | None
+) -> None:
+    """Train; take the best weights back at the end, or the last where no score chooses any."""
+    monitors = [c for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None)]
+    best: Any = monitors[0] if monitors and not cfg.budgets else None
+    last = Path(cfg.run_dir) / folders.LAST
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=ckpt, weights_only=True)
+    except LossNotFiniteError as error:
+        kept = best.best_model_path if best else last if last.exists() else ""
+        raise ValueError(
+            f"{error}; the last good checkpoint is {kept or 'none yet'}; a lower task.lr may help"
+        ) from None
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()  # the first process does the rest alone
+    if best and best.best_model_path:
+        state = torch.load(best.best_model_path, map_location=task.device, weights_only=True)
+        task.load_state_dict(state["state_dict"])
+    else:  # of a run resumed after its last step, Lightning has not taken the average
+        task.load_state_dict(averaged(trainer, task).state_dict())
+    for budgets in (c for c in trainer.callbacks if isinstance(c, Budgets)):  # type: ignore[attr-defined]
+        budgets.calibrate(task, data)
+
+
+def time_and_memory(trainer: pl.Trainer) -> dict[str, Any]:
+    """Seconds and images of training steps alone, and the most memory held so far."""
+    clocks = (c for c in trainer.callbacks if isinstance(c, Throughput))  # type: ignore[attr-defined]
+    clock = next(clocks, None)
+    return {
+        "train_seconds": clock and clock.seconds,
+        "images_per_second": clock and clock.images_per_second,
+        "peak_memory_bytes": costs.peak_memory(),
+    }
+
+
+def log_scores(trainer: pl.Trainer, metrics: dict[str, Any], data: Any) -> None:
+    """Put the final scores on the test splits beside the curves, at the last step.
+
+    Args:
+        trainer: whose loggers.
+        metrics: split → name → score.
+        data: says which splits: those of the first are test/…, of others test_<split>/….
+    """
+    scores = metrics[data.test_split] | {split: metrics[split] for split in data.test_splits[1:]}
+    values = {f"test/{name}": v for name, v in scores.items() if isinstance(v, float)}
+    for name, each in scores.items():
+        if isinstance(each, dict):
+            group = name.removeprefix("per_class_")
+            values |= {f"test_{group}/{label}": v for label, v in each.items()}
+    for logger in trainer.loggers:
+        logger.log_metrics(values, step=steps_done(trainer))
+        logger.finalize("success")
