@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from runs import console
+from runs import audits, console
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,16 +40,17 @@ def use(cfg: DictConfig) -> None:
     if cfg.list is not False:
         show_list(cfg.list)
         return
-    given = [key for key in SOURCES if cfg[key] is not None]
+    sources = {key: cfg[key] for key in SOURCES} | {"audit": audits.named(cfg)}
+    given = [key for key, value in sources.items() if value is not None]
     if len(given) != 1:
         what = f"{' and '.join(given)} are given" if given else "no net is given"
         raise ValueError(f"{what}: give one of {', '.join(f'{k}={v}' for k, v in SOURCES.items())}")
-    if cfg.audit is not None:
-        examine(cfg)
+    if sources["audit"] is not None:
+        audits.audit_command(cfg)
         return
     net, card = load(cfg)
     if cfg.equalise:
-        net = equalised(net)
+        net = audits.equalised(net)
     if cfg.samples is not None:
         sample(cfg, net)
     elif cfg.input is not None:
@@ -60,43 +61,6 @@ def use(cfg: DictConfig) -> None:
         convert(cfg, net, card)
     else:
         evaluate(cfg, net, card)
-
-
-def examine(cfg: DictConfig) -> None:
-    """Examine any net for checkerboards; print, write JSON and a panel, of the mended net too."""
-    from torchvision.transforms.v2.functional import to_pil_image
-
-    from panels.audit import audit_panel
-    from runs import folders as runs
-    from upzoo.audit import audit
-    from upzoo.audit import terminal as findings
-    from upzoo.audit.targets import load_target
-
-    net, example = load_target(cfg.audit)
-    reports = {"audit": audit(net, example, seed=cfg.seed)}
-    if cfg.equalise:
-        reports["equalised"] = audit(equalised(net), example, seed=cfg.seed)
-    folder = runs.new_folder(Path(cfg.logs, "audit", type(net).__name__.lower()), cfg.seed)
-    for name, report in reports.items():
-        findings.show(report)
-        findings.write(report, folder / f"{name}.json")
-        to_pil_image(audit_panel(report)).save(folder / f"{name}.png")
-    print(f"findings and panel: {folder}")
-
-
-def equalised(net: "nn.Module") -> "nn.Module":
-    """The net without DC ripple in its upsampling kernels; says what was changed."""
-    from upzoo.upsampling.equalise import equalise_net
-
-    mended, changes = equalise_net(net)
-    if not changes:
-        raise ValueError(
-            "equalise=true: no learned transposed convolution and no pixel shuffle in this net, so "
-            "there is nothing to mend: leave it out"
-        )
-    for c in changes:
-        print(f"{c.name}: ripple {c.before:.3g} -> {c.after:.1g}, weights moved by {c.change:.1%}")
-    return mended
 
 
 def load(cfg: DictConfig) -> tuple["nn.Module", dict[str, Any]]:
@@ -265,5 +229,6 @@ def sample(cfg: DictConfig, net: "nn.Module") -> None:
 
 
 if __name__ == "__main__":
+    sys.argv[1:] = audits.spelled_out(sys.argv[1:])
     with console.user_errors():
         main()

@@ -120,6 +120,7 @@ def audit(
         report.layers = describe_layers(examination.calls, examination.own, examination.size, report)
         if images is not None:
             examination.run_photos(images)
+        report.passes = examination.passes
         judge(report, examination.why)
     return report
 
@@ -154,6 +155,7 @@ class Examination:
     trace: Trace | None = None
     leaf: Tensor | None = None  # what the gradient is taken by
     patterns: dict[int, Pattern] = field(default_factory=dict)
+    passes: int = 0  # forward and backward, those that a net refused left out
 
     @property
     def calls(self) -> list[Call]:
@@ -264,8 +266,7 @@ class Examination:
                 y = None if found is None else watch.finish(found.value, found.name)
             elif watch.last_map is not None:
                 y = to_map(watch.last_map[1], self.like, self.dims)
-        if plan.example is not None or self.constant is not None or hasattr(self, "report"):
-            self.report.passes += 1
+        self.passes += 1
         return Pass(watch, y, raw, before != _states())
 
     def run_constant(self) -> None:
@@ -412,7 +413,7 @@ class Examination:
         y = self.constant.map
         assert y is not None
         flow = self.trace.flow and y.requires_grad
-        self.report.passes += flow
+        self.passes += flow
         with torch.enable_grad():
             return shares(real, self.calls, self.own, self.size, flow)
 
@@ -440,10 +441,9 @@ class Examination:
                         contrast = over(found[here].amplitude, level)
                 seen[finding.period].append((name, contrast))
 
-        fed, fields, replace = self._feeds()[0]
-        plan = Plan(example=self.constant.watch._plan.example, maps=maps)
-        plan.replace = self.constant.watch._plan.replace
-        self._forward(fields, plan)
+        used = self.constant.watch.plan
+        fields = self._feeds()[0][1]
+        self._forward(fields, Plan(example=used.example, replace=used.replace, maps=maps))
         for finding in findings:
             before = "the input"
             place = None
@@ -485,7 +485,7 @@ class Examination:
             ran = self._forward(self.inputs.replace({id(first): x}), Plan())
             if ran.map is not None:
                 found.append((ran.map, x))
-        self.report.passes -= len(found)  # those are the user's to choose
+        self.passes -= len(found)  # those are the user's to choose
         if found:
             y, x = (torch.cat(side) for side in zip(*found, strict=True))
             self.report.photos = pictures.show(y, x, self._own_periods(self.example.calls))
@@ -507,7 +507,7 @@ class Examination:
         if y is None or not y.requires_grad:
             return
         self.progress("gradient")
-        self.report.passes += 1
+        self.passes += 1
         self.trace.collecting = True
         gradient = input_gradient(y, self.leaf, self.seed)
         self.trace.collecting = False
@@ -526,7 +526,7 @@ class Examination:
 
     def _constant_for_gradient(self) -> None:
         """A constant through a net that gives no map, a classifier for instance."""
-        if not self.pictures or not any(l.value.is_floating_point() for l in leaves(self._raw())):
+        if not self.pictures:
             return
         self.progress("constant")
         trace = Trace(True)
@@ -538,9 +538,6 @@ class Examination:
         except REFUSALS:
             return
         self.constant, self.trace, self.leaf = ran, trace, leaf
-
-    def _raw(self) -> Any:
-        return [torch.zeros(1)]
 
 
 def output_input_period(call: Call, size: Sequence[int]) -> int:

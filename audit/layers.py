@@ -114,7 +114,7 @@ class Watch(TorchFunctionMode):
         self.dims_seen: dict[int, int] = {}
         self.last_map: tuple[str, Tensor] | None = None
         self.origins = Origins()
-        self._plan = plan or Plan()
+        self.plan = plan or Plan()
         self._like, self._dims = like, dims
         self._names = {module: name for name, module in net.named_modules()}
         self._root = net
@@ -168,7 +168,7 @@ class Watch(TorchFunctionMode):
         if "volution" in kind:
             self.dims_seen[dims] = self.dims_seen.get(dims, 0) + 1
         if kind in UP and max(x.shape[2:]) > 1:
-            x = given["input"] = self._plan.replace(len(self.calls), x)
+            x = given["input"] = self.plan.replace(len(self.calls), x)
         elif kind not in UP or kind == "interpolation":
             x = given["input"] = x.view_as(x) if x.requires_grad else x
         rest = {k: v for k, v in kwargs.items() if k != "input"}
@@ -204,7 +204,7 @@ class Watch(TorchFunctionMode):
         """Run a function, as it is or in an endless map."""
         if name in NORMS:
             self.norms.append(statistics(name, args, kwargs))
-        example = self._plan.example
+        example = self.plan.example
         if example is None:
             if name == "batch_norm":
                 self._fill(args, kwargs)
@@ -263,12 +263,12 @@ class Watch(TorchFunctionMode):
         name = f"{self._names.get(self._path[-1][0], '')}[::{max(scales)}]"
         for source, call in self._sliced:
             if source is x and call.name == name:
-                self._plan.thin(call, alias)
+                self.plan.thin(call, alias)
                 return y
         call = Call(name, "slicing", False, scales, None, sizes, after)
         self._sliced.append((x, call))
         self.calls.append(call)
-        self._plan.thin(call, alias)
+        self.plan.thin(call, alias)
         self.origins.start(y, after, name)
         return y
 
@@ -277,9 +277,9 @@ class Watch(TorchFunctionMode):
             args = (self._arrive(args[0], self._names[module]), *args[1:])
         self._path.append((module, len(self.calls), args[0] if args else None))
         if self._unit is None and args and is_operator(module):
-            args = (self._plan.replace(len(self.calls), args[0]), *args[1:])
+            args = (self.plan.replace(len(self.calls), args[0]), *args[1:])
             scale: Any = module.scale
-            wide = None if self._plan.example is None else widen(args, kwargs, scale)
+            wide = None if self.plan.example is None else widen(args, kwargs, scale)
             self._unit = _Unit(module, args, kwargs, (scale, wide[2]) if wide else None)
             return wide[:2] if wide else (args, kwargs)
         return args, kwargs
@@ -306,7 +306,7 @@ class Watch(TorchFunctionMode):
         """Note an enlargement or thinning that no known function did."""
         call = Call(name, kind, up, scales, None, before, after, known=False)
         self.calls.append(call)
-        y = self._plan.see(len(self.calls) - 1, call, x) if up else x
+        y = self.plan.see(len(self.calls) - 1, call, x) if up else x
         self.origins.start(y, after, name)
         return y
 
@@ -340,8 +340,8 @@ class Watch(TorchFunctionMode):
             self.origins.start(out, sizes, name)
         if sizes is not None and out.is_floating_point() and min(sizes) > 1:
             self.last_map = name, out
-            if self._plan.maps is not None:
-                self._plan.maps(name, out)
+            if self.plan.maps is not None:
+                self.plan.maps(name, out)
         return result
 
     def _after(
@@ -408,10 +408,10 @@ class Watch(TorchFunctionMode):
         )
         self.calls.append(call)
         if not up:
-            self._plan.thin(call, x)
+            self.plan.thin(call, x)
             self.origins.start(out, call.output_size, call.name)
             return y
-        shown = self._plan.see(len(self.calls) - 1, call, out)
+        shown = self.plan.see(len(self.calls) - 1, call, out)
         self.origins.start(shown, call.output_size, call.name)
         return (shown, *y[1:]) if isinstance(y, tuple) else shown
 

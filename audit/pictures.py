@@ -17,7 +17,7 @@ from upzoo.audit.phases import busiest
 from upzoo.metrics.checkerboard.power import FEWEST, tile_size, tiles
 from upzoo.metrics.checkerboard.terms import Terms, averaged, measured, measures
 
-PERIODS = (2, 3, 4, 8, 16, 32)
+PERIODS = (2, 4, 8, 16, 32)
 VISIBLE_DB = 6.0
 MOST = 8  # images, and as many channels
 #: Slices of a volume that are looked at.
@@ -50,7 +50,8 @@ def show(y: Tensor, x: Tensor | None, periods: Iterable[int] = ()) -> dict[int, 
     Args:
         y: (B, C, *spatial); of a volume some slices are looked at, a line is no picture.
         x: the pictures themselves (B, C, *spatial), whose own grid is no finding; or None.
-        periods: to look for besides the usual ones.
+        periods: that the layers could give a grid, with their divisors; the usual ones where none
+            is known. Enlargement puts copies of a spectrum beside the frequencies of all others.
 
     Returns:
         By period; empty for maps that are too small.
@@ -59,7 +60,8 @@ def show(y: Tensor, x: Tensor | None, periods: Iterable[int] = ()) -> dict[int, 
     if made is None:
         return {}
     small = min(made.shape[2:])
-    wanted = sorted({p for p in (*PERIODS, *periods) if p <= 32 and small >= 2 * FEWEST * p})
+    divisors = {q for p in periods for q in range(2, p + 1) if p % q == 0}
+    wanted = sorted(p for p in divisors or PERIODS if p <= 32 and small >= 2 * FEWEST * p)
     if not wanted or not made.isfinite().all():
         return {}
     found = measures(_mean(measured(made, wanted)), None, wanted)

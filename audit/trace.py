@@ -21,6 +21,8 @@ from upzoo.metrics.checkerboard.weights import over
 
 #: A layer's own grid below this share of its mean is rounding.
 LEVEL = 1e-4
+#: Of a grid, that layers must make together: then nothing else does.
+MOST = 0.5
 
 
 @dataclass
@@ -145,7 +147,7 @@ def shares(
             blamed[at][index] = blamed[at].get(index, 0.0) + weight
     for parts in blamed.values():
         total_weight = sum(parts.values())
-        if total_weight > 1 or not flow:  # a net that is not linear behind them
+        if total_weight > MOST or not flow:  # what is left is the net's bend behind them
             for index in parts:
                 parts[index] /= total_weight
     return blamed

@@ -68,9 +68,18 @@ def are_random(net: nn.Module) -> bool:
         norm = "norm" in type(module).__name__.lower()
         if norm and isinstance(bias, Tensor) and bool(bias.detach().any()):
             return False  # every norm starts without a shift
-    told = [looks_drawn(p) for p in net.parameters() if p.ndim > 1 and p.is_floating_point()]
+    told = [
+        looks_drawn(p)
+        for p in net.parameters()
+        if p.ndim > 1 and p.is_floating_point() and not _constant(p)
+    ]
     known = [drawn for drawn in told if drawn is not None]
     return bool(known) and sum(known) >= SHARE * len(known)
+
+
+def _constant(p: Tensor) -> bool:
+    """Whether a parameter starts as one value: a layer's scale, a zero to begin with."""
+    return bool((p.detach() == p.detach().flatten()[:1]).all())
 
 
 def load_into(net: nn.Module, weights: str | Path | Mapping[str, Any]) -> str:

@@ -93,7 +93,7 @@ def gradient_line(report: AuditReport) -> str | None:
     uneven = [layer for layer in report.layers if uneven_gradient(report, layer)]
     if not uneven:
         return None
-    groups = grouped(uneven)
+    groups = grouped(sorted(uneven, key=lambda layer: -(layer.gradient or 0)))
     named = [f"{names(group)} ({group[0].kind} {group[0].geometry()})" for group in groups[:2]]
     more = f" and {len(groups) - 2} more kinds" if len(groups) > 2 else ""
     return (
@@ -138,7 +138,7 @@ def next_command(report: AuditReport) -> str | None:
     if report.verdict == "checkerboard" and learned:
         if target is not None:
             return f"python evaluate.py audit={target} equalise=true"
-        return "fixed, changes = upzoo.upsampling.equalise.equalise_net(net)"
+        return "from upzoo.upsampling.equalise import equalise_net; equalise_net(net)"
     if target is None:
         return None
     if report.random and report.verdict == "unknown":
