@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from omegaconf import DictConfig
 
-from runs import console
+from runs import audits, console
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,18 +36,19 @@ def use(cfg: DictConfig) -> None:
     if cfg.list is not False:
         show_list(cfg.list)
         return
-    given = [key for key in SOURCES if cfg[key] is not None]
+    sources = {key: cfg[key] for key in SOURCES} | {"audit": audits.named(cfg)}
+    given = [key for key, value in sources.items() if value is not None]
     if len(given) != 1:
         what = f"{' and '.join(given)} are given" if given else "no net is given"
         raise ValueError(f"{what}: give one of {', '.join(f'{k}={v}' for k, v in SOURCES.items())}")
-    from tasks import evaluation, examination, prediction
+    from tasks import evaluation, prediction
 
-    if cfg.audit is not None:
-        examination.examine_target(cfg)
+    if sources["audit"] is not None:
+        audits.audit_command(cfg)
         return
     net, card = load(cfg)
     if cfg.equalise:
-        net = examination.equalised(net)
+        net = audits.equalised(net)
     if cfg.samples is not None:
         prediction.draw_file(net, cfg.samples, cfg.seed, cfg.output)
     elif cfg.input is not None:
@@ -102,5 +103,6 @@ def show_list(wanted: bool | str) -> None:
 
 
 if __name__ == "__main__":
+    sys.argv[1:] = audits.spelled_out(sys.argv[1:])
     with console.user_errors():
         main()

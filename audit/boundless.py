@@ -11,6 +11,7 @@ errors. They keep the statistics that they had on the example.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import torch
@@ -28,11 +29,22 @@ TRANSPOSED = (*CONV[:5], "output_padding", "groups", "dilation")
 #: Function -> its arguments, in order.
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "pad": ("input", "pad", "mode", "value"),
+    "convolution": (
+        *("input", "weight", "bias", "stride", "padding", "dilation"),
+        *("transposed", "output_padding", "groups"),
+    ),
     "interpolate": ("input", "size", "scale_factor", "mode", "align_corners"),
 }
+TIE = 1e-4  # of a maximum, by which rounding may lower its ties
 WIDER = 4  # pixels by which the input of an operator or of an interpolation is continued
+POOLS: list[str] = []
 for _d in (1, 2, 3):
+    POOLS += [f"max_pool{_d}d"]
     ARGUMENTS |= {
+        f"max_pool{_d}d": (
+            *("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode"),
+            "return_indices",
+        ),
         f"conv{_d}d": CONV,
         f"conv_transpose{_d}d": TRANSPOSED,
         f"avg_pool{_d}d": (
@@ -42,21 +54,32 @@ for _d in (1, 2, 3):
     }
 
 
+def plain_name(func: Callable[..., Any]) -> str:
+    """A function's name without the overload: aten's "conv2d.default" is conv2d."""
+    return getattr(func, "__name__", "").split(".")[0]
+
+
 def boundless(func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Call a function of torch; where it would pad with zeros, the map repeats itself instead.
 
-    It covers convolutions, transposed ones, average pooling, padding and interpolation.
+    It covers convolutions, transposed ones, average and max-pooling, padding and interpolation.
     """
-    name = getattr(func, "__name__", "")
+    name = plain_name(func)
     if name not in ARGUMENTS:
         return func(*args, **kwargs)
     given = dict(zip(ARGUMENTS[name], args, strict=False)) | kwargs
+    if name == "convolution":
+        return _convolution(func, given)
     if name == "pad":
         return _pad(func, given)
     if name == "interpolate":
         return _interpolate(func, given)
     x = given["input"]
-    dims = x.ndim - 2
+    if name in POOLS:
+        return even_max_pool(x, given)
+    dims = int(name[-2])
+    if x.ndim != dims + 2:
+        return func(*args, **kwargs)
     if name.startswith("conv_transpose"):
         return _transposed(func, given, dims)
     padding = given.get("padding", 0)
@@ -68,6 +91,22 @@ def boundless(func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, A
         edges = [(p, p) for p in axes(padding, dims)]
     given |= {"input": repeat_beyond(x, edges), "padding": 0}
     return func(**given)
+
+
+def _convolution(func: Callable[..., Any], given: dict[str, Any]) -> Tensor:
+    """Aten's one convolution, which is a transposed one too."""
+    dims = given["input"].ndim - 2
+    if not given["transposed"]:
+        edges = [(p, p) for p in axes(given["padding"], dims)]
+        given = given | {"input": repeat_beyond(given["input"], edges), "padding": [0] * dims}
+        return func(*(given[name] for name in ARGUMENTS["convolution"]))
+
+    def transposed(**options: Any) -> Tensor:
+        zeros = {"padding": [0] * dims, "output_padding": [0] * dims}
+        all_of = given | zeros | options
+        return func(*(all_of[name] for name in ARGUMENTS["convolution"]))
+
+    return _transposed(transposed, given, dims)
 
 
 class Statistics(NamedTuple):
@@ -174,6 +213,8 @@ def _pad(func: Callable[..., Any], given: dict[str, Any]) -> Tensor:
     if not zeros or min(pad) < 0 or len(pad) > 2 * (x.ndim - 2):
         return func(**given)
     edges = [(pad[i], pad[i + 1]) for i in range(len(pad) - 2, -1, -2)]  # last axis first
+    if any(n == 1 and any(e) for n, e in zip(x.shape[x.ndim - len(edges) :], edges, strict=True)):
+        return func(**given)  # an inserted axis: its zeros go between the pixels (upfirdn)
     return repeat_beyond(x, edges)
 
 
@@ -198,3 +239,66 @@ def _interpolate(func: Callable[..., Any], given: dict[str, Any]) -> Tensor:
     for axis, (s, n) in enumerate(zip(scales, size, strict=True)):
         y = y.narrow(2 + axis, s * WIDER, n)
     return y
+
+
+def even_max_pool(x: Tensor, given: dict[str, Any]) -> Any:
+    """Max-pooling that hands its gradient to all largest values of a window alike.
+
+    On a constant all values are the largest; PyTorch's picks the first, which is a grid of its own.
+    On pictures each place is the largest equally often, which is what this gives.
+    """
+    dims = x.ndim - 2
+    kernel = axes(given["kernel_size"], dims)
+    stride = axes(given.get("stride") or kernel, dims)
+    padding, dilation = axes(given.get("padding", 0), dims), axes(given.get("dilation", 1), dims)
+    ends = list(padding)
+    for axis in range(dims):
+        reach = dilation[axis] * (kernel[axis] - 1) + 1
+        left = (x.shape[2 + axis] + 2 * padding[axis] - reach) % stride[axis]
+        if given.get("ceil_mode") and left:
+            ends[axis] += stride[axis] - left
+    wide = repeat_beyond(x, list(zip(padding, ends, strict=True)))
+    return EvenMax.apply(wide, kernel, stride, dilation)
+
+
+class EvenMax(torch.autograd.Function):
+    """Max-pooling without padding whose ties share the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernel: Any, stride: Any, dilation: Any) -> Tensor:
+        """(B, C, *spatial) -> (B, C, *smaller)."""
+        ctx.geometry = kernel, stride, dilation
+        tops = [_tap(x, place, *ctx.geometry) for place in _places(kernel)]
+        y = tops[0].clone()
+        for top in tops[1:]:
+            torch.maximum(y, top, out=y)
+        ctx.save_for_backward(x, y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:  # type: ignore[override]
+        """Share the gradient among what is the largest, but for rounding."""
+        x, y = ctx.saved_tensors
+        kernel = ctx.geometry[0]
+        least = y - TIE * y.abs()
+        largest = [_tap(x, place, *ctx.geometry) >= least for place in _places(kernel)]
+        share = gradient / torch.stack(largest).sum(0)
+        back = torch.zeros_like(x)
+        for place, top in zip(_places(kernel), largest, strict=True):
+            _tap(back, place, *ctx.geometry).add_(share * top)
+        return back, None, None, None
+
+
+def _places(kernel: Sequence[int]) -> list[tuple[int, ...]]:
+    return list(product(*map(range, kernel)))
+
+
+def _tap(x: Tensor, place: Sequence[int], kernel: Any, stride: Any, dilation: Any) -> Tensor:
+    """What one tap of a window sees, over all windows: a view."""
+    for axis, at in enumerate(place):
+        n = x.shape[2 + axis]
+        windows = (n - dilation[axis] * (kernel[axis] - 1) - 1) // stride[axis] + 1
+        start = at * dilation[axis]
+        stop = start + (windows - 1) * stride[axis] + 1
+        x = x[(slice(None),) * (2 + axis) + (slice(start, stop, stride[axis]),)]
+    return x

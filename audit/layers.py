@@ -1,20 +1,23 @@
-"""Watch a net run, and see every layer that enlarges a map or thins it out.
+"""Watch a net run, and see every step that enlarges a map or thins it out.
 
 Modules and bare functions alike end in a few functions of torch (`conv_transpose2d`, `interpolate`,
 `pixel_shuffle`, …), which a function mode sees; hooks tell whose they are. An upsampling operator
-(anything with `scale`, `in_channels` and `enlarge`) counts as one layer, whatever it calls, and so
-does a module that enlarges its input by none of these functions.
+(anything with `scale`, `in_channels` and `enlarge`) counts as one layer, whatever it calls. What is
+done by none of these functions is bracketed by the modules around it (see `origins`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from upzoo.audit.boundless import (
+    ARGUMENTS,
     CONV,
     NORMS,
     TRANSPOSED,
@@ -22,17 +25,25 @@ from upzoo.audit.boundless import (
     boundless,
     narrow,
     normalise,
+    plain_name,
     statistics,
     widen,
 )
-from upzoo.audit.calls import Call, channel_means, layer_facts
+from upzoo.audit.calls import Call, channel_means, layer_facts, whole_ratio
+from upzoo.audit.maps import Sizes, map_sizes
+from upzoo.audit.origins import Origins
 from upzoo.metrics.checkerboard.response import constant
 
 POOL = ("input", "kernel_size", "stride")
 #: Function -> kind of layer, and the order of its arguments.
 FUNCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "interpolate": ("interpolation", ("input", "size", "scale_factor", "mode", "align_corners")),
+    "interpolate": (
+        "interpolation",
+        ("input", "size", "scale_factor", "mode", "align_corners"),
+    ),
     "pixel_shuffle": ("pixel shuffle", ("input", "upscale_factor")),
+    "pixel_unshuffle": ("pixel unshuffle", ("input", "downscale_factor")),
+    "convolution": ("convolution", ARGUMENTS["convolution"]),
 }
 for _d in (1, 2, 3):
     FUNCTIONS |= {
@@ -44,48 +55,80 @@ for _d in (1, 2, 3):
         f"max_pool{_d}d_with_indices": ("max-pooling", POOL),
     }
 UP = ("interpolation", "pixel shuffle", "transposed convolution", "unpooling")
-
+BATCH_NORM = ("input", "running_mean", "running_var", "weight", "bias", "training")
 
 Replace = Callable[[int, Tensor], Tensor]
 See = Callable[[int, Call, Tensor], Tensor]
+Thin = Callable[[Call, Tensor], None]
+
+
+@dataclass
+class Plan:
+    """What a pass does to the net besides watching it.
+
+    Attributes:
+        replace: (index of a call that enlarges, its input) -> the input to use.
+        see: (index, call, its output) -> the output to use.
+        thin: (call, an alias of its input) of each call that thins out.
+        example: the pass over the example: let maps repeat beyond their borders, and norms and
+            switches stay as they were there. None: the net runs as it is.
+        maps: (name of a module, its output) of every module that gives a map.
+    """
+
+    replace: Replace = lambda index, x: x
+    see: See = lambda index, call, y: y
+    thin: Thin = lambda call, x: None
+    example: Watch | None = None
+    maps: Callable[[str, Tensor], None] | None = None
+
+
+@dataclass
+class _Unit:
+    """An operator that is running: its arguments, what it called, and what to keep."""
+
+    module: nn.Module
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    kept: tuple[int, list[int]] | None = None
+    inner: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
 
 class Watch(TorchFunctionMode):
-    """Collects the calls of a net while active; the net is as before when it ends.
+    """Collects the calls of a net while active.
 
     Args:
         net: the net to watch.
-        replace: (index of an enlarging call, its input) -> the input to use.
-        see: (index, call, its output) -> the output to use.
-        norms: let maps repeat beyond their borders, and norms keep these statistics, in order of
-            execution (see `boundless`). By default a net runs as it is.
+        like: spatial sizes of its picture, if it takes one.
+        dims: its spatial axes.
+        plan: what to do besides.
     """
 
     def __init__(
-        self,
-        net: nn.Module,
-        replace: Replace | None = None,
-        see: See | None = None,
-        norms: Sequence[Statistics] | None = None,
+        self, net: nn.Module, like: Sequence[int] | None, dims: int, plan: Plan | None = None
     ):
         super().__init__()
-        self.norms: list[Statistics] = []  # of this pass
-        self._frozen = norms
         self.calls: list[Call] = []
+        self.norms: list[Statistics] = []
+        self.switches: list[Tensor] = []
+        self.filled = 0  # batch norms that had seen no data
+        self.dims_seen: dict[int, int] = {}
+        self.last_map: tuple[str, Tensor] | None = None
+        self.origins = Origins()
+        self.plan = plan or Plan()
+        self._like, self._dims = like, dims
         self._names = {module: name for name, module in net.named_modules()}
-        self._replace = replace or (lambda index, x: x)
-        self._see = see or (lambda index, call, y: y)
-        self._path: list[tuple[nn.Module, int]] = []  # running modules, and the calls before each
-        self._unit: nn.Module | None = None  # the operator that is running
-        self._given: tuple[Any, Any, Any] = ((), {}, None)  # its arguments, and what to keep
-        self._inner: list[tuple[str, dict[str, Any]]] = []  # what it called
-        self._conv: dict[str, Any] = {}  # the last convolution, which may feed a pixel shuffle
+        self._root = net
+        self._path: list[tuple[nn.Module, int, Any]] = []  # running, calls before, input
+        self._unit: _Unit | None = None
+        self._convs: list[dict[str, Any]] = []  # the last convolutions: one may feed a shuffle
+        self._sliced: list[tuple[Tensor, Call]] = []
         self._hooks: list[Any] = []
 
     def __enter__(self) -> Watch:
         for module in self._names:
-            self._hooks.append(module.register_forward_pre_hook(self._begin, with_kwargs=True))
-            self._hooks.append(module.register_forward_hook(self._end, with_kwargs=True))
+            if not isinstance(module, torch.jit.ScriptModule) or module is self._root:
+                self._hooks.append(module.register_forward_pre_hook(self._begin, with_kwargs=True))
+                self._hooks.append(module.register_forward_hook(self._end, with_kwargs=True))
         super().__enter__()
         return self
 
@@ -99,23 +142,45 @@ class Watch(TorchFunctionMode):
     ) -> Any:
         """Run a function of torch, and note it where it changes the size of a map."""
         kwargs = kwargs or {}
-        kind, order = FUNCTIONS.get(getattr(func, "__name__", ""), ("", ()))
+        name = plain_name(func)
+        result = self._function(func, name, args, kwargs)
+        if isinstance(result, Tensor | tuple | list) and not self.origins.of(result):
+            self.origins.inherit(result, [*args, *kwargs.values()], name)
+        return result
+
+    def _function(self, func: Any, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        if name == "__getitem__" and self._path and self._unit is None:
+            return self._slice(func, args)
+        kind, order = FUNCTIONS.get(name, ("", ()))
         if not kind or not self._path:
-            return self._call(func, args, kwargs)
+            return self._call(func, name, args, kwargs)
         given = dict(zip(order, args, strict=False)) | kwargs
+        kind = "transposed convolution" if given.get("transposed") else kind
         if self._unit is not None:
-            self._inner.append((kind, given))
-            return self._call(func, args, kwargs)
+            self._unit.inner.append((kind, given))
+            return self._call(func, name, args, kwargs)
         x = given["input"]
+        dims = x.ndim - 2
+        if dims < 1 or ("volution" in kind and given["weight"].ndim != x.ndim):
+            return self._call(func, name, args, kwargs)
+        if "volution" in kind:
+            self.dims_seen[dims] = self.dims_seen.get(dims, 0) + 1
         if kind in UP and max(x.shape[2:]) > 1:
-            x = given["input"] = self._replace(len(self.calls), x)
+            x = given["input"] = self.plan.replace(len(self.calls), x)
+        elif kind not in UP or kind == "interpolation":
+            x = given["input"] = x.view_as(x) if x.requires_grad else x
         rest = {k: v for k, v in kwargs.items() if k != "input"}
-        y = self._call(func, (x, *args[1:]), rest)
+        y = self._call(func, name, (x, *args[1:]), rest)
+        out = _map(y)
         if kind == "convolution":
-            self._conv = given
-        facts = layer_facts(kind, given, _map(y), self._conv)
+            self._convs = [*self._convs[-7:], given | {"output": out}]
+        conv = self._feeding(x) if kind == "pixel shuffle" else {}
+        facts = layer_facts(kind, given, out, conv)
         pooled = kind in UP and max(x.shape[2:]) == 1  # one value spread over a map: no phases
-        if pooled or max(facts["stride"], default=0) <= 1:
+        up = kind in UP
+        if kind == "interpolation" and max(out.shape[2:]) < max(x.shape[2:]):
+            up = False
+        if pooled or max(facts["stride"], default=0) <= 1 or out.shape[2:] == x.shape[2:]:
             return y
 
         def again(x: Tensor) -> Any:
@@ -126,66 +191,194 @@ class Watch(TorchFunctionMode):
             return func(x, size=size, **how)
 
         module = self._path[-1][0]
-        name = self._names[module]
+        label = self._names.get(module, "")
         if not type(module).__module__.startswith("torch.nn"):
-            name = f"{name}.{func.__name__}()".lstrip(".")
+            label = f"{label}.{name}()".lstrip(".")
         mode = f"{given.get('mode') or 'nearest'} " if kind == "interpolation" else ""
-        free = again if kind in UP and kind != "unpooling" else None
-        return self._note(name, mode + kind, kind in UP, x, y, free, facts)
+        free = again if up and kind != "unpooling" else None
+        return self._note(label, mode + kind, up, x, y, free, facts)
 
-    def _call(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    def _call(self, func: Any, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Run a function, as it is or in an endless map."""
-        name = getattr(func, "__name__", "")
         if name in NORMS:
             self.norms.append(statistics(name, args, kwargs))
-        if self._frozen is None:
-            return func(*args, **kwargs)
-        if name in NORMS:
-            return normalise(name, args, kwargs, self._frozen[len(self.norms) - 1])
-        if self._unit is not None and self._given[2]:
+        example = self.plan.example
+        if example is None:
+            if name == "batch_norm":
+                self._fill(args, kwargs)
+            result = func(*args, **kwargs)
+            if name.startswith("max_pool") and isinstance(result, tuple):
+                self.switches.append(result[1])
+            return result
+        if name in NORMS and len(self.norms) <= len(example.norms):
+            return normalise(name, args, kwargs, example.norms[len(self.norms) - 1])
+        if self._unit is not None and self._unit.kept:
             return func(*args, **kwargs)  # the operator's whole input goes on already
-        return boundless(func, args, kwargs)
+        result = boundless(func, args, kwargs)
+        if name.startswith("max_pool") and isinstance(result, tuple):
+            # on a constant every place is a maximum: the example tells which one it is
+            self.switches.append(result[1])
+            if len(self.switches) <= len(example.switches):
+                switches = example.switches[len(self.switches) - 1]
+                if switches.shape == result[1].shape:
+                    return (result[0], switches)
+        return result
+
+    def _fill(self, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        """Give a batch norm that never saw data the statistics of the example."""
+        given = dict(zip(BATCH_NORM, args, strict=False)) | kwargs
+        x, mean, var = given["input"], given.get("running_mean"), given.get("running_var")
+        if mean is None or var is None or bool(mean.any()) or not bool((var == 1).all()):
+            return
+        values = x.detach().float().transpose(0, 1).flatten(1)
+        if values.shape[1] > 1 and bool(values.isfinite().all()):
+            self.filled += 1
+            mean.copy_(values.mean(1))
+            var.copy_(values.var(1, correction=0).clamp(min=1e-6))
+
+    def _feeding(self, x: Tensor) -> dict[str, Any]:
+        """The convolution whose output a pixel shuffle takes, activation and norm aside."""
+        for conv in reversed(self._convs):
+            if conv["output"].shape == x.shape:
+                return conv
+        return {}
+
+    def _slice(self, func: Any, args: Sequence[Any]) -> Any:
+        """Take every n-th pixel: `x[..., ::2, ::2]`."""
+        x, index = args
+        steps = _steps(x, index)
+        sizes = map_sizes(x, self._like, self._dims)
+        if sizes is None or max(steps, default=1) < 2 or max(sizes) < 2:
+            return func(x, index)
+        alias = x.view_as(x) if x.requires_grad else x
+        y = func(alias, index)
+        after = map_sizes(y, self._like, self._dims)
+        if after is None or len(after) != len(sizes) or not isinstance(y, Tensor):
+            return y
+        scales = whole_ratio(after, sizes)
+        if scales is None:
+            return y
+        name = f"{self._names.get(self._path[-1][0], '')}[::{max(scales)}]"
+        for source, call in self._sliced:
+            if source is x and call.name == name:
+                self.plan.thin(call, alias)
+                return y
+        call = Call(name, "slicing", False, scales, None, sizes, after)
+        self._sliced.append((x, call))
+        self.calls.append(call)
+        self.plan.thin(call, alias)
+        self.origins.start(y, after, name)
+        return y
 
     def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        self._path.append((module, len(self.calls)))
+        if self._unit is None and args and module is not self._root:
+            args = (self._arrive(args[0], self._names[module]), *args[1:])
+        self._path.append((module, len(self.calls), args[0] if args else None))
         if self._unit is None and args and is_operator(module):
-            self._unit, self._inner = module, []
-            args = (self._replace(len(self.calls), args[0]), *args[1:])
+            args = (self.plan.replace(len(self.calls), args[0]), *args[1:])
             scale: Any = module.scale
-            wide = None if self._frozen is None else widen(args, kwargs, scale)
-            self._given = args, kwargs, wide and (scale, wide[2])
+            wide = None if self.plan.example is None else widen(args, kwargs, scale)
+            self._unit = _Unit(module, args, kwargs, (scale, wide[2]) if wide else None)
             return wide[:2] if wide else (args, kwargs)
-        return None
+        return args, kwargs
+
+    def _arrive(self, x: Any, name: str) -> Any:
+        """A map on its way into a module: note what enlarged it since the module before."""
+        sizes = map_sizes(x, self._like, self._dims)
+        found = None if sizes is None or min(sizes) < 2 else self.origins.grown(x, sizes)
+        if found is None:
+            return x
+        before, size, scales, up = found
+        return self._bracket(f"between {before} and {name}", x, size, sizes or (), scales, up)
+
+    def _bracket(
+        self,
+        name: str,
+        x: Tensor,
+        before: Sizes,
+        after: Sizes,
+        scales: tuple[int, ...],
+        up: bool,
+        kind: str = "reshaping or indexing",
+    ) -> Tensor:
+        """Note an enlargement or thinning that no known function did."""
+        call = Call(name, kind, up, scales, None, before, after, known=False)
+        self.calls.append(call)
+        y = self.plan.see(len(self.calls) - 1, call, x) if up else x
+        self.origins.start(y, after, name)
+        return y
+
+    def finish(self, y: Tensor, name: str) -> Tensor:
+        """The map that the net gave, (B, C, *spatial): what enlarged it after the last module."""
+        sizes = tuple(y.shape[2:])
+        found = self.origins.grown(y, sizes)
+        if found is None:
+            return y
+        before, size, scales, up = found
+        return self._bracket(f"between {before} and the output", y, size, sizes, scales, up)
 
     def _end(self, module: nn.Module, args: Any, kwargs: dict[str, Any], y: Any) -> Any:
-        _, before = self._path.pop()
-        unit = self._unit is module
-        if unit:
+        _, before, x = self._path.pop()
+        unit, name = self._unit, self._names[module]
+        mine = unit is not None and unit.module is module
+        if unit is not None and mine:
             self._unit = None
-            args, kwargs, kept = self._given
-            y = narrow(y, *kept) if kept else y
-        known = type(module).__module__.startswith("torch.nn")  # padding, for instance
-        if self._unit is not None or known or len(self.calls) > before:
-            return None
-        if not args or not _enlarges(args[0], y):
-            return y if unit else None
-        x = args[0]
-        stride = tuple(-(-b // a) for a, b in zip(x.shape[2:], y.shape[2:], strict=True))
+            x = unit.args[0]
+            y = narrow(y, *unit.kept) if unit.kept else y
+        out = _map(y)
+        if self._unit is not None or module is self._root or not isinstance(out, Tensor):
+            return y
+        result = y
+        sizes = map_sizes(out, self._like, self._dims)
+        if sizes is not None and len(self.calls) == before:
+            result = self._after(module, name, x, y, unit if mine else None)
+            out = _map(result)
+        direct = any(source == name for source in self.origins.of(out).values())
+        if (not direct and not list(module.children())) or (len(self.calls) > before and mine):
+            self.origins.start(out, sizes, name)
+        if sizes is not None and out.is_floating_point() and min(sizes) > 1:
+            self.last_map = name, out
+            if self.plan.maps is not None:
+                self.plan.maps(name, out)
+        return result
+
+    def _after(self, module: nn.Module, name: str, x: Any, y: Any, unit: _Unit | None) -> Any:
+        """Note a module that changed the size of its input by no function that is known."""
+        out = _map(y)
+        before = map_sizes(x, self._like, self._dims)
+        after = map_sizes(out, self._like, self._dims)
+        if before is None or after is None or out.shape[0] != x.shape[0]:
+            return y
+        scales = whole_ratio(before, after)
+        up = scales is not None
+        if scales is None:
+            scales = whole_ratio(after, before)
+        if scales is None or min(after) < 2:
+            return y
+        if unit is not None and up:
+            return self._operator(unit, name, x, y, scales)
+        kind = type(module).__name__
+        shown = self._bracket(name, out, before, after, scales, up, kind)
+        return (shown, *y[1:]) if isinstance(y, tuple) else shown
+
+    def _operator(self, unit: _Unit, name: str, x: Tensor, y: Any, stride: Any) -> Any:
+        """Note an upsampling operator of ours."""
         facts: dict[str, Any] = {"stride": stride}
-        kinds = [kind for kind, _ in self._inner] if unit else []
+        kinds = [kind for kind, _ in unit.inner]
         if kinds in (["transposed convolution"], ["convolution", "pixel shuffle"]):
-            facts = layer_facts(*self._inner[-1], y, self._inner[0][1])
+            facts = layer_facts(*unit.inner[-1], _map(y), unit.inner[0][1])
         # beside x an operator takes the size to keep, which is left out, and maps at that size
-        maps = {k: v for k, v in kwargs.items() if isinstance(v, Tensor)}
-        free = unit and all(v.is_floating_point() for v in maps.values())
+        maps = {k: v for k, v in unit.kwargs.items() if isinstance(v, Tensor)}
+        free = all(v.is_floating_point() for v in maps.values())
         guides = {k: channel_means(v) for k, v in maps.items()} if free else {}
+        module = unit.module
 
         def again(x: Tensor) -> Any:
             size = [n * s for n, s in zip(x.shape[2:], stride, strict=True)]
             return module(x, **{k: constant(v, size) for k, v in guides.items()})
 
         kind = type(module).__name__
-        return self._note(self._names[module], kind, True, x, y, again if free else None, facts)
+        return self._note(name, kind, True, x, y, again if free else None, facts)
 
     def _note(
         self,
@@ -198,18 +391,24 @@ class Watch(TorchFunctionMode):
         facts: dict[str, Any],
     ) -> Any:
         """Add a call, and return its output after `see` had its say."""
+        out = _map(y)
         call = Call(
             name=name or "net",
             kind=kind,
             up=up,
             mean=channel_means(x),
             input_size=tuple(x.shape[2:]),
-            output_size=tuple(_map(y).shape[2:]),
+            output_size=tuple(out.shape[2:]),
             again=again,
             **facts,
         )
         self.calls.append(call)
-        shown = self._see(len(self.calls) - 1, call, _map(y))
+        if not up:
+            self.plan.thin(call, x)
+            self.origins.start(out, call.output_size, call.name)
+            return y
+        shown = self.plan.see(len(self.calls) - 1, call, out)
+        self.origins.start(shown, call.output_size, call.name)
         return (shown, *y[1:]) if isinstance(y, tuple) else shown
 
 
@@ -221,12 +420,12 @@ def is_operator(module: nn.Module) -> bool:
 
 
 def _map(y: Any) -> Any:
-    return y[0] if isinstance(y, tuple) else y
+    return y[0] if isinstance(y, tuple) and y else y
 
 
-def _enlarges(x: Any, y: Any) -> bool:
-    """Whether maps grow by nearly the same whole factor along every axis: up to a crop."""
-    if not isinstance(x, Tensor) or not isinstance(y, Tensor) or not 4 <= x.ndim == y.ndim:
-        return False
-    scales = {-(-b // a) for a, b in zip(x.shape[2:], y.shape[2:], strict=True)}
-    return len(scales) == 1 and max(scales) > 1 and max(x.shape[2:]) > 1
+def _steps(x: Any, index: Any) -> list[int]:
+    """The steps of slices in an index."""
+    if not isinstance(x, Tensor):
+        return []
+    places = index if isinstance(index, tuple) else (index,)
+    return [p.step for p in places if isinstance(p, slice) and isinstance(p.step, int)]

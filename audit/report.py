@@ -1,16 +1,56 @@
-"""What an audit found, as plain data and in words."""
+"""What an audit found, as plain data: a verdict, its findings, their causes, every layer."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-#: A grid of less than this share of the output's own spread is no finding.
-SEEN = 0.005
+from upzoo.audit.pictures import Shown
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Verdict -> what it is called.
+VERDICTS = {
+    "checkerboard": "checkerboard",
+    "none": "no checkerboard on a constant",
+    "unknown": "cannot tell",
+}
+#: dB from which on a checkerboard is called so (docs/artifacts.md shows them side by side).
+SEVERITIES = ((25.0, "strong"), (12.0, "visible"), (6.0, "faint"), (-math.inf, "none"))
+#: Share of a picture's spread at which a grid is as strong as what a photograph has around its
+#: frequency: a checkerboard of 0.1 σ stands 25.5 dB above it (docs/artifacts.md).
+PHOTOGRAPH = 0.0053
+#: A cause has at least this share of a finding.
+CAUSE = 0.2
 #: Weights whose ripple is below this are level, but for rounding.
 LEVEL = 1e-4
+#: Phases that get so many times the gradient of others are uneven.
+UNEVEN = 1.5
+
+
+def decibels(contrast: float) -> float:
+    """How far a grid of this share of the output's spread would stand out of a photograph, in dB.
+
+    Example:
+        >>> [round(decibels(c), 1) for c in (0.0, 0.01, 0.1)]
+        [0.0, 6.6, 25.5]
+    """
+    if math.isinf(contrast):
+        return math.inf
+    return 10 * math.log10(1 + (contrast / PHOTOGRAPH) ** 2)
+
+
+def severity(db: float) -> str:
+    """A checkerboard's strength in a word: none, faint, visible or strong.
+
+    Example:
+        >>> severity(5.9), severity(6), severity(13), severity(40)
+        ('none', 'faint', 'visible', 'strong')
+    """
+    return next(word for least, word in SEVERITIES if db >= least)
 
 
 @dataclass
@@ -20,21 +60,25 @@ class Layer:
     What is None does not apply or could not be measured.
 
     Attributes:
-        name: path in the net.
+        name: path in the net; "between A and B" for what no known function does.
         kind: in words.
         up: whether it enlarges.
         kernel: size by axis.
         stride: by axis.
+        calls: how often it ran: a shared module runs several times.
+        random: whether its weights are as they were drawn.
         overlap: stamps by phase along each axis; of the gradient, where the layer thins out.
         unevenness: largest over smallest number of stamps on a pixel; infinite with gaps.
         ripple: DC-gain ripple of the weights over all constants (`dc_ripple`).
         weighted: the same for the mean activation on the example.
         energy: ripple of the tap energies, which white noise sees.
-        response: ripple of the layer's own output, measured, its mean input fed as a constant.
         inside: ripple that the layer adds by itself while the whole net is fed a constant.
-        cumulative: ripple of its output at all periods, while the whole net is fed a constant.
-        period: at the net's output, of the grid that this layer makes.
-        blame: share of the output's strongest grid that goes with this layer's own.
+        period: at the net's output, of the grid that this layer makes; at its input, where the
+            layer thins out.
+        shares: period -> share of the output's grid that goes with this layer's own.
+        gradient: of a layer that thins out: largest over smallest energy that the phases of its
+            input get of a smooth gradient.
+        uneven: whether that is more than even overlap and chance would give.
     """
 
     name: str
@@ -42,139 +86,198 @@ class Layer:
     up: bool
     kernel: list[int] | None
     stride: list[float]
+    calls: int = 1
+    random: bool | None = None
     overlap: list[list[int]] | None = None
     unevenness: float | None = None
     ripple: float | None = None
     weighted: float | None = None
     energy: float | None = None
-    response: float | None = None
     inside: float | None = None
-    cumulative: float | None = None
     period: int | None = None
-    blame: float | None = None
+    shares: dict[int, float] = field(default_factory=dict)
+    gradient: float | None = None
+    uneven: bool = False
 
     def geometry(self) -> str:
         """Kernel and stride: "3×3 s2", "×8"."""
-        stride = _product(self.stride[:1] if len(set(self.stride)) == 1 else self.stride)
+        stride = product(self.stride[:1] if len(set(self.stride)) == 1 else self.stride)
         if self.kernel is None:
             return f"×{stride}"
-        return f"{_product(self.kernel)} s{stride}"
+        return f"{product(self.kernel)} s{stride}"
+
+    @property
+    def blame(self) -> float | None:
+        """The largest of its shares."""
+        return max(self.shares.values(), default=None)
+
+
+@dataclass
+class Cause:
+    """A layer, or a place between two, that makes a grid.
+
+    Attributes:
+        layer: its name.
+        share: of the grid at this period, 0 to 1; None where it is only known to be there.
+        expected: whether it is what random weights give by expectation.
+    """
+
+    layer: str
+    share: float | None
+    expected: bool = False
+
+
+@dataclass
+class Finding:
+    """A grid at the output.
+
+    Attributes:
+        period: in pixels.
+        db: how far it stands out, in dB: of a photograph, or above what surrounds it.
+        contrast: its share of the output's spread; None for a grid that only pictures show.
+        of_mean: its share of the output's level.
+        shown_by: "a constant", "the example", or "pictures".
+        causes: who makes it, the largest share first.
+    """
+
+    period: int
+    db: float
+    contrast: float | None
+    of_mean: float | None
+    shown_by: str
+    causes: list[Cause] = field(default_factory=list)
+
+    @property
+    def severity(self) -> str:
+        """Its strength in a word."""
+        return severity(self.db)
+
+    @property
+    def expected(self) -> bool:
+        """Whether all that makes it is what random weights give."""
+        return bool(self.causes) and all(cause.expected for cause in self.causes)
 
 
 @dataclass
 class AuditReport:
-    """What an audit found.
+    """What an audit found; `str(report)` says it, `report.ok` is for an assertion.
 
     Attributes:
         net: name of its class.
+        weights: "random", "the net's own", "pretrained" or a file.
+        random: whether nobody trained them.
         input_size: shapes of the example's tensors.
-        output_size: shape of the output.
-        layers: in order of execution.
-        fed: where the constant went in: "input", or the name of a layer; None if nowhere.
-        response: period -> ripple of the output over its mean, for a constant.
-        level: size of the output's mean for a constant.
-        contrast: period -> the same ripple over the output's own spread on the example.
-        rest: what does not repeat, over the mean: 0 where the middle of the map is an interior.
-        gradient: period -> {"energy_ratio", "mean"} of the input gradient.
-        period: of the strongest grid, where there is one to be seen.
-        cause: name of the layer to blame for it.
-        advice: what to do, in words.
+        output: name of the output that was looked at, empty where there is one tensor.
+        output_size: of the map, (B, C, *spatial); empty where there is none.
+        verdict: "checkerboard", "none" or "unknown".
+        reason: why, in a sentence.
+        layers: those that change the size of a map, in order of execution.
+        findings: the strongest first; where weights are random, what they give by expectation too.
+        fed: where a constant went in, None where nothing could be fed.
+        level: ‖mean‖ of the output for it.
+        response: period -> grid of the output for it, over its level.
+        contrast: period -> the same over the output's own spread on the example.
+        noise: period -> what chance gives of that.
+        pictures: period -> what the example shows.
+        photos: the same of the user's own pictures.
+        gradient: period at the input -> largest over smallest energy that phases get of a smooth
+            gradient, from end to end.
+        passes: how many forward and backward passes it took.
+        notes: what a reader should know of how it was done.
         tile: the middle of the output for a constant, its most rippled channel.
+        spread: of that channel on the example: the scale to draw it on.
+        target: what the user named the net by.
     """
 
     net: str
+    weights: str
+    random: bool
     input_size: list[list[int]]
-    output_size: list[int]
-    layers: list[Layer]
+    output: str = ""
+    output_size: list[int] = field(default_factory=list)
+    verdict: str = "unknown"
+    reason: str = ""
+    layers: list[Layer] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     fed: str | None = None
-    response: dict[int, float] = field(default_factory=dict)
     level: float | None = None
+    response: dict[int, float] = field(default_factory=dict)
     contrast: dict[int, float] = field(default_factory=dict)
-    rest: float | None = None
-    gradient: dict[int, dict[str, float]] = field(default_factory=dict)
-    period: int | None = None
-    cause: str | None = None
-    advice: list[str] = field(default_factory=list)
+    noise: dict[int, float] = field(default_factory=dict)
+    pictures: dict[int, Shown] = field(default_factory=dict)
+    photos: dict[int, Shown] = field(default_factory=dict)
+    gradient: dict[int, float] = field(default_factory=dict)
+    passes: int = 0
+    notes: list[str] = field(default_factory=list)
     tile: list[list[float]] | None = None
+    spread: float | None = None
+    target: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the net was found free of checkerboards; False where nobody can tell."""
+        return self.verdict == "none"
+
+    @property
+    def severity(self) -> str:
+        """The strength of the strongest finding in a word."""
+        return severity(self.db)
+
+    @property
+    def db(self) -> float:
+        """The strongest finding's dB, 0 where there is none."""
+        return max((f.db for f in self.findings if not f.expected), default=0.0)
+
+    @property
+    def causes(self) -> list[Cause]:
+        """The main contributors over all findings, the strongest finding first, each once."""
+        found: dict[str, Cause] = {}
+        for finding in self.findings:
+            for cause in finding.causes:
+                found.setdefault(cause.layer, cause)
+        return list(found.values())
+
+    @property
+    def period(self) -> int | None:
+        """The period of the strongest finding."""
+        return self.findings[0].period if self.findings else None
+
+    @property
+    def cause(self) -> str | None:
+        """The name of the main contributor to the strongest finding."""
+        return self.findings[0].causes[0].layer if self.findings and self.causes else None
+
+    def layer(self, name: str) -> Layer | None:
+        """The layer of this name."""
+        return next((layer for layer in self.layers if layer.name == name), None)
+
+    def finding(self) -> str:
+        """The verdict in a sentence."""
+        from upzoo.audit.words import verdict
+
+        return verdict(self)
+
+    def __str__(self) -> str:
+        """What was examined, the verdict, its causes, and what to do: at most 80 columns."""
+        from upzoo.audit.words import summary
+
+        return summary(self)
 
     def to_dict(self) -> dict[str, Any]:
         """All but the tile, ready for JSON; infinite and undefined numbers become None."""
         content = asdict(self)
         del content["tile"]
-        return {"finding": self.finding(), **_finite(content)}
+        more = {"ok": self.ok, "finding": self.finding(), "severity": self.severity}
+        return {**more, **_finite(content)}
 
-    def finding(self) -> str:
-        """The finding in a sentence."""
-        if not self.contrast:
-            return "no end-to-end finding: no layer enlarges up to the output, or it is too small"
-        if not self.level and not any(self.contrast.values()):
-            return "no end-to-end finding: a constant comes out as zero, as of an untrained layer"
-        if self.period is None:
-            most = max(self.contrast.values())
-            return f"no grid: a constant comes out flat to {most:.1g} of the output's spread"
-        text = (
-            f"grid at period {self.period}: {self.contrast[self.period]:.1%} of the output's "
-            f"spread, {self.response[self.period]:.1%} of its mean"
-        )
-        return text if self.cause is None else f"{text}, made by {self.cause}"
+    def figure(self) -> Figure:
+        """Draw the verdict, who is to blame, and what a constant becomes: a matplotlib figure."""
+        from upzoo.audit.figure import draw
+
+        return draw([self])
 
 
-def advise(report: AuditReport) -> list[str]:
-    """What to do about the layer to blame, about others that ripple, and about gradients."""
-    ups = [layer for layer in report.layers if layer.up]
-    blamed = [layer for layer in ups if layer.name == report.cause][:1]
-    others = [layer for layer in ups if layer not in blamed and _worst(layer) > LEVEL]
-    remedies: dict[str, list[str]] = {}
-    for layer in blamed + sorted(others, key=_worst, reverse=True):
-        remedy = f"({layer.kind} {layer.geometry()}): {_remedy(layer)}"
-        remedies.setdefault(remedy, []).append(layer.name)
-    said = [f"{', '.join(names)} {remedy}" for remedy, names in remedies.items()]
-    uneven = [layer for layer in report.layers if not layer.up and (layer.unevenness or 1) > 1]
-    if uneven:
-        names = ", ".join(f"{layer.name} ({layer.geometry()})" for layer in uneven[:3])
-        more = f" and {len(uneven) - 3} more" if len(uneven) > 3 else ""
-        said.append(
-            f"gradients: {names}{more} hand the gradient to some pixels more often than to others; "
-            "a kernel that is a multiple of the stride (4×4 s2), or a blur before thinning out, "
-            "hands it out evenly"
-        )
-    return said
-
-
-def _worst(layer: Layer) -> float:
-    """The largest ripple that a layer was found to make by itself."""
-    found = (layer.weighted, layer.response, layer.inside, layer.ripple)
-    return max((value for value in found if value is not None), default=0.0)
-
-
-def _remedy(layer: Layer) -> str:
-    if "shuffle" in layer.kind.lower():
-        return (
-            "its phases have different gains: equalise the convolution before it, or start it by "
-            "ICNR and train again"
-        )
-    if "interpolation" in layer.kind:
-        return "a constant passes it flat: what repeats here was no constant before it"
-    if "unpool" in layer.kind.lower():
-        return (
-            "it leaves zeros between values: let a convolution of at least its window follow, or "
-            "enlarge by resizing"
-        )
-    if layer.unevenness is not None and layer.unevenness > 1:
-        assert layer.kernel is not None
-        pairs = zip(layer.kernel, layer.stride, strict=True)
-        fit = _product([math.ceil(k / s) * int(s) for k, s in pairs])
-        return (
-            f"its stamps overlap unevenly (×{layer.unevenness:.3g}): take kernel {fit}, started "
-            "bilinear, or resize and convolve; as trained, equalise its phase gains"
-        )
-    return (
-        "its stamps overlap evenly but its phases have different gains: equalise them, start it "
-        "bilinear, or resize and convolve"
-    )
-
-
-def _product(sizes: Sequence[float]) -> str:
+def product(sizes: Sequence[float]) -> str:
     """3×3."""
     texts = [f"{size:g}" if size == int(size) else f"{size:.2f}" for size in sizes]
     return "×".join(texts)
@@ -184,5 +287,5 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _finite(each) for key, each in value.items()}
+        return {str(key): _finite(each) for key, each in value.items()}
     return [_finite(each) for each in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,112 @@
+"""An audit to look at: who is to blame, how strong each grid is, and what a constant becomes.
+
+Before and after a correction stand side by side on the same scales. matplotlib is imported inside
+functions, since a program that draws nothing should not wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from upzoo.audit.report import SEVERITIES, AuditReport, decibels
+from upzoo.audit.words import verdict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH, HEIGHT = 5.2, 7.2  # inches of each report
+ROWS = 8  # layers that are named
+MOST_DB = 45.0
+INK, GREY, BLUE, RED = "#222222", "#9aa3ad", "#3569a8", "#c02626"
+
+
+def draw(reports: Sequence[AuditReport], titles: Sequence[str] | None = None) -> Figure:
+    """Draw one audit, or several in columns: before | after.
+
+    Args:
+        reports: of the same net.
+        titles: of the columns; by default the net's name.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    drawn = Figure((WIDTH * len(reports), HEIGHT), dpi=100, facecolor="white", layout="constrained")
+    FigureCanvasAgg(drawn)
+    axes = drawn.subplots(3, len(reports), squeeze=False, height_ratios=(1.1, 1.1, 1.7))
+    # one scale for all columns: what is fainter after a correction looks fainter
+    spread = max((r.spread or 0.0 for r in reports), default=0.0)
+    for place, report in enumerate(reports):
+        title = titles[place] if titles is not None else report.net
+        said = _folded(verdict(report))
+        axes[0, place].set_title(f"{title}\n{said}", fontsize=9, loc="left", parse_math=False)
+        _draw_blame(axes[0, place], report)
+        _draw_periods(axes[1, place], report)
+        _draw_tile(axes[2, place], report, spread)
+    return drawn
+
+
+def _folded(text: str, width: int = 68) -> str:
+    import textwrap
+
+    return "\n".join(textwrap.wrap(text, width)[:3])
+
+
+def _draw_blame(axes: Axes, report: AuditReport) -> None:
+    """A bar for each main contributor: its share of the strongest grid that it makes."""
+    shares: dict[str, tuple[float, int]] = {}
+    for finding in report.findings:
+        for cause in finding.causes:
+            shares.setdefault(cause.layer, (cause.share or 1.0, finding.period))
+    shown = dict(list(shares.items())[:ROWS])
+    axes.barh(range(len(shown)), [100 * share for share, _ in shown.values()], color=BLUE)
+    labels = [f"{name[-30:]}  (period {period})" for name, (_, period) in shown.items()]
+    axes.set_yticks(range(len(shown)), labels, fontsize=8, parse_math=False)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("share of the grid, %", fontsize=8)
+    if not shown:
+        axes.text(50, 0, "no layer is to blame", ha="center", va="center", color=GREY, fontsize=9)
+        axes.set_ylim(1, -1)
+    _plain(axes)
+
+
+def _draw_periods(axes: Axes, report: AuditReport) -> None:
+    """A bar for each period, in dB, on the scale of words."""
+    values = {p: decibels(c) for p, c in report.contrast.items()}
+    values |= {f.period: f.db for f in report.findings}
+    shown = {p: min(db, MOST_DB) for p, db in sorted(values.items())}
+    found = {finding.period for finding in report.findings}
+    colours = [RED if period in found else GREY for period in shown]
+    axes.bar(list(shown), list(shown.values()), color=colours, width=0.7)
+    for least, word in SEVERITIES[:-1]:
+        axes.axhline(least, color=GREY, linewidth=0.6, linestyle=":")
+        axes.text(33, least, f"{word} {least:g}", fontsize=7, color=INK, va="center")
+    axes.set_xlim(1, 33)
+    axes.set_ylim(0, MOST_DB)
+    axes.set_xticks([2, 4, 8, 16, 32])
+    axes.set_xlabel("period at the output, pixels", fontsize=8)
+    axes.set_ylabel("dB", fontsize=8)
+    _plain(axes)
+
+
+def _draw_tile(axes: Axes, report: AuditReport, spread: float) -> None:
+    """What a constant becomes, grey for its mean, two standard deviations to black and white."""
+    axes.set_axis_off()
+    if report.tile is None:
+        axes.text(0.5, 0.5, "no picture", ha="center", va="center", color=GREY, fontsize=9)
+        return
+    tile = np.array(report.tile)
+    reach = 2 * spread or float(np.abs(tile).max()) or 1.0
+    axes.imshow(tile - tile.mean(), cmap="gray", vmin=-reach, vmax=reach, interpolation="nearest")
+    axes.set_title(
+        f"a constant at the output's middle, ±{reach:.3g} (two of its deviations)", fontsize=8
+    )
+
+
+def _plain(axes: Axes) -> None:
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,212 @@
+"""An audit in words: what was examined, the verdict, its causes, and what to do about them."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from upzoo.audit.report import CAUSE, LEVEL, AuditReport, Finding, Layer, product
+
+WIDTH = 80
+CAUSES = 3  # lines of them
+SHOWN = 1.05  # of a layer's uneven gradient, at the net's input
+
+
+def summary(report: AuditReport, width: int = WIDTH) -> str:
+    """The whole report but its tables, in lines of at most `width` columns."""
+    lines = [
+        *_wrapped(examined(report), width, ""),
+        *_wrapped(verdict(report)[:1].upper() + verdict(report)[1:] + ".", width, ""),
+    ]
+    for line in cause_lines(report):
+        lines += _wrapped(line, width, "  ")
+    if (line := gradient_line(report)) is not None:
+        lines += _wrapped(line, width, "  ")
+    command = next_command(report)
+    if command is not None:
+        lines.append(f"next: {command}")  # never broken: it is there to be pasted
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, width: int, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text, width, initial_indent=indent, subsequent_indent=indent + "  ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def examined(report: AuditReport) -> str:
+    """What was examined: the net, its weights, its input and its output."""
+    inputs = ", ".join("×".join(map(str, shape)) for shape in report.input_size[:3])
+    output = f"{report.output} " if report.output else ""
+    gives = f"{output}{'×'.join(map(str, report.output_size))}" if report.output_size else "no map"
+    weights = "random weights" if report.random else f"weights: {report.weights}"
+    return f"{report.net}, {weights}: {inputs} -> {gives}"
+
+
+def verdict(report: AuditReport) -> str:
+    """The verdict in a sentence."""
+    if report.verdict == "checkerboard":
+        found = [f for f in report.findings if not f.expected]
+        strongest = found[0]
+        periods = [str(f.period) for f in found]
+        named = f"period{'s' * (len(periods) > 1)} {listed(periods)}"
+        where = "" if strongest.shown_by == "a constant" else f" on {strongest.shown_by}"
+        return f"{strongest.severity} checkerboard{where} at {named}: {size(strongest)}"
+    if report.verdict == "none":
+        return f"no checkerboard on a constant: {report.reason}"
+    return f"cannot tell: {report.reason}"
+
+
+def size(finding: Finding) -> str:
+    """How large a grid is: dB, and its shares."""
+    if finding.contrast is None:
+        return f"{finding.db:.0f} dB above what surrounds it in the spectrum"
+    if math.isinf(finding.db):
+        return "all that comes out is grid"
+    return f"{finding.db:.0f} dB, {percent(finding.contrast)} % of the output's spread"
+
+
+def cause_lines(report: AuditReport) -> list[str]:
+    """Who makes the grids: a line for each cause, at most three."""
+    lines: list[str] = []
+    causes = [c for c in report.causes if report.verdict != "checkerboard" or not c.expected]
+    for cause in causes[:CAUSES]:
+        shares = [
+            f"{'' if c.share is None else f'{c.share:.0%} of '}period {f.period}"
+            for f in report.findings
+            for c in f.causes
+            if c.layer == cause.layer
+        ]
+        layer = report.layer(cause.layer)
+        what = f" ({layer.kind} {layer.geometry()})" if layer is not None else ""
+        why = f": {remedy(layer)}" if layer is not None and not cause.expected else ""
+        lines.append(f"{cause.layer}{what} makes {listed(shares)}{why}")
+    if len(causes) > CAUSES:
+        lines[-1] += f"; and {len(causes) - CAUSES} more"
+    return lines
+
+
+def gradient_line(report: AuditReport) -> str | None:
+    """Which layers hand the gradient out unevenly, where one does."""
+    uneven = [layer for layer in report.layers if uneven_gradient(report, layer)]
+    if not uneven:
+        return None
+    groups = grouped(sorted(uneven, key=lambda layer: -(layer.gradient or 0)))
+    named = [f"{names(group)} ({group[0].kind} {group[0].geometry()})" for group in groups[:2]]
+    more = f" and {len(groups) - 2} more kinds" if len(groups) > 2 else ""
+    return (
+        f"gradient: {listed(named)}{more} {'give' if len(uneven) > 1 else 'gives'} some pixels "
+        f"{ratio(max(layer.gradient or 1 for layer in uneven))} the gradient energy of others: a "
+        "kernel that is a multiple of the stride, or a blur before, hands it out evenly"
+    )
+
+
+def uneven_gradient(report: AuditReport, layer: Layer) -> bool:
+    """Whether a layer thins out unevenly, and the input's gradient shows its period."""
+    return layer.uneven and report.gradient.get(layer.period or 0, 0.0) > SHOWN
+
+
+def remedy(layer: Layer) -> str:
+    """What to do about a layer that makes a grid; nothing is made up for one that is not known."""
+    if "shuffle" in layer.kind.lower() and "un" not in layer.kind.lower():
+        return "its phases have different gains; ICNR, or equal gains, make them alike"
+    if "interpolation" in layer.kind:
+        return "a constant passes it flat: what repeats here was no constant before it"
+    if "unpool" in layer.kind.lower():
+        return (
+            "it leaves zeros between values; a convolution of its window, or resizing, fills them"
+        )
+    if layer.kernel is None or layer.unevenness is None:
+        return "its phases differ"
+    if layer.unevenness > 1:
+        pairs = zip(layer.kernel, layer.stride, strict=True)
+        fit = product([math.ceil(k / s) * int(s) for k, s in pairs])
+        return f"its stamps overlap unevenly (×{layer.unevenness:.3g}); a {fit} kernel does not"
+    return "its stamps overlap evenly, but its phases have different gains"
+
+
+def next_command(report: AuditReport) -> str | None:
+    """One line to paste."""
+    target = report.target
+    learned = [
+        layer
+        for cause in report.causes
+        if (layer := report.layer(cause.layer)) is not None
+        and not cause.expected
+        and ("transposed" in layer.kind.lower() or "shuffle" in layer.kind.lower())
+    ]
+    if report.verdict == "checkerboard" and learned:
+        if target is not None:
+            return f"python evaluate.py audit={target} equalise=true"
+        return "from upzoo.upsampling.equalise import equalise_net; equalise_net(net)"
+    if target is None:
+        return None
+    if report.random and report.verdict == "unknown":
+        source = target.split(":")[0]
+        shipped = "DEFAULT" if source in ("torchvision", "timm", "smp") else "FILE"
+        return f"upzoo audit {target} --weights {shipped}"
+    return f"upzoo audit {target} --tables"
+
+
+def grouped(layers: Sequence[Layer]) -> list[list[Layer]]:
+    """Layers of one kind and geometry together, in order of the first."""
+    groups: dict[tuple[str, str, bool], list[Layer]] = {}
+    for layer in layers:
+        groups.setdefault((layer.kind, layer.geometry(), layer.up), []).append(layer)
+    return list(groups.values())
+
+
+def names(layers: Sequence[Layer]) -> str:
+    """The names of a group, shortened from three on."""
+    if len(layers) <= 2:
+        return listed([layer.name for layer in layers])
+    return f"{layers[0].name} … {layers[-1].name} ({len(layers)})"
+
+
+def listed(texts: Sequence[str]) -> str:
+    """A, B and C.
+
+    Example:
+        >>> listed(["2", "4", "8"])
+        '2, 4 and 8'
+    """
+    if len(texts) < 2:
+        return "".join(texts)
+    return f"{', '.join(texts[:-1])} and {texts[-1]}"
+
+
+def percent(share: float | None) -> str:
+    """A share in %, to three digits; a dash for none.
+
+    Example:
+        >>> percent(0.31234), percent(3e-9), percent(None)
+        ('31.2', '0', '–')
+    """
+    if share is None:
+        return "–"
+    if math.isinf(share):
+        return "∞"
+    return "0" if abs(share) < 5e-6 else f"{100 * share:.3g}"
+
+
+def ratio(value: float) -> str:
+    """×4, or all where the others get nothing."""
+    return "all" if math.isinf(value) or value > 1e6 else f"×{value:.3g}"
+
+
+def worst(layer: Layer) -> float:
+    """The largest ripple that a layer was found to make by itself."""
+    found = (layer.weighted, layer.inside, layer.ripple)
+    return max((value for value in found if value is not None), default=0.0)
+
+
+def rippling(report: AuditReport) -> Iterator[Layer]:
+    """Layers that ripple a constant by themselves without being the cause of anything."""
+    main = {cause.layer for cause in report.causes if (cause.share or 0) >= CAUSE}
+    yield from (
+        layer
+        for layer in report.layers
+        if layer.up and layer.name not in main and worst(layer) > LEVEL
+    )
