@@ -3,7 +3,7 @@
 python -m studies.train DATA --pilots             # trainings that choose the learning rates
 python -m studies.train DATA --choose             # write the chosen rates into studies/rates.yaml
 python -m studies.train DATA --jobs 2             # the study
-python -m studies.train DATA --epochs 64          # go on to twice as many, finished runs too
+python -m studies.train DATA --epochs 32          # go on to twice as many, finished runs too
 
 DATA holds a folder for each data set. Every training is a process with one thread. Its output goes
 to a file in its folder, its record to results/ once it is finished.
@@ -29,6 +29,9 @@ from runs import console, records
 from runs import folders as runs
 from studies import archive
 from studies.plan import PILOT_SEED, RATES, SETTINGS, Job, pilot_jobs, read_rates, study_jobs
+
+#: The option of a training that is scored at its end only.
+NO_BUDGETS = "budgets=null"
 
 
 class Runner:
@@ -65,9 +68,11 @@ class Runner:
         if last is None:
             return command
         record = records.read(last / runs.RECORD)
-        if record.status == "finished" and not self._too_short(record):
+        finished = record.status == "finished"
+        if finished and not self._too_short(record):
             return None
-        go_on = (last / runs.LAST).exists()
+        # what has no budgets, but a rate that falls to zero, cannot be made longer: it starts anew
+        go_on = (last / runs.LAST).exists() and not (finished and NO_BUDGETS in job.overrides)
         return [*command, f"ckpt={last / runs.LAST}"] if go_on else command
 
     def _too_short(self, record: records.Record) -> bool:
@@ -127,6 +132,8 @@ def newest(folder: Path, seed: int) -> Path | None:
 
 def lengthened(job: Job, epochs: int) -> list[str]:
     """Options that lengthen a training, its budgets doubled up to the new length."""
+    if NO_BUDGETS in job.overrides:
+        return [f"trainer.max_epochs={epochs}"]
     path = console.ROOT / "configs" / "experiment" / "study" / f"{job.setting}.yaml"
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     steps, own = list(config["budgets"]), config["trainer"]["max_epochs"]

@@ -1,5 +1,6 @@
 """The study's plan and its runner: what is trained, in which order, and from where it goes on."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tests.conftest import compose_config
 JOB = Job("fcn8s_camvid", "transposed", 3e-3, 0, "study/fcn8s_camvid/transposed", ("seed=0",))
 
 
-def run_of(logs: Path, status: str, max_epochs: int = 32, ckpt: bool = True, **named) -> Path:
+def run_of(logs: Path, status: str, max_epochs: int = 16, ckpt: bool = True, **named) -> Path:
     folder = logs / JOB.folder
     config = {"trainer": {"max_epochs": max_epochs}}
     path = write(folder, "transposed_conv", 0, {"miou": 0.5}, status=status, config=config, **named)
@@ -84,13 +85,16 @@ def test_a_job_starts_goes_on_or_is_skipped(tmp_path):
 
 
 def test_a_finished_training_is_made_longer(tmp_path):
-    run = run_of(tmp_path, "finished")
+    run = run_of(tmp_path, "finished", max_epochs=16)
     longer = train.Runner(Path("data"), tmp_path, tmp_path, epochs=64).command(JOB)
     assert longer[-1] == f"ckpt={run / 'checkpoints' / 'last.ckpt'}"
     budgets = "budgets=[23,46,91,182,364,728,1456,2912,5824]"
     assert longer[-3:-1] == ["trainer.max_epochs=64", budgets]
-    assert train.Runner(Path("data"), tmp_path, tmp_path, epochs=32).command(JOB) is None
-    with pytest.raises(ValueError, match="epochs=48: budgets double, so give 32 times"):
+    assert train.Runner(Path("data"), tmp_path, tmp_path, epochs=16).command(JOB) is None
+    cosine = dataclasses.replace(JOB, overrides=("seed=0", "budgets=null"))
+    anew = train.Runner(Path("data"), tmp_path, tmp_path, epochs=32).command(cosine)
+    assert anew[-1] == "trainer.max_epochs=32"
+    with pytest.raises(ValueError, match="epochs=48: budgets double, so give 16 times"):
         train.lengthened(JOB, 48)
 
 
