@@ -15,13 +15,15 @@ from runs import costs, folders, metadata, records, tables
 from tasks.pictures import picture
 from tasks.rebuild import rebuild, stored_config
 from tasks.scoring import measure_artifacts, quiet, score
+from tasks.super_resolution import SuperResolution
 
 
 def evaluate(cfg: DictConfig, net: nn.Module, card: Mapping[str, Any]) -> None:
     """Score the net on a split; print, write the record and a panel.
 
     Args:
-        cfg: has data, root, split, artifacts, images, logs and trainer, as configs/evaluate.yaml.
+        cfg: has data, root, split, self_ensemble, artifacts, images, logs and trainer, as
+            configs/evaluate.yaml.
         net: as loaded.
         card: what its checkpoint carries.
     """
@@ -29,6 +31,12 @@ def evaluate(cfg: DictConfig, net: nn.Module, card: Mapping[str, Any]) -> None:
     if cfg.artifacts is None:
         cfg.artifacts = stored_config(card).get("artifacts", 200)
     task, data = rebuild(card, net, root=cfg.root, other=cfg.get("data"))
+    if cfg.self_ensemble:
+        if not isinstance(task, SuperResolution):
+            raise ValueError(
+                "self_ensemble=true: only nets of task=super_resolution are scored so: leave it out"
+            )
+        task.self_ensemble = True
     split = cfg.split or data.test_split
     splits = [split] if cfg.split else dict.fromkeys((split, *data.test_splits))
     shape = data.prepared(split)[0]["image"].shape

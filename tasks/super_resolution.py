@@ -33,6 +33,7 @@ class SuperResolution(Reconstruction):
         optimiser: "adamw" or "sgd".
         momentum: SGD's.
         schedule: "cosine" or "constant".
+        decay_to_start: interpolating kernels decay to their start, not to zero.
         card: plain data to store in every checkpoint, so that it can be rebuilt from itself.
 
     Raises:
@@ -54,6 +55,7 @@ class SuperResolution(Reconstruction):
         optimiser: str = "adamw",
         momentum: float = 0.9,
         schedule: str = "cosine",
+        decay_to_start: bool = True,
         card: Mapping[str, Any] | None = None,
     ):
         super().__init__(
@@ -67,6 +69,7 @@ class SuperResolution(Reconstruction):
             optimiser=optimiser,
             momentum=momentum,
             schedule=schedule,
+            decay_to_start=decay_to_start,
             card=card,
         )
         self.scale = data.scale

@@ -208,6 +208,10 @@ def test_a_run_trains_scores_every_set_and_can_be_evaluated(train_run, sets, tmp
     for split, scores in found.items():
         assert scores["psnr"] == pytest.approx(record.metrics[split]["psnr"], abs=1e-4)
     assert (again.parent / "set5.png").exists()
+    once_more = ["self_ensemble=true", "split=val", "artifacts=0", f"logs={tmp_path / 'turned'}"]
+    evaluate.use(compose_config("evaluate", [f"ckpt={run}", *once_more]))
+    (turned,) = (tmp_path / "turned").rglob("record.json")
+    assert records.read(turned).metrics["val"]["psnr"] != record.metrics["val"]["psnr"]
 
 
 def bicubic_psnr(folder):
