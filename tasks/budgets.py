@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from data.loading import collate
 from runs import per_image as side_file
 from runs.records import Record
 from tasks.averaging import recalibrate
@@ -92,7 +93,7 @@ class Budgets(pl.Callback):
         task = averaged(trainer, pl_module)
         data = trainer.datamodule
         self.calibrate(task, data)
-        splits = self.splits or list(dict.fromkeys(("val", data.test_split)))
+        splits = self.splits or list(dict.fromkeys(("val", data.test_split, *data.test_splits)))
         mine, random = data.trainer, torch.get_rng_state()
         try:
             metrics, per_image = score(trainer, task, data, splits)
@@ -103,10 +104,13 @@ class Budgets(pl.Callback):
         self._keep(step, clock and clock.seconds, metrics, per_image)
         for logger in trainer.loggers:
             logger.log_metrics(flat(metrics), step=step)
-        shown = "  ".join(
-            f"{name} {value:.4f}" for name, value in flat(metrics).items() if name.endswith("/miou")
+        shown = (
+            f"{split} {name} {scores[name]:.4f}"
+            for split, scores in metrics.items()
+            for name in ("miou", "psnr", "fid", "swd")
+            if name in scores
         )
-        print(f"budget of {step} steps  {shown}", flush=True)
+        print(f"budget of {step} steps  {'  '.join(shown)}", flush=True)
         if clock is not None:
             clock.resume()
 
@@ -194,9 +198,8 @@ def averaged(trainer: pl.Trainer, task: pl.LightningModule) -> pl.LightningModul
 
 def training_images(data: Any, device: torch.device) -> Iterator[Tensor]:
     """Batches of the first augmented training images: the same ones whenever they are asked for."""
-    dataset = data.augmented()
-    count = min(CALIBRATION, len(dataset))
-    keys = [(0, index) for index in range(count // data.batch_size * data.batch_size)]
-    loader = DataLoader(dataset, data.batch_size, sampler=keys)
-    for batch in loader:
+    batch_size = data.loading.batch_size
+    count = min(CALIBRATION, data.train_samples) // batch_size * batch_size
+    keys = [(0, index) for index in range(count or batch_size)]
+    for batch in DataLoader(data.augmented(), batch_size, sampler=keys, collate_fn=collate):
         yield batch["image"].to(device)
