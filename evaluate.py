@@ -4,6 +4,7 @@ python evaluate.py ckpt=logs/default/fcn8s-bilinear_init-shapes/seed0-…
 python evaluate.py ckpt=… input=photo.jpg output=mask.png
 """
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
 #: Where a net may come from, with what to give.
 SOURCES = {
     "ckpt": "RUN",
-    "foreign": "WEIGHTS.pth",
+    "convert": "WEIGHTS.pth",
     "audit": "torchvision:fcn_resnet50",
     "pretrained": "NAME",
 }
+#: Older names of options, which say the same.
+OLDER = {"foreign": "convert", "layout": "format"}
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="evaluate")
@@ -36,6 +39,10 @@ def use(cfg: DictConfig) -> None:
     if cfg.list is not False:
         show_list(cfg.list)
         return
+    for older, name in OLDER.items():
+        if cfg[older] is not None and cfg[name] is not None:
+            raise ValueError(f"{older}={cfg[older]} is {name}= by its older name: give one of them")
+        cfg[name] = cfg[name] if cfg[older] is None else cfg[older]
     sources = {key: cfg[key] for key in SOURCES} | {"audit": audits.named(cfg)}
     given = [key for key, value in sources.items() if value is not None]
     if len(given) != 1:
@@ -53,7 +60,7 @@ def use(cfg: DictConfig) -> None:
         prediction.draw_file(net, cfg.samples, cfg.seed, cfg.output)
     elif cfg.input is not None:
         prediction.predict_files(net, card, cfg.input, cfg.output)
-    elif cfg.export is not None or cfg.foreign is not None:
+    elif cfg.export is not None or cfg.convert is not None:
         write(cfg, net, card)
     else:
         evaluation.evaluate(cfg, net, card)
@@ -63,8 +70,10 @@ def load(cfg: DictConfig) -> tuple["nn.Module", dict[str, Any]]:
     """The net, and what its checkpoint carries."""
     from upzoo import conversion, zoo
 
-    if cfg.foreign is not None:
-        return conversion.load(cfg.foreign, cfg.layout)
+    if cfg.convert is not None:
+        net, card = conversion.load(cfg.convert, cfg.format)
+        print(*conversion.notes(card), sep="\n")
+        return net, card
     if cfg.pretrained is not None:
         return zoo.read(cfg.pretrained)
     return zoo.read(Path(cfg.ckpt))
@@ -77,7 +86,7 @@ def write(cfg: DictConfig, net: "nn.Module", card: dict[str, Any]) -> None:
     if cfg.export is not None:
         export.export(net, card, cfg.export)
     else:
-        export.convert(net, card, cfg.foreign, cfg.output)
+        export.convert(net, card, cfg.convert, cfg.output)
 
 
 def show_list(wanted: bool | str) -> None:

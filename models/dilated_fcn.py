@@ -76,8 +76,8 @@ class DilatedFCN(nn.Module):
         self.upsample = upsample(num_classes, num_classes, 8)
         if stretch and not isinstance(self.upsample, Interpolate):
             raise ValueError(
-                f"stretch=true fits operator interpolate, not {type(self.upsample).__name__}: leave "
-                "it out"
+                f"stretch=true fits operator interpolate, not {type(self.upsample).__name__}: "
+                "leave it out"
             )
         self.stretch = stretch
 

@@ -3,7 +3,7 @@
 import argparse
 import re
 import warnings
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ def read(path: str | Path) -> Any:
     """The content of a file of weights: `.safetensors`, or whatever torch.save wrote.
 
     Beside tensors and plain data it may hold what training scripts put there: numbers and arrays of
-    NumPy, options in an `argparse.Namespace`, paths, a `defaultdict`.
+    NumPy, options in an `argparse.Namespace`, and paths.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -73,14 +73,14 @@ def _plain_types() -> list[Any]:
     ]
     path = type(Path())
     paths = [(path, f"{module}.{path.__name__}") for module in ("pathlib", "pathlib._local")]
-    plain: list[Any] = [argparse.Namespace, defaultdict, dict, list, set, np.ndarray, np.dtype]
+    plain: list[Any] = [argparse.Namespace, dict, list, set, np.ndarray, np.dtype]
     return [*plain, *paths, *core, *{type(number) for number in numbers}]
 
 
 def _reason(error: Exception) -> str:
     """Why torch.load refused a file, in a few words."""
     text = str(error)
-    refused = re.search(r"GLOBAL (\S+)", text)
+    refused = re.search(r"(?:GLOBAL |but got <class ')([\w.]+)", text)
     if "TorchScript" in text:
         return "a TorchScript program, which holds code: save model.state_dict() instead"
     if refused:

@@ -15,7 +15,9 @@ def export(net: nn.Module, card: Mapping[str, Any], target: str) -> None:
     """Write the net as ONNX, with what its checkpoint says of images and classes."""
     if Path(target).suffix != ".onnx":
         raise ValueError(f"export={target}: give a name ending in .onnx")
-    told = {k: json.dumps(card[k]) for k in ("classes", "mean", "std", "data") if k in card}
+    told = {
+        k: json.dumps(card[k]) for k in ("classes", "mean", "std", "per_image", "data") if k in card
+    }
     error = to_onnx(net, target, len(card["mean"]), told)
     checked = f"{error:.0e} off PyTorch" if error is not None else "unchecked: no onnxruntime here"
     print(f"ONNX file with dynamic size written ({checked}): {target}")
@@ -23,12 +25,12 @@ def export(net: nn.Module, card: Mapping[str, Any], target: str) -> None:
 
 def convert(net: nn.Module, card: Mapping[str, Any], source: str, target: str | None) -> None:
     """Write a net that another project released as a model file of ours."""
-    layout = card["foreign"]["layout"]
+    name = card["conversion"]["format"]
     if target is None:
         raise ValueError(
-            f"foreign={source} is {layout}: give input=IMAGE to apply it, or output=FOLDER to "
-            "write it as a model file"
+            f"convert={source} is {name}: give input=IMAGE to apply it, or output=FOLDER to write "
+            "it as a model file"
         )
     if Path(target).exists():
         raise ValueError(f"output={target} exists: give the name of a new folder")
-    print(f"{layout} written: {checkpoint.save(target, net, card)}")
+    print(f"{name} written: {checkpoint.save(target, net, card)}")

@@ -112,7 +112,9 @@ def segment(net: nn.Module, image: Tensor, mean: Sequence[float], std: Sequence[
 
 def segment_file(net: nn.Module, card: Mapping[str, Any], source: Path, target: Path) -> None:
     """Segment one image file; the mask is a PNG of class indices with the data's palette."""
-    classes = segment(net, read_image(source), card["mean"], card["std"])
+    image = read_image(source)
+    mean, std = own_statistics(image) if card.get("per_image") else (card["mean"], card["std"])
+    classes = segment(net, image, mean, std)
     mask = Image.fromarray(classes.numpy(), mode="P")
     mask.putpalette([value for colour in card["palette"] for value in colour])
     save_picture(mask, target)
@@ -136,6 +138,16 @@ def save_picture(picture: Image.Image, target: Path) -> None:
         beside.unlink(missing_ok=True)
 
 
+def own_statistics(image: Tensor) -> tuple[list[float], list[float]]:
+    """Mean and std of each channel of a (3, H, W) uint8 image in 0 … 1; a std of 1 where it is 0.
+
+    For nets that were trained on images each normalised by itself (`per_image` on their card).
+    """
+    values = T.to_dtype(image, torch.float32, scale=True).flatten(1)
+    std = values.std(1, correction=0)
+    return values.mean(1).tolist(), torch.where(std > 0, std, 1.0).tolist()
+
+
 @torch.inference_mode()
 def draw_samples(net: nn.Module, count: int, seed: int) -> Tensor:
     """Images of a generator (count, channels, H, W) in [-1, 1], from noise of this seed."""
@@ -154,10 +166,7 @@ def predict_files(net: nn.Module, card: Mapping[str, Any], source: str, target: 
         source: an image, or a folder of images.
         target: as in `plan`.
     """
-    if hasattr(net, "latent"):
-        raise ValueError("this net draws from noise, not from images: give samples=64 output=PNG")
-    if getattr(net, "label", None) == "classifier":
-        raise ValueError("this net classifies whole images and makes none: leave input out")
+    refuse_net(net, card)
     kind = "mask" if "palette" in card else "reconstruction"
     write = segment_file if kind == "mask" else rebuild_file
     pairs, left_out = plan(source, target, kind)
@@ -169,6 +178,22 @@ def predict_files(net: nn.Module, card: Mapping[str, Any], source: str, target: 
         print(summary(left_out))
     if failures:
         raise ValueError(f"{len(failures)} of {len(pairs)} images failed: {'; '.join(failures)}")
+
+
+def refuse_net(net: nn.Module, card: Mapping[str, Any]) -> None:
+    """Refuse, in one line, a net that makes nothing of a picture."""
+    if hasattr(net, "latent"):
+        raise ValueError("this net draws from noise, not from images: give samples=64 output=PNG")
+    label = getattr(net, "label", None)
+    if label in ("classifier", "dcgan_discriminator"):
+        does = "classifies whole images" if label == "classifier" else "judges whole images"
+        raise ValueError(f"this net {does} and makes none: leave input out")
+    channels = len(card["mean"])
+    if channels not in (1, 3):
+        raise ValueError(
+            f"this net reads images of {channels} channels, and input= gives it 3, or their "
+            "luminance: apply it in Python, net(x)"
+        )
 
 
 def draw_file(net: nn.Module, count: int, seed: int, target: str | None) -> None:

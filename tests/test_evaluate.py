@@ -102,7 +102,7 @@ def refused(*overrides):
 
 
 def test_refusals(trained, tmp_path):
-    assert "no net is given: give one of ckpt=RUN, foreign=WEIGHTS.pth, audit=" in refused()
+    assert "no net is given: give one of ckpt=RUN, convert=WEIGHTS.pth, audit=" in refused()
     assert "ckpt and audit are given" in refused(f"ckpt={trained}", "audit=torchvision:resnet18")
     assert "this net draws nothing from noise" in refused(f"ckpt={trained}", "samples=4")
     assert "no such checkpoint" in refused(f"ckpt={tmp_path / 'none'}")

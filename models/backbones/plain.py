@@ -91,6 +91,6 @@ class Plain(Backbone):
         least = max(self.channels)
         if not is_traced() and min(x.shape[-2:]) < least:
             raise ValueError(
-                f"an image of {x.shape[-2]}×{x.shape[-1]} is too small for poolings that round down "
-                f"to 1/{least}: give at least {least}×{least} pixels"
+                f"an image of {x.shape[-2]}×{x.shape[-1]} is too small for poolings that round "
+                f"down to 1/{least}: give at least {least}×{least} pixels"
             )

@@ -85,7 +85,7 @@ def find(content: Any, name: str | None = None) -> tuple[Format, Part]:
         name: look among the formats of this name only.
 
     Raises:
-        ValueError: if none fits; it names the one that shares most names, and the first that differ.
+        ValueError: if none fits; it names the one that shares most names, and what differs.
     """
     found = reading.parts(content)
     formats = [fmt for fmt in FORMATS if name in (None, fmt.name)]

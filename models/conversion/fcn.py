@@ -27,7 +27,7 @@ DECODERS = {
         ["upscore2", "upscore_pool4", "upscore8"],
     ),
 }
-#: Factors on the poolings of nets that were trained in one go; here their scores' kernels have them.
+#: Factors on the poolings of nets trained in one go; here the kernels of their scores have them.
 AT_ONCE = {"score_pool4": 0.01, "score_pool3": 0.0001}
 LAYERS = [f"conv{s}_{i + 1}" for s, n in enumerate(VGG16.repeats, 1) for i in range(n)]
 

@@ -1,4 +1,4 @@
-"""Nets on torchvision's ResNets: its fcn_resnet50 and 101, and segmentation_models_pytorch's Unet."""
+"""Nets on torchvision's ResNets: its own FCNs, and segmentation_models_pytorch's Unet."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -148,7 +148,7 @@ def _popular(poolings: int, block: str = "double_conv", pooled: str = "maxpool_c
 
 
 def _lightning(poolings: int, projected: bool) -> Names:
-    """layers.0.net.0 … layers.1.net.1.net.0 … layers.5.conv.net.0: the U-Net of Lightning's bolts."""
+    """layers.0.net.0 … layers.1.net.1.net.0 … layers.5.conv.net.0: the U-Net of Lightning bolts."""
     decoder = range(poolings + 1, 2 * poolings + 1)
     return Names(
         levels=[
