@@ -167,7 +167,8 @@ def unfolded(op: carafe.Carafe | fade.Fade | sapa.Sapa, x: Tensor, given: Given)
 
 Rival = Callable[..., Tensor]
 
-#: Operator -> name -> what it is compared with. "reference" is the readable form of a fast path.
+#: Operator -> name -> what it is compared with, where there is such a thing. "reference" is the
+#: readable form of a fast path.
 RIVALS: dict[str, dict[str, Rival]] = {
     "transposed_conv": {"by hand": transposed_conv},
     "bilinear_init": {
@@ -214,4 +215,4 @@ def rivals(name: str, operator: Upsample, x: Tensor) -> dict[str, Rival]:
         copies = (operator.kernel_up * operator.scale) ** 2
         if channels * copies * x[:, 0].numel() > 2**26:
             return {}
-    return RIVALS[name]
+    return RIVALS.get(name, {})

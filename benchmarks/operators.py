@@ -1,7 +1,8 @@
 """Every operator beside what a user would write by hand: time, peak memory, and the roofline.
 
-python -m benchmarks.operators            # minutes; writes benchmarks/results/operators.json
-python -m benchmarks.operators --report   # draws tables and plot in docs/ from that file
+python -m benchmarks.operators              # minutes; writes benchmarks/results/operators.json
+python -m benchmarks.operators --only NAME  # measures one operator and merges it into that file
+python -m benchmarks.operators --report     # draws tables and plot in docs/ from that file
 
 Forward is measured without gradients, "training" is forward and backward. Everything is
 channels-last, weights and input of one dtype.
@@ -20,7 +21,7 @@ from benchmarks import peers, report
 from benchmarks.facts import build, extras, flops
 from benchmarks.handwritten import rivals
 from benchmarks.memory import peak_bytes
-from benchmarks.timing import in_turn, ratio, spread, write
+from benchmarks.timing import here, in_turn, ratio, spread, write
 from upzoo.upsampling import OPERATORS
 
 RESULTS = Path("benchmarks/results/operators.json")
@@ -187,9 +188,27 @@ def measure(settings: tuple[Setting, ...], names: list[str], effort: Effort, siz
                 if OPERATORS[name].needs_guide and setting.scale > 8:
                     continue  # no encoder has a feature 32 times as large to show
                 results["operators"] += operator_rows(name, setting, dtype, effort)
-            if setting in settings[:2]:
+            if setting in settings[:2] and names == list(OPERATORS):
                 results["peers"] += peer_rows(setting, dtype, effort)
     return results
+
+
+def merged(record: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
+    """The record with the rows of the operators that were measured anew.
+
+    Rows from another machine or other versions keep these, and the roofline of their own run.
+
+    Args:
+        record: what is in the file.
+        results: as `measure` gives them, with `machine` and `versions`.
+    """
+    own = {key: results[key] for key in ("machine", "versions", "setting", "roofline")}
+    alike = all(own[key] == record[key] for key in ("machine", "versions", "setting"))
+    rows = [row if alike else {**row, "elsewhere": own} for row in results["operators"]]
+    again = {row["operator"] for row in rows}
+    kept = [row for row in record["operators"] if row["operator"] not in again]
+    order = list(OPERATORS)
+    return {**record, "operators": sorted([*kept, *rows], key=lambda r: order.index(r["operator"]))}
 
 
 def main() -> None:
@@ -198,7 +217,7 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="tables and plot; measures nothing")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works")
     parser.add_argument("--only", nargs="+", choices=OPERATORS, default=list(OPERATORS))
-    parser.add_argument("--out", type=Path, help=f"{RESULTS} unless --quick or --only")
+    parser.add_argument("--out", type=Path, help=f"{RESULTS} unless --quick")
     args = parser.parse_args()
     if args.report:
         report.write(json.loads((args.out or RESULTS).read_text()))
@@ -208,8 +227,9 @@ def main() -> None:
         results = measure(QUICK, args.only, Effort(3, 0.001, 0.1), 512)
     else:
         results = measure(SETTINGS, args.only, Effort(), 2048)
-    whole = not args.quick and args.only == list(OPERATORS)
-    out = args.out or (RESULTS if whole else None)
+    out = args.out or (None if args.quick else RESULTS)
+    if out and out.exists() and args.only != list(OPERATORS):
+        results = merged(json.loads(out.read_text()), {**here(), **results})
     if out:
         write(out, results)
     print(report.speed_table(results, "float32"), report.speed_table(results, "bfloat16"), sep="\n")

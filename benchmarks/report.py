@@ -1,5 +1,7 @@
 """Tables and plot of `docs/operators.md`, from what `benchmarks.operators` measured."""
 
+import inspect
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -7,7 +9,8 @@ from typing import Any, NamedTuple
 from benchmarks.facts import CHANNELS, SCALE, facts
 from benchmarks.handwritten import REFERENCES
 from benchmarks.plot import draw
-from upzoo.upsampling import OPERATORS
+from upzoo.upsampling import OPERATORS, Upsample
+from upzoo.upsampling.base import Summary
 
 PAGE = Path("docs/operators.md")
 FIGURE = Path("docs/figures/operators_speed.png")
@@ -80,6 +83,12 @@ def milliseconds(seconds: float) -> str:
     return f"{1000 * seconds:#.3g}".rstrip(".")
 
 
+def took(row: Mapping[str, Any]) -> str:
+    """Milliseconds of an operator; † marks those of another run than the page's."""
+    mark = " †" if "elsewhere" in row else ""
+    return milliseconds(row["seconds"]["ours"]["median"]) + mark
+
+
 def times(row: Mapping[str, Any], rival: str) -> str:
     """How many times faster than a rival ours is, the median; a dash without that rival."""
     found = row["times_faster"].get(rival)
@@ -93,7 +102,7 @@ def memory(row: Mapping[str, Any], rival: str) -> float:
 
 def roofline_share(results: Results, row: Mapping[str, Any]) -> str:
     """Least time of a forward pass, by its arithmetic or its bytes, over the time it takes."""
-    roof = results["roofline"]
+    roof = row.get("elsewhere", results)["roofline"]
     least = max(row["flops"] / roof[row["dtype"]], row["bytes"] / roof["copy"])
     return f"{least / row['seconds']['ours']['median']:.0%}"
 
@@ -101,6 +110,23 @@ def roofline_share(results: Results, row: Mapping[str, Any]) -> str:
 def settings(results: Results) -> list[str]:
     """The settings measured, in their order."""
     return list(dict.fromkeys(row["setting"] for row in results["operators"]))
+
+
+def summary(operator: type[Upsample]) -> Summary:
+    """What an operator computes; by its docstring's first sentence, where it has no summary."""
+    own = vars(operator).get("summary")  # not that of a class that it extends
+    if own is not None:
+        return own
+    first = " ".join(inspect.getdoc(operator).split("\n\n")[0].split())
+    found = re.fullmatch(r"(.*?)(?: \((.*)\))?\.", first)
+    return Summary(found[1] if found else first, "–", (found and found[2]) or "–")
+
+
+def summaries_table() -> str:
+    """What each operator computes, from its class."""
+    rows = ((f"`{name}`", *summary(operator)) for name, operator in OPERATORS.items())
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join(["| operator | output | parameters | source |", "|---|---|---|---|", *lines])
 
 
 def facts_table(results: Results) -> str:
@@ -122,9 +148,15 @@ def facts_table(results: Results) -> str:
                 "0" if ripple == "0.00" else ripple,
                 operator.nondeterministic or "deterministic",
                 operator.no_onnx or "yes",
-                milliseconds(training["seconds"]["ours"]["median"]),
-                times(training, "by hand"),
-                roofline_share(results, forward),
+                *(
+                    (
+                        took(training),
+                        times(training, "by hand"),
+                        roofline_share(results, forward),
+                    )
+                    if forward and training
+                    else ("–", "–", "–")  # not measured yet
+                ),
             )
         )
     head = (
@@ -195,12 +227,7 @@ def speed_table(results: Results, dtype: str) -> str:
     rows = []
     for name in dict.fromkeys(row["operator"] for row in results["operators"]):
         found = [find(results, name, setting, dtype, "training") for setting in columns]
-        cells = (
-            f"{milliseconds(row['seconds']['ours']['median'])} ({times(row, 'by hand')})"
-            if row
-            else "–"
-            for row in found
-        )
+        cells = (f"{took(row)} ({times(row, 'by hand')})" if row else "–" for row in found)
         rows.append((f"`{name}`", *cells))
     return table((f"{dtype}, training, ms", *columns), rows)
 
@@ -227,10 +254,21 @@ def peers_table(results: Results) -> str:
 
 def machine_line(results: Results) -> str:
     """Where the figures come from."""
+    others: dict[str, list[str]] = {}
+    for row in results["operators"]:
+        if "elsewhere" in row:
+            names = others.setdefault(_machine(row["elsewhere"]), [])
+            names += [row["operator"]] if row["operator"] not in names else []
+    lines = [f"Measured on {_machine(results)}"]
+    lines += [f"† {', '.join(f'`{n}`' for n in names)}: {where}" for where, names in others.items()]
+    return "\n\n".join(lines)
+
+
+def _machine(results: Results) -> str:
     machine, roof = results["machine"], results["roofline"]
     amx = "with" if machine["amx_bf16"] else "without"
     return (
-        f"Measured on {machine['cpu']}, {results['setting']['threads']} threads, "
+        f"{machine['cpu']}, {results['setting']['threads']} threads, "
         f"{amx} AMX, torch {results['versions']['torch']}, "
         f"channels-last. Roofline of the same run: {roof['float32'] / 1e9:.0f} GFLOP/s in fp32, "
         f"{roof['bfloat16'] / 1e9:.0f} in bf16, {roof['copy'] / 1e9:.1f} GB/s copying."
@@ -240,6 +278,7 @@ def machine_line(results: Results) -> str:
 def parts(results: Results) -> dict[str, str]:
     """Every generated part of the page, by its marker."""
     return {
+        "summaries": summaries_table(),
         "facts": facts_table(results),
         "machine": machine_line(results),
         "targets": targets_table(results),

@@ -29,8 +29,12 @@ sweep() {
   python train.py -m "experiment=study/$part" "seed=${SEEDS:-0,1,2,3,4}" "$@" "${root[@]}" "${options[@]}"
 }
 
-plain='upsample=glob(*,exclude=[fade,sapa,max_unpool])'
-switches='upsample=glob(*,exclude=[fade,sapa])'
+# operators WHICH: those that a net can take, as Hydra's choice
+operators() {
+  python -c "import upzoo; print('upsample=' + ','.join(upzoo.list_operators($1)))"
+}
+plain=$(operators 'switches=False, guide=False')
+switches=$(operators 'guide=False')
 some='upsample=bilinear_init,transposed_conv,resize_conv,pixel_shuffle,carafe,dysample'
 
 sweep dcgan_mnist "$plain"

@@ -64,9 +64,16 @@ def spread(values: list[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
+def here() -> dict[str, Any]:
+    """The machine and the versions that are measured on."""
+    return {"machine": environment.machine(), "versions": dict(environment.versions())}
+
+
 def write(path: Path, results: Mapping[str, Any]) -> None:
-    """Write results as JSON, with the machine and the versions they were measured on."""
+    """Write results as JSON, with the machine and the versions they were measured on.
+
+    Results that say theirs keep them.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    facts = {"machine": environment.machine(), "versions": environment.versions()}
-    path.write_text(json.dumps({**facts, **results}, indent=2) + "\n")
+    path.write_text(json.dumps({**here(), **results}, indent=2) + "\n")
     print(f"written: {path}")

@@ -71,13 +71,23 @@ BUILDABLE: dict[str, type[nn.Module]] = {
 }
 
 
-def list_operators() -> list[str]:
+def list_operators(*, switches: bool = True, guide: bool = True) -> list[str]:
     """Names of the upsampling operators.
+
+    Args:
+        switches: with those that need the switches of a max-pooling, too.
+        guide: with those that need the encoder's feature at the enlarged size, too.
 
     >>> list_operators()[:3]
     ['transposed_conv', 'bilinear_init', 'resize_conv']
+    >>> set(list_operators()) - set(list_operators(switches=False))
+    {'max_unpool'}
     """
-    return list(OPERATORS)
+    return [
+        name
+        for name, cls in OPERATORS.items()
+        if (switches or not cls.needs_switches) and (guide or not cls.needs_guide)
+    ]
 
 
 def list_architectures() -> list[str]:

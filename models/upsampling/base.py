@@ -1,13 +1,27 @@
 """The contract that every upsampling operator keeps."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upzoo.upsampling.interpolation import bilinear_additive
+
+
+class Summary(NamedTuple):
+    """What `docs/operators.md` says of an operator, in its symbols.
+
+    Attributes:
+        output: the formula of the output.
+        parameters: how many with default options, then what the letters stand for.
+        source: where it was published.
+    """
+
+    output: str
+    parameters: str
+    source: str
 
 
 class Upsample(nn.Module):
@@ -29,6 +43,8 @@ class Upsample(nn.Module):
         ValueError: for a channel count or a scale below 1, or one that is no integer.
     """
 
+    #: Its row in `docs/operators.md`; the docstring's first sentence stands there without one.
+    summary: ClassVar[Summary | None] = None
     #: Whether `forward` needs the arg-max indices ("switches") of a matching max-pooling.
     needs_switches: ClassVar[bool] = False
     #: Whether `forward` needs a `guide`, the encoder's feature at the enlarged size.

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upzoo.upsampling.base import (
+    Summary,
     Upsample,
     check_choice,
     check_kernel,
@@ -45,6 +46,11 @@ class BilinearInit(Upsample):
         ValueError: for a kernel smaller than the bilinear filter, or an unknown border.
     """
 
+    summary = Summary(
+        "the same, w bilinear for s, border repeated",
+        "P (fixed)",
+        "Long et al. 2015",
+    )
     flat = True
     weight: Tensor
 

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upzoo.upsampling.base import Upsample, check_kernel, projection
+from upzoo.upsampling.base import Summary, Upsample, check_kernel, projection
 from upzoo.upsampling.reassembly import reassemble
 
 
@@ -31,6 +31,11 @@ class Carafe(Upsample):
         ValueError: for a kernel that is even or too small, or fewer than one compressed channel.
     """
 
+    summary = Summary(
+        "Σ_n w_n · x_n over k×k neighbours, w = softmax(net(x))",
+        "P + (out + 1)·m + (9·m + 1)·s²·k², m = 64, k = 5",
+        "Wang et al. 2019",
+    )
     flat = True
 
     def __init__(

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from upzoo.upsampling.base import Upsample, check_kernel
+from upzoo.upsampling.base import Summary, Upsample, check_kernel
 from upzoo.upsampling.functional import conv_transpose2d
 
 
@@ -29,6 +29,12 @@ class DecomposedTransposed(Upsample):
     Raises:
         ValueError: for a kernel below the scale, which would leave pixels that nothing reaches.
     """
+
+    summary = Summary(
+        "column stamps of row stamps of x",
+        "(in + out)·out·k, k = 2s",
+        "Wojna et al. 2019",
+    )
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upzoo.upsampling.base import Upsample, check_choice, projection
+from upzoo.upsampling.base import Summary, Upsample, check_choice, projection
 from upzoo.upsampling.carafe import check_channels
 from upzoo.upsampling.reassembly import memory_format
 
@@ -42,6 +42,11 @@ class DySample(Upsample):
         ValueError: for an unknown style, or channels that groups or "pl" cannot divide.
     """
 
+    summary = Summary(
+        "x at the bilinear places + ¼ · linear(x)",
+        "P + (out + 1)·2·g·s², g = 4",
+        "Liu et al. 2023",
+    )
     flat = True
     nondeterministic = "grid_sampler_2d_backward_cuda"
 

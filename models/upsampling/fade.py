@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from upzoo.upsampling.base import check_kernel, projection
+from upzoo.upsampling.base import Summary, check_kernel, projection
 from upzoo.upsampling.carafe import check_channels, kernel_softmax
 from upzoo.upsampling.guided import GuidedUpsample
 from upzoo.upsampling.interpolation import resize
@@ -34,6 +34,12 @@ class Fade(GuidedUpsample):
     Raises:
         ValueError: for a kernel that is even or too small, or a count of channels below 1.
     """
+
+    summary = Summary(
+        "gate · guide + (1 − gate) · reassembly with weights from both",
+        "P + (guide + out + 1)·m + (9·m + 1)·k² + out + 1, m = 64, k = 5",
+        "Lu et al. 2022",
+    )
 
     def __init__(
         self,

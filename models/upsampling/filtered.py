@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upzoo.upsampling.base import Upsample, check_kernel
+from upzoo.upsampling.base import Summary, Upsample, check_kernel
 from upzoo.upsampling.functional import smooth_kernel
 
 
@@ -72,6 +72,11 @@ class SmoothTransposed(Upsample):
         ValueError: for an order below 0 or a kernel below 1.
     """
 
+    summary = Summary(
+        "(stamps x · w) ∗ box of length s, order + 1 times",
+        "in·out·k², k = 2s",
+        "Kinoshita & Kiya 2020",
+    )
     flat = True
     line: Tensor
 
@@ -134,6 +139,11 @@ class FIRTransposed(Upsample):
         ValueError: for a kernel below 1, or taps whose phases at this scale have unequal sums.
     """
 
+    summary = Summary(
+        "(stamps x · w) ∗ low-pass, 1, 3, 3, 1 at s = 2",
+        "in·out·k², k = 3",
+        "Karras et al. 2020; Zhang 2019",
+    )
     flat = True
     line: Tensor
 

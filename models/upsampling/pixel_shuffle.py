@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upzoo.upsampling.base import Upsample, check_kernel
+from upzoo.upsampling.base import Summary, Upsample, check_kernel
 from upzoo.upsampling.functional import icnr_
 
 
@@ -28,6 +28,11 @@ class PixelShuffle(Upsample):
         ValueError: for a kernel that is even or below 1.
     """
 
+    summary = Summary(
+        "depth to space of w ∗ x",
+        "in·out·k²·s², k = 3",
+        "Shi et al. 2016; Aitken et al. 2017 (ICNR)",
+    )
     flat = True
 
     def __init__(

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upzoo.upsampling.base import Upsample, check_kernel, is_channels_last
+from upzoo.upsampling.base import Summary, Upsample, check_kernel, is_channels_last
 
 
 class PixelTransposed(Upsample):
@@ -35,6 +35,12 @@ class PixelTransposed(Upsample):
     Raises:
         ValueError: for another scale, or a kernel that is even or below 3.
     """
+
+    summary = Summary(
+        "F1 = k1 ∗ x, F2 = k2 ∗ F1, F3 and F4 = k3 ∗ (F1, F2), interleaved",
+        "(in + 2·out)·out·k², k = 3",
+        "Gao et al. 2020",
+    )
 
     def __init__(
         self,

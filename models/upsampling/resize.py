@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upzoo.upsampling.base import Upsample, check_choice, check_kernel, projection
+from upzoo.upsampling.base import Summary, Upsample, check_choice, check_kernel, projection
 from upzoo.upsampling.functional import fold_nearest
 from upzoo.upsampling.interpolation import bilinear_additive, resize, resize_to
 
@@ -30,6 +30,11 @@ class Interpolate(Upsample):
         ValueError: for an unknown mode, or align_corners with "nearest".
     """
 
+    summary = Summary(
+        "↑x",
+        "P",
+        "–",
+    )
     flat = True
 
     def __init__(
@@ -83,6 +88,11 @@ class BilinearAdditive(Upsample):
         residual: add the same once more (see `Upsample`).
     """
 
+    summary = Summary(
+        "↑ of sums of in/out consecutive channels",
+        "0",
+        "Wojna et al. 2019",
+    )
     flat = True
 
     def enlarge(self, x: Tensor) -> Tensor:
@@ -111,6 +121,11 @@ class ResizeConv(Upsample):
         ValueError: for an unknown mode, or a kernel that is even or below 1.
     """
 
+    summary = Summary(
+        "w ∗ ↑x, nearest, bilinear or bicubic",
+        "in·out·k², k = 3",
+        "Odena et al. 2016",
+    )
     flat = True
 
     def __init__(

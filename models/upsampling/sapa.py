@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from upzoo.upsampling.base import check_kernel, projection
+from upzoo.upsampling.base import Summary, check_kernel, projection
 from upzoo.upsampling.carafe import check_channels, kernel_softmax
 from upzoo.upsampling.guided import GuidedUpsample
 from upzoo.upsampling.interpolation import resize
@@ -34,6 +34,11 @@ class Sapa(GuidedUpsample):
         ValueError: for a kernel that is even or too small, or a count of channels below 1.
     """
 
+    summary = Summary(
+        "Σ_n w_n · x_n, w = softmax⟨Q guide, K x_n⟩",
+        "P + 2·(guide + out) + (guide + out + 2)·m, m = 64",
+        "Lu et al. 2022",
+    )
     flat = True
 
     def __init__(

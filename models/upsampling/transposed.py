@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from upzoo.upsampling.base import Upsample, check_kernel
+from upzoo.upsampling.base import Summary, Upsample, check_kernel
 from upzoo.upsampling.functional import conv_transpose_same
 
 
@@ -29,6 +29,12 @@ class TransposedConv(Upsample):
     Raises:
         ValueError: for a kernel below the scale, which would leave pixels that nothing reaches.
     """
+
+    summary = Summary(
+        "Σ stamps x · w, cropped as SAME",
+        "in·out·k², k = 2s",
+        "Dumoulin & Visin 2016",
+    )
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from upzoo.upsampling.base import Upsample, is_channels_last, projection
+from upzoo.upsampling.base import Summary, Upsample, is_channels_last, projection
 
 
 class MaxUnpool(Upsample):
@@ -26,6 +26,11 @@ class MaxUnpool(Upsample):
         residual: add the bilinear-additive enlargement (see `Upsample`).
     """
 
+    summary = Summary(
+        "x at the pooling's maxima, 0 elsewhere",
+        "P",
+        "Zeiler & Fergus 2014; Badrinarayanan et al. 2017",
+    )
     needs_switches = True
 
     def __init__(

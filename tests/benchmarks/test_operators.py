@@ -59,6 +59,37 @@ def test_quick_run_writes_what_the_report_reads(tmp_path, monkeypatch, capsys):
     assert table in capsys.readouterr().out
 
 
+def measured(name, seconds):
+    row = {"operator": name, "seconds": seconds}
+    return {
+        "machine": {"cpu": "A"},
+        "versions": {"torch": "1"},
+        "setting": {"threads": 2},
+        "roofline": {"copy": seconds},
+        "operators": [row],
+        "peers": [],
+    }
+
+
+def test_one_operator_is_merged_into_the_record():
+    record = measured("carafe", 1) | {"peers": ["kept"]}
+    record["operators"] += measured("sapa", 2)["operators"]
+    found = operators.merged(record, measured("carafe", 3))
+    assert [(row["operator"], row["seconds"]) for row in found["operators"]] == [
+        ("carafe", 3),
+        ("sapa", 2),
+    ]
+    assert found["roofline"] == {"copy": 1}
+    assert found["peers"] == ["kept"]
+    other = measured("interpolate", 4) | {"machine": {"cpu": "B"}}
+    found = operators.merged(found, other)
+    assert [row["operator"] for row in found["operators"]] == ["interpolate", "carafe", "sapa"]
+    assert found["operators"][0]["elsewhere"] == {
+        key: other[key] for key in ("machine", "versions", "setting", "roofline")
+    }
+    assert found["machine"] == {"cpu": "A"}
+
+
 def test_missing_peers_are_left_out_in_a_line(monkeypatch, capsys):
     monkeypatch.setattr(peers.importlib.util, "find_spec", lambda library: None)
     assert peer_rows(TINY, torch.float32, EFFORT) == []
