@@ -165,10 +165,9 @@ def _apply(net: nn.Module, inputs: Tensor) -> Tensor:
 
 def _colours(images: Tensor, data: Any) -> Tensor:
     """Normalised images (B, C, H, W) as colours in 0 … 1."""
-    import torch
+    from data.transforms import denormalise
 
-    mean, std = (torch.tensor(each).view(-1, 1, 1) for each in (data.mean, data.std))
-    return (images * std + mean).clamp(0, 1)
+    return denormalise(images, data.mean, data.std).clamp(0, 1)
 
 
 def _grid(title: str, images: Tensor) -> Block:

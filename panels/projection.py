@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from data.transforms import denormalise
 from panels import canvas
 from upzoo.deconvnet import DeconvNet, pool
 from upzoo.upsampling.unpool import MaxUnpool
@@ -154,7 +155,7 @@ def projection_panel(
     # grey ± the projection over its largest value
     largest = projections.abs().amax(dim=(2, 3, 4), keepdim=True).clamp(min=1e-12)
     projections = 0.5 + 0.5 * projections / largest
-    crops = crops * torch.tensor(std).view(-1, 1, 1) + torch.tensor(mean).view(-1, 1, 1)
+    crops = denormalise(crops, mean, std)
     titles = (f"stage {stage}: projections", "images")
     return page((projections, crops), titles, [f"{channel}" for channel in channels])
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from data.transforms import denormalise
 from panels import canvas
 
 TITLES = ("input", "truth", "prediction", "errors")
@@ -51,8 +52,8 @@ def segmentation_panel(
     colours = torch.as_tensor(palette, dtype=torch.uint8).cpu()
     _check(images, truth, prediction, colours, classes)
     images, truth, prediction = (x.detach().cpu() for x in (images, truth, prediction))
-    rgb = images.float() * torch.tensor(std).view(3, 1, 1) + torch.tensor(mean).view(3, 1, 1)
-    rgb, truth, prediction = _resize(rgb.clamp(0, 1), truth, prediction)
+    rgb = denormalise(images, mean, std).clamp(0, 1)
+    rgb, truth, prediction = _resize(rgb, truth, prediction)
     pictures = (255 * rgb).round().byte().permute(0, 2, 3, 1)
     rows = [
         np.stack(list(_tiles(*(x.numpy() for x in row), colours.numpy(), ignore_index)))

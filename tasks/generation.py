@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from data.transforms import denormalise
 from tasks.adversarial import LOSSES, frozen, r1, untracked
 from tasks.collapse import CollapseWatch, diversity
 from tasks.optimisation import LossNotFiniteError, check_choice
@@ -107,7 +108,7 @@ class Generation(pl.LightningModule):
 
     def real_images(self, batch: Mapping[str, Tensor]) -> Tensor:
         """The batch's images in [-1, 1]."""
-        images = (batch["image"] * self.std + self.mean) * 2 - 1
+        images = denormalise(batch["image"], self.mean, self.std) * 2 - 1
         return images.clamp(-1, 1).contiguous(memory_format=torch.channels_last)
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:

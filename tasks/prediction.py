@@ -14,6 +14,7 @@ from torchvision.transforms.v2 import functional as T
 
 from data.files import IMAGE_SUFFIXES, DataError, read_image, to_grey
 from data.listing import list_files, summary
+from data.transforms import denormalise
 from panels.samples import sample_grid
 
 
@@ -123,8 +124,8 @@ def segment_file(net: nn.Module, card: Mapping[str, Any], source: Path, target: 
 def rebuild_file(net: nn.Module, card: Mapping[str, Any], source: Path, target: Path) -> None:
     """Rebuild one image file with a net that reconstructs its input."""
     found = apply(net, read_image(source), card["mean"], card["std"])
-    mean, std = (torch.tensor(card[name]).view(-1, 1, 1) for name in ("mean", "std"))
-    save_picture(T.to_pil_image((found * std + mean).clamp(0, 1)), target)
+    colours = denormalise(found, card["mean"], card["std"]).clamp(0, 1)
+    save_picture(T.to_pil_image(colours), target)
 
 
 def save_picture(picture: Image.Image, target: Path) -> None:

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from torchmetrics import MeanMetric, Metric
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 
+from data.transforms import denormalise
 from tasks.optimisation import Optimisation, check_choice, refuse_not_finite
 
 Batch = Mapping[str, Tensor]
@@ -133,7 +134,7 @@ class Reconstruction(pl.LightningModule):
 
     def colours(self, images: Tensor) -> Tensor:
         """Normalised images as colours in 0 … 1, clipped."""
-        return (images.float() * self.std + self.mean).clamp(0, 1)
+        return denormalise(images, self.mean, self.std).clamp(0, 1)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step; stops the run where the loss is no longer finite."""
