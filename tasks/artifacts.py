@@ -17,6 +17,7 @@ from tasks.segmentation import Segmentation
 from tasks.super_resolution import SuperResolution, same_size
 from upzoo.audit import AuditReport, audit
 from upzoo.metrics.checkerboard import gradient_phases
+from upzoo.metrics.checkerboard.grid import periods
 from upzoo.metrics.checkerboard.power import FEWEST
 from upzoo.metrics.checkerboard.scores import CheckerboardScores, describe
 
@@ -24,6 +25,8 @@ Batch = Mapping[str, Tensor]
 PERIODS = (2, 4, 8)
 #: Inputs whose mean activations the audit weighs the kernels by.
 EXAMPLES = 2
+#: Periods along an axis that the gradient's figures need at least.
+CELLS = 16
 
 
 @dataclass(frozen=True)
@@ -119,17 +122,18 @@ def examine(
     fit = tuple(p for p in periods if min(found["made"].shape[2:]) >= FEWEST * p)
     values = _score(found, fit)
 
+    responses = _responses(report)
     ripples = {layer.name: layer.ripple for layer in report.layers if layer.up}
     finite = {k: v for k, v in ripples.items() if v is not None and math.isfinite(v)}
     headlines = {
         "ripple": max(finite.values(), default=None),
-        "response": max(report.contrast.values(), default=None),
+        "response": max(responses.values(), default=None),
         "checkerboard_db": values.get("checkerboard_db"),
         "gradient_ratio": max((g["energy_ratio"] for g in gradient.values()), default=None),
         "sharpness_db": values.get("sharpness_db"),
     }
     details = {f"ripple/{name}": value for name, value in finite.items()}
-    details |= {f"response/period{p}": v for p, v in report.contrast.items()}
+    details |= {f"response/period{p}": v for p, v in responses.items()}
     details |= {f"gradient/period{p}_{k}": v for p, g in gradient.items() for k, v in g.items()}
     details |= {f"pictures/{name}": value for name, value in values.items()}
     return Artifacts(
@@ -146,14 +150,30 @@ def _audit(task: pl.LightningModule, images: Tensor) -> tuple[AuditReport, dict[
     """The audit of the net, and the gradient figures of what looks at pictures."""
     if not isinstance(task, Generation):
         report = audit(task.net, images)
-        return report, report.gradient
+        thinned = [layer.period or 1 for layer in report.layers if not layer.up]
+        return report, _gradient(task.net, images, periods(max(thinned, default=1)))
     report = audit(task.net, task.fixed_z[: len(images)])
     if not hasattr(task.net, "discriminator"):  # a shipped generator
         return report, {}
-    periods = [p for p in (2, 4) if min(images.shape[2:]) >= 16 * p]
     real = task.real_images({"image": images})
-    found = gradient_phases(task.net.discriminator, real, periods)
-    return report, {period: figures._asdict() for period, figures in found.items()}
+    return report, _gradient(task.net.discriminator, real, (2, 4))
+
+
+def _gradient(net: Any, images: Tensor, wanted: Sequence[int]) -> dict[int, Any]:
+    """Phase figures of the input gradient, at the periods for which there are cells enough."""
+    fit = [p for p in wanted if min(images.shape[2:]) >= CELLS * p]
+    if not fit:
+        return {}
+    return {p: figures._asdict() for p, figures in gradient_phases(net, images, fit).items()}
+
+
+def _responses(report: AuditReport) -> dict[int, float]:
+    """What a constant shows, at the periods that the layers could make and at those found."""
+    could = {layer.period for layer in report.layers if layer.up and layer.period}
+    found = {finding.period for finding in report.findings}
+    return {
+        p: v for p, v in report.contrast.items() if p in found or any(c % p == 0 for c in could)
+    }
 
 
 def _pictures(task: pl.LightningModule, samples: Sequence[Batch]) -> dict[str, Tensor]:
