@@ -38,7 +38,7 @@ from upzoo.audit.measure import (
 )
 from upzoo.audit.phases import PERIODS, Pattern, busiest, cell_means, patterns
 from upzoo.audit.report import CAUSE, PHOTOGRAPH, AuditReport, Cause, Finding, decibels, severity
-from upzoo.audit.trace import Trace, output_period, shares
+from upzoo.audit.trace import Trace, output_period, output_periods, shares
 from upzoo.audit.weights import are_random, load_into
 from upzoo.metrics.checkerboard.response import constant
 from upzoo.upsampling.phases import over
@@ -402,9 +402,26 @@ class Examination:
                     causes=_merged(causes),
                 )
             )
+            if not causes:
+                report.findings[-1].causes = self._makers(period, report.response[period])
         self._bracket([f for f in report.findings if not f.causes])
         self._find_in_pictures(report.pictures, "the example")
         report.findings.sort(key=lambda finding: -finding.db)
+
+    def _makers(self, period: int, response: float) -> list[Cause]:
+        """The layers that put a grid of this period on a constant, where slopes tell of none.
+
+        A saturated activation behind a layer has no slope, and yet its grid is there.
+        """
+        made: dict[str, Cause] = {}
+        for index, own in self.own.items():
+            call = self.calls[index]
+            made_here = [
+                s for q, s in own.shares.items() if period in output_periods(call, q, self.size)
+            ]
+            if max(made_here, default=0.0) > EMERGED * min(response, 1.0):
+                made[call.name] = Cause(call.name, None, self._expected(call))
+        return list(made.values())
 
     def _expected(self, call: Call) -> bool:
         """Whether a call's grid is what random weights give: its own, or all of the net's."""

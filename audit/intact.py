@@ -34,7 +34,8 @@ def undisturbed(net: nn.Module, seed: int = 0) -> Iterator[None]:
             torch.compiler.set_stance("force_eager"),  # no function is seen in a compiled net
         ):
             reseed(seed)
-            net.eval()
+            with contextlib.suppress(NotImplementedError):  # an exported program has one mode
+                net.eval()
             yield
     finally:
         random.setstate(states[0])
@@ -42,7 +43,8 @@ def undisturbed(net: nn.Module, seed: int = 0) -> Iterator[None]:
         for module, kept in zip((m for m in net.modules() if _plain(m)), attributes, strict=True):
             _restore(module, *kept)
         for module, training in modes:
-            module.training = training
+            if module.training != training:
+                module.training = training
         with torch.no_grad():
             for tensor, value in zip(tensors, values, strict=True):
                 if not _same(tensor, value):

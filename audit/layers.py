@@ -126,7 +126,7 @@ class Watch(TorchFunctionMode):
 
     def __enter__(self) -> Watch:
         for module in self._names:
-            if not isinstance(module, torch.jit.ScriptModule) or module is self._root:
+            if not isinstance(module, torch.jit.ScriptModule):  # which takes no hooks
                 self._hooks.append(module.register_forward_pre_hook(self._begin, with_kwargs=True))
                 self._hooks.append(module.register_forward_hook(self._end, with_kwargs=True))
         super().__enter__()

@@ -245,7 +245,8 @@ class AuditReport:
     @property
     def cause(self) -> str | None:
         """The name of the main contributor to the strongest finding."""
-        return self.findings[0].causes[0].layer if self.findings and self.causes else None
+        causes = self.findings[0].causes if self.findings else []
+        return causes[0].layer if causes else None
 
     def layer(self, name: str) -> Layer | None:
         """The layer of this name."""

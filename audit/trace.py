@@ -8,6 +8,7 @@ exact where the net is linear behind them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -142,9 +143,9 @@ def shares(
         weights = {(i, p): share**2 for i, o in own.items() for p, share in o.shares.items()}
     blamed: dict[int, dict[int, float]] = {period: {} for period in found}
     for (index, period), weight in weights.items():
-        at = output_period(calls[index], period, size)
-        if at in blamed and weight > 0:
-            blamed[at][index] = blamed[at].get(index, 0.0) + weight
+        at = output_periods(calls[index], period, size) & set(found)
+        for p in at if weight > 0 else ():
+            blamed[p][index] = blamed[p].get(index, 0.0) + weight / len(at)
     for parts in blamed.values():
         total_weight = sum(parts.values())
         if total_weight > MOST or not flow:  # what is left is the net's bend behind them
@@ -158,3 +159,14 @@ def output_period(call: Call, period: int, size: Sequence[int]) -> int:
     if len(size) != len(call.output_size):
         return 0
     return round(period * max(size) / max(call.output_size))
+
+
+def output_periods(call: Call, period: int, size: Sequence[int]) -> set[int]:
+    """The exact periods at the output that a grid of exactly this period of a call's output has.
+
+    Enlarged t times, a grid of frequency j / d has the frequencies (j / d + k) / t: of a grid of
+    period 3, twice enlarged, those of period 6 and of period 3.
+    """
+    longest = output_period(call, period, size)
+    waves = [m for m in range(1, longest) if math.gcd(m, period) == 1]
+    return {longest // math.gcd(m, longest) for m in waves} if longest % period == 0 else {longest}

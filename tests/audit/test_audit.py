@@ -2,20 +2,38 @@
 
 import copy
 import json
+import warnings
+from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+import upzoo.audit
 from upzoo.audit import audit
-from upzoo.audit.boundless import boundless, repeat_beyond
+from upzoo.audit.boundless import boundless, even_max_pool, repeat_beyond
 from upzoo.audit.layers import Watch
 from upzoo.fcn import FCN
 from upzoo.metrics.checkerboard import dc_ripple
 from upzoo.upsampling import OPERATORS
 from upzoo.upsampling.equalise import equalise_net
+
+
+def trained(net):
+    """The net with channels of all sizes, as training leaves them."""
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            if parameter.ndim > 1:
+                for axis in (0, 1):
+                    sizes = torch.rand(parameter.shape[axis], generator=generator) * 3 + 0.2
+                    shape = [1] * parameter.ndim
+                    shape[axis] = -1
+                    parameter.mul_(sizes.view(shape))
+    return net
 
 
 def dcgan(kernel=4, padding=1, output_padding=0):
@@ -33,7 +51,7 @@ def dcgan(kernel=4, padding=1, output_padding=0):
 class Unet(nn.Module):
     """Two levels with a skip; enlarges by a bare function."""
 
-    def __init__(self, mode):
+    def __init__(self, mode="bilinear"):
         super().__init__()
         self.mode = mode
         self.down = nn.Conv2d(3, 8, 3, stride=2, padding=1)
@@ -57,7 +75,7 @@ def _seed():
 
 
 def test_layers_in_order_of_execution():
-    report = audit(Unet("bilinear"), torch.randn(2, 3, 64, 64))
+    report = audit(trained(Unet()), torch.randn(2, 3, 64, 64))
     found = [(layer.name, layer.kind, layer.geometry(), layer.up) for layer in report.layers]
     assert found == [
         ("down", "convolution", "3×3 s2", False),
@@ -68,38 +86,33 @@ def test_layers_in_order_of_execution():
     down, deep, up, resize = report.layers
     assert down.overlap == [[2, 1], [2, 1]]
     assert (down.unevenness, deep.unevenness, up.unevenness) == (4, 1, 4)
-    assert (up.period, resize.period) == (4, 2)
-    assert resize.response < 1e-6
-    assert report.output_size == [2, 4, 64, 64]
+    assert (up.period, resize.period, down.period, deep.period) == (4, 2, 2, 4)
+    assert resize.inside < 1e-6
+    assert (report.output, report.output_size) == ("out", [2, 4, 64, 64])
 
 
 @pytest.mark.parametrize("mode", ["nearest", "bilinear"])
-def test_the_guilty_layer_is_named(mode):
-    net = Unet(mode)
-    report = audit(net, torch.randn(2, 3, 64, 64))
-    assert report.fed == "input"
-    assert report.period == 4
-    assert report.cause == "up"
-    up = report.layers[2]
-    assert up.blame == pytest.approx(1, abs=1e-5)
-    assert up.ripple == dc_ripple(net.up.weight.detach(), 2)
-    assert report.finding().startswith("grid at period 4: ")
-    assert report.finding().endswith("made by up")
-    assert report.advice[0].startswith("up (transposed convolution 3×3 s2): its stamps overlap")
-    assert report.rest < 1e-4
+def test_the_main_contributor_is_named(mode):
+    net = trained(Unet(mode))
+    report = upzoo.audit(net, torch.randn(2, 3, 64, 64))
+    assert (report.verdict, report.ok, report.severity) == ("checkerboard", False, "strong")
+    assert report.fed == "the input"
+    assert [finding.period for finding in report.findings] == [4]
+    assert (report.cause, report.causes[0].share) == ("up", 1)
+    assert report.layer("up").ripple == dc_ripple(net.up.weight.detach(), 2)
+    assert report.finding().startswith("strong checkerboard at period 4: ")
+    assert report.passes == 4
 
 
-def test_figures_of_a_layer_agree():
-    net = Unet("nearest")
+def test_figures_of_a_layer_agree_with_its_mean_input():
+    net = trained(Unet("nearest"))
     nn.init.zeros_(net.up.bias)
     seen = {}
     net.up.register_forward_hook(lambda m, args, y: seen.update(mean=args[0].mean((0, 2, 3))))
     report = audit(net, torch.randn(2, 3, 64, 64))
-    expected = dc_ripple(net.up.weight.detach(), 2, seen["mean"].detach())
-    up = report.layers[2]
-    assert up.response == pytest.approx(expected, rel=1e-4), "its mean input, measured"
-    assert up.weighted == pytest.approx(up.response, rel=1e-3)
-    assert up.inside == pytest.approx(up.cumulative)
+    assert len(net.up._forward_hooks) == 1
+    net(torch.randn(1, 3, 64, 64))
+    assert report.layer("up").weighted == pytest.approx(report.layer("up").inside, rel=0.05)
 
 
 @pytest.mark.parametrize("operator", ["resize_conv", "pixel_shuffle", "bilinear_init", "carafe"])
@@ -108,117 +121,274 @@ def test_flat_operators_are_cleared(operator):
     for score in net.scores:
         nn.init.normal_(score.weight)
     report = audit(net, 1 + torch.randn(1, 3, 64, 64))
-    assert report.period is None
-    assert report.cause is None
+    assert report.ok
+    assert report.causes == []
     assert max(report.contrast.values()) < 1e-4
-    assert report.finding().startswith("no grid")
     names = [layer.name for layer in report.layers if layer.up]
     assert names == ["upsamples.0", "upsamples.1", "upsamples.2"]
 
 
-def test_operators_with_a_grid_are_not():
-    net = FCN(partial(OPERATORS["transposed_conv"]), 3, width=2)
-    for score in net.scores:
-        nn.init.normal_(score.weight)
-    report = audit(net, 1 + torch.randn(1, 3, 64, 64))
-    up = report.layers[-1]
-    assert (up.kind, up.geometry(), up.unevenness) == ("TransposedConv", "16×16 s8", 1)
-    assert up.ripple == dc_ripple(net.upsamples[-1].weight.detach(), 8)
-    assert report.period in (2, 4, 8, 16)
-    assert report.cause in ("upsamples.1", "upsamples.2")
+def test_an_injected_kernel_is_found_among_random_ones():
+    net = dcgan(3, 1, 1)
+    z = torch.randn(4, 20, 1, 1)
+    report = audit(net, z)
+    assert report.random
+    assert report.verdict == "unknown"
+    assert "random" in report.reason
+    assert all(cause.expected for cause in report.causes)
+    with torch.no_grad():  # stamps of ones: phases get 4, 2, 2, 1
+        net[3].weight.fill_(0.05)
+        net[3].weight[:, ::2] *= -0.5
+    report = audit(net, z)
+    assert report.verdict == "checkerboard"
+    found = {f.period: f.causes[0].layer for f in report.findings if not f.expected}
+    assert found.get(8) == "3"
+
+
+def test_each_period_has_its_own_cause():
+    net = nn.Sequential(
+        nn.Conv2d(2, 4, 1),
+        nn.ConvTranspose2d(4, 4, 3, 3, bias=False),
+        nn.ConvTranspose2d(4, 1, 2, 2, bias=False),
+    )
+    trained(net)
+    report = audit(net, 1 + torch.rand(1, 2, 32, 32))
+    # a grid of period 3, twice enlarged, has the frequencies of period 3 and of period 6
+    assert {f.period: f.causes[0].layer for f in report.findings} == {2: "2", 3: "1", 6: "1"}
 
 
 @pytest.mark.parametrize(("options", "unevenness"), [((4, 1, 0), 1), ((3, 1, 1), 4)])
 def test_a_generator(options, unevenness):
-    report = audit(dcgan(*options), torch.randn(4, 20, 1, 1))
+    report = audit(trained(dcgan(*options)))
+    assert report.input_size == [[4, 20, 1, 1]]
     assert report.fed == "3"
     assert [layer.unevenness for layer in report.layers] == [unevenness] * 3
     assert [layer.period for layer in report.layers] == [8, 4, 2]
-    assert list(report.response) == [2, 4, 8]
+    assert report.verdict == "checkerboard"
     assert report.cause in ("3", "6", "9")
-    assert report.rest < 1e-5
     assert report.gradient == {}
 
 
 def test_a_pixel_shuffle_is_seen_through_its_convolution():
-    conv = nn.Conv2d(4, 12, 3, padding=1)
-    report = audit(nn.Sequential(conv, nn.PixelShuffle(2)), 1 + torch.randn(1, 4, 32, 32))
-    (layer,) = report.layers
-    assert (layer.name, layer.kind, layer.unevenness) == ("1", "pixel shuffle", 1)
-    gains = conv.weight.detach().double().sum((2, 3)).view(3, 4, 4)  # (out, φ, in)
-    mean = gains.mean(1, keepdim=True)
-    expected = (gains - mean).square().sum((0, 2)).mean().sqrt() / mean.norm()
-    assert layer.ripple == pytest.approx(expected.item())
-    assert report.cause == "1"
-    assert "ICNR" in report.advice[0]
-
-
-def test_unpooling_and_unknown_ways_to_enlarge():
-    class Doubling(nn.Module):
-        def forward(self, x):
-            return x.repeat_interleave(2, -1).repeat_interleave(2, -2)
+    """As in SRGAN: the convolution is followed by no other before the shuffle, whatever is built."""
 
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
-            self.pool = nn.MaxPool2d(2, return_indices=True)
-            self.unpool = nn.MaxUnpool2d(2)
-            self.twice = Doubling()
+            self.shuffle = nn.PixelShuffle(2)  # shared by both
+            self.first = nn.Conv2d(4, 16, 3, padding=1)
+            self.act = nn.PReLU()
+            self.second = nn.Conv2d(4, 12, 3, padding=1)
 
         def forward(self, x):
-            y, indices = self.pool(x)
-            return self.twice(self.unpool(y, indices))
+            x = self.act(self.shuffle(self.first(x)))
+            return self.shuffle(self.second(x))
 
-    report = audit(Net(), 1 + torch.rand(1, 2, 32, 32))
-    found = [(layer.name, layer.kind, layer.up) for layer in report.layers]
-    assert found == [
-        ("pool", "max-pooling", False),
-        ("unpool", "unpooling", True),
-        ("twice", "Doubling", True),
-    ]
-    # one value and three zeros in every cell: √3 of the mean
-    assert report.layers[1].inside == pytest.approx(3**0.5, rel=1e-5)
-    assert report.cause == "unpool"
-    assert report.period == 4
+    net = trained(Net())
+    report = audit(net, 1 + torch.randn(1, 4, 32, 32))
+    (layer,) = report.layers
+    assert (layer.name, layer.kind, layer.calls) == ("shuffle", "pixel shuffle", 2)
+    gains = net.first.weight.detach().double().sum((2, 3)).view(4, 4, 4)  # (out, φ, in)
+    mean = gains.mean(1, keepdim=True)
+    expected = (gains - mean).square().sum((0, 2)).mean().sqrt() / mean.norm()
+    assert layer.ripple == pytest.approx(expected.item())
+    assert report.cause == "shuffle"
 
 
-def test_a_net_without_maps():
-    net = nn.Sequential(nn.Conv2d(3, 4, 1, stride=2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    report = audit(net, torch.randn(1, 3, 64, 64))
-    assert report.fed is None
-    assert report.layers[0].unevenness == float("inf")
-    assert report.gradient[2]["energy_ratio"] == float("inf")
+def test_switches_of_pictures_leave_no_grid():
+    """On a constant all places of a window are a maximum: the example says which one it is."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem = nn.Conv2d(2, 4, 3, padding=1)
+            self.pool = nn.MaxPool2d(2, return_indices=True)
+            self.unpool = nn.MaxUnpool2d(2)
+            self.head = nn.Conv2d(4, 2, 5, padding=2)
+
+        def forward(self, x):
+            y, indices = self.pool(self.stem(x))
+            return self.head(self.unpool(y, indices))
+
+    report = audit(trained(Net()), torch.rand(1, 2, 128, 128))
+    assert [f for f in report.findings if f.shown_by == "a constant"] == []
+
+
+def test_outputs_of_every_shape():
+    @dataclass
+    class Output:
+        small: torch.Tensor
+        large: torch.Tensor
+
+    class Net(nn.Module):
+        def __init__(self, form):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 3, padding=1)
+            self.up = nn.ConvTranspose2d(3, 3, 3, 2, 1, 1)
+            self.form = form
+
+        def forward(self, x):
+            small = self.conv(x)
+            return self.form(small, self.up(small))
+
+    forms = {
+        "a dict": lambda a, b: {"small": a, "large": b},
+        "a tuple": lambda a, b: (a, b),
+        "lists": lambda a, b: [[a], [b, a]],
+        "a dataclass": Output,
+        "channels last": lambda a, b: b.permute(0, 2, 3, 1),
+        "no channels": lambda a, b: b[:, 0],
+    }
+    for name, form in forms.items():
+        torch.manual_seed(0)
+        report = audit(trained(Net(form)), 1 + torch.rand(1, 3, 48, 48))
+        assert report.output_size[2:] == [96, 96], name
+        assert [(f.period, f.causes[0].layer) for f in report.findings] == [(2, "up")], name
+    clean = audit(Net(forms["a dict"]), 1 + torch.rand(1, 3, 48, 48), output="small")
+    assert clean.output_size == [1, 3, 48, 48]
+    assert clean.ok
+    with pytest.raises(ValueError, match=r"output='large1': .* it gives small, large"):
+        audit(Net(forms["a dict"]), torch.rand(1, 3, 48, 48), output="large1")
+
+
+def test_what_cannot_be_told_is_said():
+    scores = nn.Sequential(nn.Conv2d(3, 4, 1, stride=2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    report = audit(scores, torch.randn(1, 3, 64, 64))
+    assert (report.verdict, report.ok) == ("unknown", False)
+    assert "no map: (1, 4)" in report.reason
+    assert report.layers[0].gradient == float("inf")
     content = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert content["layers"][0]["unevenness"] is None
-    assert "no end-to-end finding" in content["finding"]
+    zero = FCN(partial(OPERATORS["transposed_conv"]), 3, width=2)
+    assert "comes out as zero" in audit(zero, torch.randn(1, 3, 64, 64)).reason
+    small = audit(nn.Conv2d(3, 3, 3, padding=1), torch.rand(1, 3, 9, 9)[..., :7, :7])
+    assert "too small" in small.reason
 
 
-def test_zero_scores_say_nothing():
-    net = FCN(partial(OPERATORS["transposed_conv"]), 3, width=2)
-    assert "comes out as zero" in audit(net, torch.randn(1, 3, 64, 64)).finding()
+def test_labels_are_examined_before_the_argmax():
+    class Labels(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = trained(Unet())
+
+        def forward(self, x):
+            return self.body(x)["out"].argmax(1)
+
+    report = audit(Labels(), torch.randn(1, 3, 64, 64))
+    assert report.verdict == "checkerboard"
+    assert any("labels" in note for note in report.notes)
 
 
-def test_the_net_is_left_as_it_was():
-    net = Unet("bilinear").train()
-    net.norm.eval()
-    batch = nn.Sequential(net, nn.Identity())
-    net.down.weight.grad = torch.ones_like(net.down.weight)
+def test_a_net_without_gradients():
+    class Frozen(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = trained(Unet())
+
+        @torch.no_grad()
+        def forward(self, x):
+            return self.body(x)["out"]
+
+    report = audit(Frozen(), torch.randn(1, 3, 64, 64))
+    assert (report.verdict, report.cause) == ("checkerboard", "body.up")
+
+
+def test_a_pixel_more_is_no_enlargement():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ConvTranspose2d(4, 3, 2))
+    report = audit(net, torch.rand(1, 3, 32, 32))
+    assert report.layers == []
+    assert report.ok
+
+
+class Noisy(nn.Module):
+    """Adds noise of its own at every pass, beside what its transposed convolution does."""
+
+    def __init__(self, strength):
+        super().__init__()
+        self.up = nn.ConvTranspose2d(3, 3, 2, 2)
+        self.strength = strength
+
+    def forward(self, x):
+        y = self.up(x)
+        return y + self.strength * torch.randn_like(y)
+
+
+def test_two_seeds_give_the_noise_floor():
+    clean = Noisy(0.5)
+    with torch.no_grad():
+        clean.up.weight.copy_(torch.eye(3)[:, :, None, None].expand(3, 3, 2, 2))  # nearest
+    report = audit(clean, torch.rand(1, 3, 64, 64))
+    assert report.findings == []
+    assert report.noise[2] > 1e-3
+    assert report.passes == 3
+    with torch.no_grad():
+        clean.up.weight[..., 0, 0] *= 1.5
+    assert audit(clean, torch.rand(1, 3, 64, 64)).cause == "up"
+
+
+def test_batch_norms_that_saw_no_data_are_filled_on_the_side():
+    net = trained(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ConvTranspose2d(8, 3, 3, 2)))
+    with torch.no_grad():
+        net[0].weight *= 1e-3  # whose output would be nothing beside a variance of 1
+    report = audit(net, torch.rand(1, 3, 64, 64))
+    assert any("1 batch norms had seen no data" in note for note in report.notes)
+    assert not net[1].running_mean.any()
+    assert bool((net[1].running_var == 1).all())
+
+
+class Meddler(nn.Module):
+    """Keeps what it sees, counts, and draws from every generator there is."""
+
+    def __init__(self, fail=False):
+        super().__init__()
+        self.body = Unet()
+        self.count = nn.Buffer(torch.zeros(()))
+        self.seen = []
+        self.fail = fail
+
+    def forward(self, x):
+        self.count += 1
+        self.last = self.body(x)["out"]
+        self.seen.append(self.last)
+        np.random.rand()
+        if self.fail:
+            raise RuntimeError("as it happens")
+        return self.last
+
+
+@pytest.mark.parametrize("fail", [False, True])
+def test_the_net_is_left_as_it_was(fail):
+    net = Meddler(fail).train()
+    net.body.norm.eval()
+    net.body.down.weight.grad = torch.ones_like(net.body.down.weight)
+    net.body.deep.weight.requires_grad_(False)
+    handle = net.body.register_forward_hook(lambda *args: None)
     before = copy.deepcopy(net.state_dict())
-    state = torch.random.get_rng_state()
+    state, numbers = torch.random.get_rng_state(), np.random.get_state()[1].tolist()
     x = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-    audit(batch, x)
+    if fail:
+        with pytest.raises(ValueError, match=r"does not run on its example .*as it happens"):
+            audit(net, x)
+    else:
+        audit(net, x)
     assert net.training
-    assert not net.norm.training
+    assert not net.body.norm.training
     assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
-    assert torch.equal(net.down.weight.grad, torch.ones_like(net.down.weight))
-    assert net.up.weight.grad is None
-    assert not any(m._forward_hooks or m._forward_pre_hooks for m in batch.modules())
+    assert torch.equal(net.body.down.weight.grad, torch.ones_like(net.body.down.weight))
+    assert net.body.up.weight.grad is None
+    assert [p.requires_grad for p in net.parameters()].count(False) == 1
+    hooks = [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in net.modules()]
+    assert sum(hooks) == 1
+    assert not hasattr(net, "last")
+    assert net.seen == []
     assert torch.equal(torch.random.get_rng_state(), state)
+    assert np.random.get_state()[1].tolist() == numbers
+    handle.remove()
 
 
 def test_an_error_of_the_net_leaves_no_hooks():
-    net = Unet("bilinear")
-    with pytest.raises(RuntimeError), Watch(net):
+    net = Unet()
+    with pytest.raises(RuntimeError), Watch(net, (32, 32), 2):
         net(torch.randn(1, 5, 32, 32))
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
 
@@ -230,6 +400,8 @@ def test_a_map_without_end():
     middle = (..., slice(6, 12), slice(8, 16))
     y = boundless(F.conv2d, (x, conv.weight, conv.bias, 1, 2), {})
     torch.testing.assert_close(y, conv(tiled)[middle])
+    args = (x, conv.weight, conv.bias, [1, 1], [2, 2], [1, 1], False, [0, 0], 1)
+    torch.testing.assert_close(boundless(torch.ops.aten.convolution, args, {}), conv(tiled)[middle])
     y = boundless(F.conv_transpose2d, (x, up.weight, up.bias), {
         "stride": 2, "padding": 2, "output_padding": 1})  # fmt: skip
     torch.testing.assert_close(y, up(tiled)[..., 12:24, 16:32])
@@ -238,23 +410,97 @@ def test_a_map_without_end():
     y = boundless(F.pad, (x, (1, 0, 2, 3)), {})
     torch.testing.assert_close(y, tiled[..., 4:15, 7:16])
     assert torch.equal(repeat_beyond(x, [(0, 12), (0, 16)]), tiled)
+    inserted = x.view(1, 2, 6, 1, 8, 1)
+    padded = boundless(F.pad, (inserted, [0, 1, 0, 0, 0, 1]), {})
+    assert torch.equal(padded, F.pad(inserted, [0, 1, 0, 0, 0, 1])), "zeros between pixels stay"
 
 
-def test_bad_examples_are_refused():
-    with pytest.raises(ValueError, match="example must be a tensor"):
-        audit(nn.Identity(), [[1, 2]])
+def test_ties_of_a_maximum_share_its_gradient():
+    x = torch.ones(1, 1, 8, 8, requires_grad=True)
+    even_max_pool(x, {"kernel_size": 2}).sum().backward()
+    assert torch.equal(x.grad, torch.full_like(x, 0.25))
+    x = torch.rand(1, 2, 9, 9, requires_grad=True)
+    y = even_max_pool(x, {"kernel_size": 3, "stride": 2})
+    torch.testing.assert_close(y, F.max_pool2d(x, 3, 2))
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    torch.testing.assert_close(gradient, torch.autograd.grad(F.max_pool2d(x, 3, 2).sum(), x)[0])
 
 
-@pytest.mark.parametrize("options", [(4, 1, 0), (3, 1, 1)])
-def test_an_equalised_generator_is_cleared(options):
-    net = dcgan(*options)
+def test_layers_that_thin_out():
+    """A blur hands gradients out evenly, whatever its overlap; what skips pixels does not."""
+
+    class Blur(nn.Module):
+        def forward(self, x):
+            line = torch.tensor([1.0, 2.0, 1.0]) / 4
+            kernel = (line[:, None] * line).expand(x.shape[1], 1, 3, 3)
+            return F.conv2d(x, kernel, stride=2, padding=1, groups=x.shape[1])
+
+    class Slice(nn.Module):
+        def forward(self, x):
+            return x[..., ::2, ::2]
+
+    class Merge(nn.Module):
+        def forward(self, x):
+            parts = [x[..., i::2, j::2] for i in (0, 1) for j in (0, 1)]
+            return torch.cat(parts, 1)[:, ::4]
+
+    class Half(nn.Module):
+        def forward(self, x):
+            return F.interpolate(x, scale_factor=0.5)
+
+    def found(down):
+        net = trained(nn.Sequential(nn.Conv2d(3, 32, 1), down, nn.Conv2d(32, 8, 1)))
+        report = audit(net, torch.rand(1, 3, 32, 32))
+        (layer,) = report.layers
+        return layer, report
+
+    layer, report = found(Blur())
+    assert (layer.kind, layer.gradient) == ("convolution", pytest.approx(1, abs=1e-6))
+    assert "gradient" not in str(report)
+    layer, report = found(Slice())
+    assert (layer.kind, layer.gradient, layer.period) == ("slicing", float("inf"), 2)
+    assert "gradient: 1[::2] (slicing ×2) gives some pixels all" in " ".join(str(report).split())
+    layer, report = found(Half())
+    assert (layer.kind, layer.gradient) == ("nearest interpolation", float("inf"))
+    layer, _ = found(nn.MaxPool2d(2))
+    assert layer.gradient == pytest.approx(1)
+    layer, report = found(nn.Conv2d(32, 32, 3, stride=2, padding=1))
+    assert layer.gradient > 2
+    assert report.ok, "gradients are no checkerboard of the output"
+    merged = trained(nn.Sequential(nn.Conv2d(3, 32, 1), Merge(), nn.Conv2d(32, 8, 1)))
+    (layer,) = audit(merged, torch.rand(1, 3, 32, 32)).layers
+    assert (layer.kind, layer.stride) == ("slicing", [2, 2])
+
+
+def test_a_grid_that_a_constant_does_not_show():
+    class Textured(nn.Module):
+        """Detail of every second column is doubled: of a constant there is none."""
+
+        def __init__(self):
+            super().__init__()
+            self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+
+        def forward(self, x):
+            y = self.up(x)
+            gain = torch.ones(y.shape[-1])
+            gain[::2] = -1
+            return y + 0.3 * gain * (y - F.avg_pool2d(y, 5, 1, 2, count_include_pad=False))
+
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(1, 3, 128, 128, generator=generator)
+    report = audit(Textured(), noise)
+    assert all(finding.shown_by == "the example" for finding in report.findings)
+    assert report.contrast[2] < 1e-3
+
+
+def test_corrected_nets_are_cleared():
+    net = trained(dcgan(3, 1, 1))
     z = torch.randn(4, 20, 1, 1)
     before = audit(net, z)
     equalised, changes = equalise_net(net)
     after = audit(equalised, z)
-    assert before.period is not None
-    assert after.period is None
-    assert max(after.contrast.values()) < 1e-5
+    assert before.verdict == "checkerboard"
+    assert [f for f in after.findings if f.shown_by == "a constant"] == []
     for layer, change in zip(before.layers, changes, strict=True):
         assert layer.name == change.name
         assert layer.ripple == pytest.approx(change.before, rel=1e-6)
@@ -262,29 +508,107 @@ def test_an_equalised_generator_is_cleared(options):
 
 
 def test_a_generator_with_sizes_built_in():
-    class Noisy(nn.Module):
+    class Built(nn.Module):
         def __init__(self):
             super().__init__()
-            self.start = nn.ConvTranspose2d(20, 8, 8)
+            self.start = nn.ConvTranspose2d(20, 8, 16)
             self.up = nn.ConvTranspose2d(8, 3, 4, 2, 1)
-            self.noise = nn.Buffer(torch.zeros(3, 16, 16))
+            self.noise = nn.Buffer(torch.zeros(3, 32, 32))
 
         def forward(self, z):
             return self.up(self.start(z)) + self.noise
 
-    report = audit(Noisy(), torch.randn(4, 20, 1, 1))
+    report = audit(trained(Built()), torch.randn(4, 20, 1, 1))
     assert (report.fed, report.cause, report.period) == ("up", "up", 2)
-    assert report.layers[0].inside == pytest.approx(report.layers[0].response, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", ["resize_conv", "smooth_transposed", "bilinear_init"])
 def test_flat_operators_stay_flat_behind_each_other(name):
     """What an operator does to its own kernel, padding it for instance, is no border of a map."""
     from upzoo.dcgan import Generator
-    from upzoo.upsampling import OPERATORS
 
-    torch.manual_seed(0)
     net = Generator(OPERATORS[name], size=64, channels=3, latent=8, width=8)
     report = audit(net, torch.randn(2, 8))
-    assert report.period is None, report.finding()
     assert max(report.contrast.values()) < 1e-4
+
+
+@pytest.mark.parametrize("form", ["scripted", "traced", "compiled", "exported"])
+def test_nets_that_are_no_longer_python(form):
+    net = trained(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ConvTranspose2d(4, 3, 3, 2, 1, 1)))
+    x = 1 + torch.rand(1, 3, 64, 64)
+    forms = {
+        "scripted": lambda: torch.jit.script(net),
+        "traced": lambda: torch.jit.trace(net.eval(), x),
+        "compiled": lambda: torch.compile(net),
+        "exported": lambda: torch.export.export(net.eval(), (x,)).module(),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated, and people have it
+        given = forms[form]()
+    report = audit(given, x)
+    assert report.verdict == "checkerboard"
+    assert report.period == 2
+
+
+@pytest.mark.parametrize("dims", [1, 3])
+def test_lines_and_volumes_without_an_example(dims):
+    conv = (nn.Conv1d, None, nn.Conv3d)[dims - 1]
+    up = (nn.ConvTranspose1d, None, nn.ConvTranspose3d)[dims - 1]
+    net = trained(nn.Sequential(conv(8, 8, 3, padding=1), up(8, 4, 3, 2, 1, 1), nn.Tanh()))
+    report = audit(net, input_size=256 if dims == 1 else 24)
+    assert (report.verdict, report.period, report.cause) == ("checkerboard", 2, "1")
+    assert len(report.output_size) == dims + 2
+
+
+def test_more_inputs_by_position_and_keyword():
+    class Timed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up = nn.ConvTranspose2d(3, 3, 3, 2, 1, 1)
+
+        def forward(self, sample, timestep, *, scale):
+            return {"sample": self.up(sample * scale + timestep.view(-1, 1, 1, 1))}
+
+    x = torch.rand(1, 3, 48, 48)
+    net = trained(Timed())
+    given = audit(net, x, args=(torch.ones(1),), kwargs={"scale": torch.ones(1)})
+    named = audit(net, {"sample": x, "timestep": torch.ones(1), "scale": torch.ones(1)})
+    assert given.contrast == named.contrast
+    assert given.cause == "up"
+
+
+def test_bad_arguments_are_one_line():
+    with pytest.raises(ValueError, match="holds no tensor"):
+        audit(nn.Identity(), [[1, 2]])
+    with pytest.raises(ValueError, match=r"does not run on its example \(1, 5, 8, 8\)"):
+        audit(nn.Conv2d(3, 3, 1), torch.rand(1, 5, 8, 8))
+    with pytest.raises(ValueError, match=r"net is function: give a torch\.nn\.Module"):
+        audit(lambda x: x, torch.rand(1))
+    with pytest.raises(FileNotFoundError, match="there is no such file"):
+        audit(nn.Conv2d(3, 3, 1), weights="nowhere.pth")
+
+
+def test_weights_are_examined_and_not_kept(tmp_path):
+    net, other = Unet(), trained(Unet())
+    torch.save({"state_dict": {f"module.{k}": v for k, v in other.state_dict().items()}}, tmp_path / "w.pth")
+    before = copy.deepcopy(net.state_dict())
+    x = torch.rand(1, 3, 64, 64)
+    report = audit(net, x, weights=tmp_path / "w.pth")
+    assert report.weights == "w.pth"
+    assert report.contrast == pytest.approx(audit(other, x).contrast, rel=1e-4, abs=1e-9)
+    assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
+    with pytest.raises(ValueError, match=r"0 of the net's 2 tensors are in it"):
+        audit(nn.Conv2d(3, 3, 1), x, weights={"a": torch.ones(1)})
+
+
+def test_own_pictures(tmp_path):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        pixels = rng.integers(0, 255, (80, 100, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    report = audit(trained(Unet()), torch.rand(1, 3, 64, 64), images=tmp_path)
+    assert set(report.photos) == {2, 4}
+    with pytest.raises(FileNotFoundError, match="no such picture or folder"):
+        audit(Unet(), torch.rand(1, 3, 64, 64), images=tmp_path / "none")

@@ -1,8 +1,9 @@
-"""Nets by name, and what is shown of an audit."""
+"""Nets by name, the command, and what is shown of an audit."""
 
 import io
 import json
 import sys
+import time
 import types
 
 import pytest
@@ -11,10 +12,14 @@ from rich.console import Console
 from torch import nn
 
 from panels.audit import audit_panel
+from runs import audits
+from tests.conftest import compose_config
 from upzoo import checkpoint
-from upzoo.audit import audit
-from upzoo.audit.targets import default_example, load_target, natural_noise
-from upzoo.audit.terminal import show, write
+from upzoo.audit import audit, command
+from upzoo.audit.examples import candidates, natural_noise
+from upzoo.audit.figure import draw
+from upzoo.audit.targets import load_target
+from upzoo.audit.terminal import progress, show, write
 
 
 @pytest.fixture
@@ -23,7 +28,9 @@ def report():
     net = nn.Sequential(
         nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ConvTranspose2d(4, 2, 3, 2, 1, 1)
     )
-    return audit(net, 1 + torch.randn(1, 3, 64, 64))
+    with torch.no_grad():
+        net[1].weight[:, 0], net[1].weight[:, 1] = 1, 0.5
+    return audit(net, 1 + torch.rand(1, 3, 64, 64))
 
 
 @pytest.fixture
@@ -32,37 +39,73 @@ def user_module(monkeypatch):
     module.generator = lambda: nn.Sequential(nn.ConvTranspose2d(5, 3, 4))
     module.pair = lambda: (nn.Conv2d(1, 1, 1), torch.ones(1, 1, 4, 4))
     module.number = lambda: 3
+    module.sized = lambda width: nn.Conv2d(width, 1, 1)
+    module.flat = lambda: nn.Conv2d(3, 3, 3, padding=1)
     monkeypatch.setitem(sys.modules, "their_nets", module)
 
 
-def test_the_terminal_names_the_layer(report):
-    console = Console(width=120, record=True, file=io.StringIO())
-    show(report, console)
-    text = console.export_text()
-    assert "grid at period 2" in text
-    assert "made by 1" in text
-    assert "transposed convolution" in text
+def test_the_terminal_says_it_in_order(report):
+    file = io.StringIO()
+    show(report, Console(width=80, file=file))
+    lines = file.getvalue().splitlines()
+    assert lines[0] == "Sequential, random weights: 1×3×64×64 -> 1×2×64×64"
+    assert lines[1].startswith("Strong checkerboard at period 2: ")
+    assert lines[2].strip().startswith("1 (transposed convolution 3×3 s2) makes 100% of period 2")
+    assert any(line.strip().startswith("gradient: 0 (convolution 3×3 s2)") for line in lines)
+    assert lines[-1].startswith("next: ")
+    assert max(map(len, lines)) <= 80
+    assert file.getvalue().strip() == str(report)
+
+
+def test_tables_on_request(report):
+    file = io.StringIO()
+    show(report, Console(width=80, file=file), tables=True)
+    text = file.getvalue()
+    assert "Layers that enlarge" in text
+    assert "Layers that thin out" in text
     assert "×4" in text
-    assert "gradients: 0 (3×3 s2)" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_layers_of_one_kind_are_grouped():
+    torch.manual_seed(0)
+    steps = [nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(4, 4, 3)) for _ in range(3)]
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), *steps)
+    file = io.StringIO()
+    show(audit(net, torch.rand(1, 3, 32, 32)), Console(width=80, file=file), tables=True)
+    assert "1.0 … 3.0 (3)" in file.getvalue()
 
 
 def test_json_is_strict(report, tmp_path):
     content = json.loads(write(report, tmp_path / "audit.json").read_text())
-    assert content["cause"] == "1"
+    assert content["verdict"] == "checkerboard"
+    assert content["findings"][0]["causes"][0]["layer"] == "1"
     assert content["layers"][1]["ripple"] == report.layers[1].ripple
-    assert content["gradient"]["2"]["energy_ratio"] == report.gradient[2]["energy_ratio"]
     assert "tile" not in content
 
 
-def test_the_panel_shows_the_grid(report):
+def test_the_panel_shows_the_grid_and_flat_as_flat(report):
+    torch.manual_seed(0)
+    clean = audit(nn.Conv2d(3, 3, 3, padding=1), torch.rand(1, 3, 64, 64))
     picture = audit_panel(report)
     assert picture.dtype == torch.uint8
-    assert picture.shape[2] == 1000
     red = (picture[0] > 180) & (picture[1] < 60) & (picture[2] < 60)
-    assert red.sum() > 500, "the bar of the strongest period"
-    report.tile, report.layers, report.response, report.contrast = None, [], {}, {}
-    report.period = None
-    assert audit_panel(report).shape[2] == 1000, "nothing found is drawn too"
+    assert red.sum() > 100, "the bar of the period that was found"
+    shown = draw([report, clean]).axes
+    before, after = (axes.images[0] for axes in shown if axes.images)
+    assert before.get_clim() == after.get_clim()
+    assert abs(after.get_array()).max() < 1e-4 * after.get_clim()[1]
+    assert abs(before.get_array()).max() > 0.1 * before.get_clim()[1]
+
+
+def test_progress_waits(capsys):
+    with progress("quick", patience=5) as tell:
+        tell("example")
+    assert capsys.readouterr().err == ""
+    with progress("slow", patience=0.01) as tell:
+        time.sleep(0.1)
+        tell("blame")
+    assert capsys.readouterr().err == "auditing slow: building\nauditing slow: blame\n"
 
 
 def test_noise_like_photographs():
@@ -77,37 +120,45 @@ def test_noise_like_photographs():
 
 
 def test_examples_suit_the_first_layer():
-    assert default_example(nn.Conv2d(5, 1, 1), (8, 12))[0].shape == (1, 5, 8, 12)
-    assert default_example(nn.ConvTranspose2d(7, 1, 4))[0].shape == (4, 7, 1, 1)
-    assert default_example(nn.Linear(6, 1))[0].shape == (4, 6)
+    def first(net, size=None):
+        return next(iter(candidates(net, size))).args[0].shape
+
+    assert first(nn.Conv2d(5, 1, 1), (8, 12)) == (1, 5, 8, 12)
+    assert first(nn.Conv1d(80, 1, 1)) == (1, 80, 2048)
+    assert first(nn.Conv3d(1, 1, 1), 16) == (1, 1, 16, 16, 16)
+    assert first(nn.ConvTranspose2d(7, 1, 4)) == (4, 7, 1, 1)
+    assert first(nn.Linear(6, 1)) == (4, 6)
+    told = nn.Conv2d(3, 1, 1)
+    told.default_cfg = {"input_size": (3, 224, 160)}
+    assert first(told) == (1, 3, 224, 160)
     with pytest.raises(ValueError, match="Identity: no layer tells what input it takes"):
-        default_example(nn.Identity())
+        next(iter(candidates(nn.Identity())))
 
 
 def test_torchvision_by_name():
-    net, (x,) = load_target("torchvision:lraspp_mobilenet_v3_large")
-    assert type(net).__name__ == "LRASPP"
-    assert x.shape == (1, 3, 256, 256)
+    target = load_target("torchvision:lraspp_mobilenet_v3_large")
+    assert type(target.net).__name__ == "LRASPP"
+    assert target.weights == "random"
+    other = load_target("torchvision:lraspp_mobilenet_v3_large").net
+    pairs = zip(target.net.parameters(), other.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs), "the seed is set before the net is built"
 
 
 def test_timm_by_name():
     pytest.importorskip("timm")
-    net, _ = load_target("timm:resnet10t")
-    assert type(net).__name__ == "ResNet"
+    assert type(load_target("timm:resnet10t").net).__name__ == "ResNet"
 
 
 def test_functions_of_users(user_module):
-    net, (x,) = load_target("their_nets:generator")
-    assert isinstance(net, nn.Sequential)
-    assert x.shape == (4, 5, 1, 1)
-    assert load_target("their_nets:pair")[1][0].tolist() == [[[[1.0] * 4] * 4]]
+    target = load_target("their_nets:generator")
+    assert isinstance(target.net, nn.Sequential)
+    assert load_target("their_nets:pair").example.tolist() == [[[[1.0] * 4] * 4]]
 
 
 def test_model_files(tmp_path):
     spec = {"_target_": "models.upsampling.TransposedConv", "in_channels": 2, "out_channels": 3}
     folder = checkpoint.save(tmp_path / "up", checkpoint.build(spec), {"model": spec})
-    with pytest.raises(ValueError, match="no layer tells"):
-        load_target(str(folder))
+    assert type(load_target(str(folder)).net).__name__ == "TransposedConv"
 
 
 @pytest.mark.parametrize(
@@ -115,9 +166,9 @@ def test_model_files(tmp_path):
     [
         ("torchvision:fcn_resnet5", "torchvision has no model 'fcn_resnet5': did you mean"),
         ("nowhere.nets:build", "nowhere.nets:build: there is no module 'nowhere' to import"),
-        ("models.nowhere:build", "there is no module 'models.nowhere' to import"),
         ("their_nets:generato", "their_nets has no function 'generato': did you mean 'generator'"),
         ("their_nets:number", "their_nets:number gave int: it must return a module"),
+        ("their_nets:sized", "their_nets:sized needs width"),
     ],
 )
 def test_names_that_are_not_there(spec, message, user_module):
@@ -131,3 +182,55 @@ def test_paths_that_are_not_there():
         match="logs/none: neither a path, nor a name of the zoo, nor one of torchvision",
     ):
         load_target("logs/none")
+
+
+def test_a_project_with_its_own_models(tmp_path, monkeypatch, capsys):
+    """`upzoo audit` in somebody's folder: their `models`, their `metrics`."""
+    for name in ("models", "metrics"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("MINE = 4\n")
+    (tmp_path / "mynets.py").write_text(
+        "import torch\nfrom metrics import MINE as M\nfrom models import MINE\n"
+        "def build():\n    net = torch.nn.Sequential(torch.nn.Conv2d(3, MINE, 1),\n"
+        "        torch.nn.ConvTranspose2d(M, 1, 3, 2, 1, 1))\n"
+        "    torch.nn.init.ones_(net[1].weight)\n    return net\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for name in ("models", "metrics", "mynets"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    arguments = ["audit", "mynets:build", "--size", "48", "--json", "a.json", "--figure", "a.png"]
+    with pytest.raises(SystemExit) as ended:
+        command.main(arguments)
+    assert ended.value.code == 1
+    said = capsys.readouterr().out
+    assert "Strong checkerboard at period 2" in said
+    assert json.loads((tmp_path / "a.json").read_text())["ok"] is False
+    assert (tmp_path / "a.png").stat().st_size > 1000
+    for name in ("models", "metrics", "mynets"):
+        sys.modules.pop(name, None)
+
+
+def test_the_command_ends_with_its_status(user_module, capsys):
+    for arguments, status in (
+        (["their_nets:flat", "--size", "48"], 0),
+        (["their_nets:none"], 2),
+        (["their_nets:flat", "--size", "large"], 2),
+        (["their_nets:flat", "--args", "x=y"], 2),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            command.main(["audit", *arguments])
+        assert ended.value.code == status, arguments
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 3
+    assert all(line.startswith("error: ") for line in errors)
+
+
+def test_evaluate_audits(user_module, tmp_path, capsys):
+    overrides = ["audit.net=their_nets:flat", "audit.size=48", "audit.tables=true"]
+    cfg = compose_config("evaluate", [*overrides, f"logs={tmp_path}"])
+    assert audits.named(cfg) == "their_nets:flat"
+    assert audits.audit_command(cfg).ok
+    assert "No checkerboard on a constant" in capsys.readouterr().out
+    (panel,) = tmp_path.rglob("audit.png")
+    assert panel.with_name("audit.json").exists()
