@@ -10,6 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from upzoo.atomic import whole
 from upzoo.audit import AuditReport
 
 
@@ -84,9 +85,10 @@ def percent(share: float | None) -> str:
 
 def write(report: AuditReport, path: str | Path) -> Path:
     """Write an audit as JSON; numbers that are infinite or undefined become null."""
-    path = Path(path)
-    path.write_text(json.dumps(report.to_dict(), indent=2, allow_nan=False) + "\n")
-    return path
+    with whole(path) as beside:
+        text = json.dumps(report.to_dict(), indent=2, allow_nan=False)
+        beside.write_text(text + "\n", encoding="utf-8")
+    return Path(path)
 
 
 def _table(title: str) -> Table:

@@ -7,9 +7,6 @@ use them). Reading one builds only classes of this package and executes nothing 
 import difflib
 import functools
 import inspect
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +14,11 @@ from typing import Any
 import torch
 import yaml
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
+from upzoo.atomic import whole
 from upzoo.classifier import Classifier
 from upzoo.dcgan import DCGAN, Discriminator, Generator
 from upzoo.deconvnet import DeconvNet
@@ -99,20 +98,12 @@ def save(folder: str | Path, net: nn.Module, card: Mapping[str, Any]) -> Path:
     Returns:
         The folder.
     """
-    folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        save_file({k: v.contiguous() for k, v in net.state_dict().items()}, beside / WEIGHTS)
-        (beside / CONFIG).write_text(yaml.safe_dump(dict(card), sort_keys=False))
-        beside.chmod(0o755)
-        (beside / WEIGHTS).chmod(0o644)  # safetensors makes it the owner's alone
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(beside, folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return folder
+    weights = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
+    with whole(folder) as beside:
+        beside.mkdir()
+        (beside / WEIGHTS).write_bytes(to_bytes(weights))
+        (beside / CONFIG).write_text(yaml.safe_dump(dict(card), sort_keys=False), encoding="utf-8")
+    return Path(folder)
 
 
 def load(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:

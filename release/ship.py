@@ -11,7 +11,6 @@ import copy
 import hashlib
 import inspect
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from runs import console, records
 from runs import folders as runs
 from runs import scrub as portable
 from upzoo import zoo
+from upzoo.atomic import whole
 
 if TYPE_CHECKING:
     from torch import nn
@@ -127,12 +127,8 @@ def write_manifest() -> dict[str, dict[str, Any]]:
     folders = sorted(path.parent for path in zoo.ROOT.glob("[!.]*/model.safetensors"))
     listed = {folder.name: _entry(folder) for folder in folders}
     path = zoo.ROOT / zoo.MANIFEST
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole(path) as beside:
         beside.write_text(json.dumps(listed, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
     return listed
 
 

@@ -8,6 +8,7 @@ from torchvision.transforms.v2.functional import to_pil_image
 
 from panels.audit import audit_panel
 from runs import folders
+from tasks.prediction import save_picture
 from upzoo.audit import audit, terminal
 from upzoo.audit.targets import load_target
 from upzoo.upsampling.equalise import equalise_net
@@ -27,7 +28,7 @@ def examine_target(cfg: DictConfig) -> None:
     for name, report in reports.items():
         terminal.show(report)
         terminal.write(report, folder / f"{name}.json")
-        to_pil_image(audit_panel(report)).save(folder / f"{name}.png")
+        save_picture(to_pil_image(audit_panel(report)), folder / f"{name}.png")
     print(f"findings and panel: {folder}")
 
 

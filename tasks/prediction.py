@@ -1,6 +1,5 @@
 """Apply a net to images of a user's own, at their own size, or draw images with it."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from torchvision.transforms.v2 import functional as T
 
 from data.files import IMAGE_SUFFIXES, open_on_white
 from panels.samples import sample_grid
+from upzoo.atomic import whole
 
 
 def plan(
@@ -84,13 +84,8 @@ def rebuild_file(net: nn.Module, card: Mapping[str, Any], source: Path, target: 
 
 def save_picture(picture: Image.Image, target: Path) -> None:
     """Write a PNG, whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
+    with whole(target) as beside:
         picture.save(beside, format="PNG")
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 @torch.inference_mode()
