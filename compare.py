@@ -18,6 +18,7 @@ from comparison import groups as comparison
 from comparison import tables as comparison_tables
 from comparison.analysis import Result, analyse
 from runs import console
+from upzoo.atomic import whole
 
 #: What Hydra takes itself: an option, or key=value with a dotted key.
 OVERRIDE = re.compile(r"-|[+~]{0,2}[A-Za-z_][\w.]*=|~[A-Za-z_][\w.]*$")
@@ -61,7 +62,8 @@ def compare(cfg: DictConfig) -> None:
         "comparison.json": comparison_files.json_text(results, study.left_out),
     }
     for name, text in files.items():
-        (out / name).write_text(text, encoding="utf-8")
+        with whole(out / name) as beside:
+            beside.write_text(text, encoding="utf-8")
     runs = sum(len(arm.runs) for result in results for arm in result.group.arms)
     print(f"{runs} runs compared, {len(study.left_out)} left out: {out}")
     if cfg.logs is not None:

@@ -95,6 +95,8 @@ def train(cfg: DictConfig) -> None:
     in_tensorboard = any(isinstance(logger, TensorBoardLogger) for logger in trainer.loggers)
     if in_tensorboard:
         hparams.write(run / hparams.FOLDER, record)
+    if not cfg.keep_checkpoints:
+        folders.remove_checkpoints(run)
     tables.show(record)
     print(f"model        {model}")
     if in_tensorboard:

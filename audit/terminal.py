@@ -15,6 +15,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from upzoo.atomic import whole
 from upzoo.audit.report import AuditReport, Layer
 from upzoo.audit.words import WIDTH, grouped, names, percent, ratio, summary
 
@@ -114,9 +115,10 @@ def _table(title: str) -> Table:
 
 def write(report: AuditReport, path: str | Path) -> Path:
     """Write an audit as JSON; numbers that are infinite or undefined become null."""
-    path = Path(path)
-    path.write_text(json.dumps(report.to_dict(), indent=2, allow_nan=False) + "\n")
-    return path
+    with whole(path) as beside:
+        text = json.dumps(report.to_dict(), indent=2, allow_nan=False)
+        beside.write_text(text + "\n", encoding="utf-8")
+    return Path(path)
 
 
 @contextlib.contextmanager

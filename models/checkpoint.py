@@ -8,19 +8,18 @@ executes nothing from the file.
 import functools
 import inspect
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from upzoo.architectures import BUILDABLE
+from upzoo.atomic import whole
 from upzoo.closest import did_you_mean
 
 WEIGHTS = "model.safetensors"
@@ -72,24 +71,16 @@ def save(folder: str | Path, net: nn.Module, card: Mapping[str, Any]) -> Path:
     Returns:
         The folder.
     """
-    folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with whole(folder) as beside:
+        beside.mkdir()
         write(beside, net, card)
-        beside.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(beside, folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return folder
+    return Path(folder)
 
 
 def write(folder: Path, net: nn.Module, card: Mapping[str, Any]) -> None:
     """Write the two files of a model file into a folder; arguments as `save`."""
-    save_file({k: v.contiguous() for k, v in net.state_dict().items()}, folder / WEIGHTS)
-    (folder / WEIGHTS).chmod(0o644)  # safetensors makes it the owner's alone
+    weights = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
+    (folder / WEIGHTS).write_bytes(to_bytes(weights))
     text = json.dumps(dict(card), indent=2, ensure_ascii=False) + "\n"
     (folder / CONFIG).write_text(text, encoding="utf-8")
 

@@ -1,6 +1,5 @@
 """A net as an ONNX file of dynamic size, checked against PyTorch before it gets its name."""
 
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from upzoo.atomic import whole
 from upzoo.upsampling import Upsample
 
 #: How far the file may differ from PyTorch, in units of max(1, largest output).
@@ -50,9 +50,7 @@ def to_onnx(
     traced, other = (_example(net, size, in_channels) for size in (TRACED, OTHER))
     program = _trace(net, traced)
     program.model.metadata_props.update(metadata or {})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole(path) as beside:
         program.save(beside, external_data=False)
         error = _largest_error(net, beside, (traced, other))
         if error is not None and not error <= TOLERANCE:
@@ -60,9 +58,6 @@ def to_onnx(
                 f"{path}: not written: onnxruntime's output differs from PyTorch's by {error:.1e} "
                 f"of the largest, more than {TOLERANCE:.0e}: another version of either may help"
             )
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
     return error
 
 

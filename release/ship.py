@@ -11,7 +11,6 @@ import copy
 import hashlib
 import inspect
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from runs import console, records
 from runs import folders as runs
 from runs import scrub as portable
 from upzoo import checkpoint, zoo
+from upzoo.atomic import whole
 
 if TYPE_CHECKING:
     from torch import nn
@@ -126,14 +126,9 @@ def write_manifest() -> dict[str, dict[str, Any]]:
     path = zoo.ROOT / zoo.MANIFEST
     address = json.loads(path.read_text()).get("address") if path.exists() else None
     content = {"address": address, "checkpoints": listed}
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_text(
-            json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole(path) as beside:
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        beside.write_text(text, encoding="utf-8")
     return listed
 
 

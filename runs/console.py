@@ -16,9 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 def user_errors() -> Iterator[None]:
     """End the script with one line and status 2 where the fault lies in its input.
 
-    What counts as such: anything that Hydra refuses, and every ValueError, FileNotFoundError or
-    ConnectionError that this project's own code raises. Any other exception is a fault of ours and
-    keeps its traceback.
+    What counts as such: anything that Hydra refuses, and every ValueError or OSError that this
+    project's own code raises. Any other exception is a fault of ours and keeps its traceback.
+    Ctrl-C ends it with status 130.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hand exceptions over instead of printing them
     try:
@@ -29,6 +29,8 @@ def user_errors() -> Iterator[None]:
             raise
         print(f"error: {line}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def explain(error: BaseException) -> str | None:
@@ -40,7 +42,7 @@ def explain(error: BaseException) -> str | None:
         return _one_line(error.__cause__)
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _hydra_line(error)
-    if isinstance(error, ValueError | FileNotFoundError | ConnectionError) and _ours(error):
+    if isinstance(error, ValueError | OSError) and _ours(error):
         return _one_line(error)
     return None
 

@@ -1,6 +1,8 @@
 """Where runs are kept: folders that never collide."""
 
+import fcntl
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -9,6 +11,9 @@ RECORD = "record.json"
 
 #: The environment variable in which the first of a run's processes hands its folder to the others.
 SHARED = "UPZOO_RUN"
+
+#: Folders of runs that this process keeps to itself, and their open descriptors.
+_OWNED: dict[Path, int] = {}
 
 
 def new_folder(parent: Path, seed: int) -> Path:
@@ -47,7 +52,66 @@ def shared() -> Path | None:
     return Path(os.environ[SHARED])
 
 
+def own(run: Path) -> None:
+    """Keep a run's folder to this process until it ends, however it ends.
+
+    Raises:
+        ValueError: another process has it.
+    """
+    try:
+        _OWNED[run.resolve()] = _lock(run)
+    except BlockingIOError:
+        if run.resolve() not in _OWNED:
+            raise ValueError(
+                f"{run}: another process is training this run: wait for it, or stop it first"
+            ) from None
+
+
+def is_owned(run: Path) -> bool:
+    """Whether a process, another or this one, has a run's folder."""
+    try:
+        os.close(_lock(run))
+    except BlockingIOError:
+        return True
+    return False
+
+
+def disown(run: Path) -> None:
+    """Leave a run's folder to others."""
+    descriptor = _OWNED.pop(run.resolve(), None)
+    if descriptor is not None:
+        os.close(descriptor)
+
+
+def _leave_to_parent() -> None:
+    """Let go, in a loader's worker, of what would outlive a parent that was killed."""
+    for descriptor in _OWNED.values():
+        os.close(descriptor)
+    _OWNED.clear()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
+
+
+def _lock(run: Path) -> int:
+    descriptor = os.open(run, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    except OSError:
+        pass  # not every network's file system can lock
+    return descriptor
+
+
+def remove_checkpoints(run: Path) -> None:
+    """Remove what only going on with a run needs; its weights are in the model file."""
+    shutil.rmtree(run / LAST.parent, ignore_errors=True)
+
+
 def discard(folder: Path) -> None:
     """Remove a run's folder again if nothing was written into it."""
+    disown(folder)
     if not any(folder.iterdir()):
         folder.rmdir()

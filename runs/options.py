@@ -21,7 +21,7 @@ UPSAMPLE = "upsample."
 SHOWN = 3
 #: Options that change no result, or that the seed or another option decides.
 NEUTRAL = re.compile(
-    r"(name|seed|ckpt|run_dir|logs|compile)$"
+    r"(name|seed|ckpt|run_dir|logs|compile|keep_checkpoints)$"
     r"|init_left_out"
     r"|.*\.seed$"
     r"|.*_(convert|partial)_$"

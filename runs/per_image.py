@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from upzoo.atomic import whole
+
 FILE = "per_image.npz"
 
 
@@ -38,13 +40,8 @@ def write(
             stacked = np.stack([each[split][name].cpu().numpy() for each in figures])
             small = np.float32 if np.issubdtype(stacked.dtype, np.floating) else np.int32
             arrays[f"{split}.{name}"] = stacked.astype(small)
-    path = Path(path)
-    beside = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    try:
-        np.savez_compressed(beside, **arrays)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole(path) as beside, beside.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:

@@ -1,38 +1,73 @@
 """The record of a run from its start to its end, whichever way it ends."""
 
+import contextlib
+import errno
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from runs import folders, records
+from runs import folders, records, signals
 from runs.records import Record
+from upzoo.atomic import NotWrittenError
+
+#: What the system says where nothing more can be written.
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
-@contextmanager
+@contextlib.contextmanager
 def recording(run: Path, record: Record, steps_done: Callable[[], int]) -> Iterator[Record]:
     """Write a run's record before and after what is done with it.
 
     The record says "finished" where nothing went wrong, "interrupted" where the run was stopped,
-    "failed" otherwise.
+    "failed" otherwise. Ctrl-C, SIGTERM and SIGHUP stop it at once, but for a training step. In the
+    end the folder is left to others.
 
     Args:
         run: the run's folder.
         record: to be filled in meanwhile.
         steps_done: how far training is, for what is printed where it is stopped.
+
+    Raises:
+        SystemExit: with 128 and the signal's number, where a signal stopped the run.
+        NotWrittenError: the disk is full.
     """
     path = run / folders.RECORD
     records.write(path, record)
     record.status = "failed"
+    with signals.at_once():
+        try:
+            yield record
+            record.status = "finished"
+        except (SystemExit, KeyboardInterrupt) as stop:
+            record.status = "interrupted"
+            with signals.shielded():
+                records.write(path, record)
+            way_on = f"go on with: {record.command} ckpt=last"
+            if not (run / folders.LAST).exists():
+                way_on = "before there was a checkpoint"
+            with contextlib.suppress(OSError):  # a terminal that was closed
+                print(f"stopped at step {steps_done()}; {way_on}", flush=True)
+            raise SystemExit(getattr(stop, "code", 128 + signal.SIGINT)) from None
+        except OSError as error:
+            if error.errno not in NO_ROOM and not isinstance(error, NotWrittenError):
+                raise
+            line = str(error) if isinstance(error, NotWrittenError) else f"{run}: {error.strerror}"
+            raise NotWrittenError(
+                f"{line}; the run stopped at step {steps_done()}: make room, then go on with "
+                "ckpt=last"
+            ) from None
+        finally:
+            if record.status != "interrupted":
+                with signals.shielded(), _unless_full(record):
+                    records.write(path, record)
+            folders.disown(run)
+
+
+@contextlib.contextmanager
+def _unless_full(record: Record) -> Iterator[None]:
+    """Where the disk is full, a failed run keeps the record of its start."""
     try:
-        yield record
-        record.status = "finished"
-    except (SystemExit, KeyboardInterrupt) as stop:
-        record.status = "interrupted"
-        way_on = f"go on with: {record.command} ckpt=last"
-        if not (run / folders.LAST).exists():
-            way_on = "before there was a checkpoint"
-        print(f"stopped at step {steps_done()}; {way_on}")
-        raise SystemExit(getattr(stop, "code", 128 + signal.SIGINT)) from None
-    finally:
-        records.write(path, record)
+        yield
+    except NotWrittenError:
+        if record.status == "finished":
+            raise

@@ -8,7 +8,6 @@ scored at several lengths (`tasks.budgets`) has them under `budgets`, too, short
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import math
@@ -19,6 +18,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from runs import environment
+from upzoo.atomic import whole
 from upzoo.metrics import catalogue
 
 SCHEMA_VERSION = 1
@@ -124,22 +124,11 @@ def write(path: str | os.PathLike[str], record: Record) -> None:
     Raises:
         ValueError: a field that `Record` refuses, or a value that JSON cannot hold.
     """
-    path = Path(path)
     fields = {f.name: _plain(getattr(record, f.name), f.name) for f in dataclasses.fields(record)}
     _validate(fields)
     text = json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
+    with whole(path) as beside:
+        beside.write_text(text, encoding="utf-8")
 
 
 def read(path: str | os.PathLike[str]) -> Record:

@@ -1,5 +1,6 @@
 """Which run to go on with, and whether it is the same run."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,50 +8,119 @@ from typing import Any
 from omegaconf import DictConfig
 
 from runs import folders, records
+from runs.options import options_of
+from upzoo.atomic import remove_strays
 
-#: Parts of a config in which a resumed run may differ from its start.
-UNCHECKED = (
-    "budgets",
-    "ckpt",
-    "run_dir",
-    "init_left_out",
-    "logs",
-    "compile",
-    "callbacks",
-    "logger",
-    "trainer",
+#: Options in which a resumed run may differ from its start: they change no result, but for those
+#: of the trainer, by which a run may be made longer. What the data is, its fingerprint tells.
+UNCHECKED = re.compile(
+    r"(ckpt|run_dir|init|init_left_out|logs|name|compile|artifacts|keep_checkpoints)$"
+    r"|(budgets|callbacks|logger|trainer)(\.|$)"
+    r"|data\.(root|download|url|num_workers|eval_batch_size|cache\w*)$"
 )
 
 
 def resolve_run(cfg: DictConfig, metadata: Mapping[str, Any]) -> tuple[Path, Path | None]:
     """The run's folder and, where it goes on with one, the checkpoint to resume from.
 
-    Sets `cfg.run_dir`, and names the folder to the processes that the run will start.
+    Sets `cfg.run_dir`, and names the folder to the processes that the run will start. The folder
+    is this process's alone until it ends.
 
     Raises:
-        ValueError: no such run, or one that was another.
+        FileNotFoundError: no such checkpoint.
+        ValueError: no such run, one that was another, or one that another process trains.
     """
-    from upzoo import checkpoint
-
     choices = metadata["choices"]
     variant = "-".join(str(choices[key]) for key in ("model", "upsample", "data"))
     parent = Path(cfg.logs, cfg.name, variant)
+    first = folders.shared() is None
     if cfg.ckpt is None:
         run, ckpt = folders.shared() or folders.new_folder(parent, cfg.seed), None
     else:
         ckpt = Path(cfg.ckpt)
         if cfg.ckpt == "last":
             ckpt = (folders.shared() or unfinished(parent, cfg.seed)) / folders.LAST
-        _, old = checkpoint.load(ckpt)
         run = ckpt.parent.parent
-        if not ckpt.is_file() or not (run / folders.RECORD).exists():
-            raise ValueError(f"ckpt={ckpt}: give the checkpoints/last.ckpt of a run's folder")
-        different = first_difference(old["config"], metadata["config"])
-        if different:
-            raise ValueError(f"ckpt={ckpt}: that run was another one: {different}")
+        check_same(ckpt, metadata)
+    if first:
+        folders.own(run)
+        for folder in (run, run / folders.LAST.parent):
+            remove_strays(folder)
     cfg.run_dir = str(run)
     folders.share(run)
     return run, ckpt
+
+
+def check_same(ckpt: Path, metadata: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint that cannot be gone on with, or that is of a run of another kind."""
+    from upzoo import checkpoint
+
+    run = ckpt.parent.parent
+    if not ckpt.exists() and _finished(run):
+        raise FileNotFoundError(
+            f"ckpt={ckpt}: that run is finished and its checkpoints are removed: "
+            "keep_checkpoints=true keeps them"
+        )
+    try:
+        _, old = checkpoint.load(ckpt)
+    except ValueError as error:
+        raise ValueError(f"{error}{_other_checkpoint(ckpt)}") from None
+    if not ckpt.is_file() or not (run / folders.RECORD).exists():
+        raise ValueError(f"ckpt={ckpt}: give the checkpoints/last.ckpt of a run's folder")
+    different = first_difference(old["config"], metadata["config"])
+    if different is None and old["data"]["fingerprint"] != metadata["data"]["fingerprint"]:
+        different = (
+            f"its data had the fingerprint {old['data']['fingerprint']} and now has "
+            f"{metadata['data']['fingerprint']}: files were added, removed or changed"
+        )
+    if different:
+        raise ValueError(f"ckpt={ckpt}: that run was another one: {different}")
+
+
+def _other_checkpoint(ckpt: Path) -> str:
+    """What to go on from instead of a damaged checkpoint."""
+    from upzoo import checkpoint
+
+    for other in sorted(set(ckpt.parent.glob("*.ckpt")) - {ckpt}):
+        try:
+            checkpoint.load(other)
+        except ValueError:
+            continue
+        return f"; {other.name} beside it is whole: go on with ckpt={other}"
+    return ""
+
+
+def _finished(run: Path) -> bool:
+    try:
+        return records.read(run / folders.RECORD).status == "finished"
+    except (ValueError, OSError):
+        return False
+
+
+def resumable(folder: Path, config: Mapping[str, Any]) -> Path | None:
+    """The checkpoint of a sweep's job that was stopped or killed, with these very options.
+
+    Args:
+        folder: of the sweep.
+        config: of the job.
+
+    Returns:
+        None where there is none that can be read, or where another process trains that run.
+    """
+    from upzoo import checkpoint
+
+    for path in sorted(folder.glob(f"*/seed{config['seed']}-*/{folders.LAST}"), reverse=True):
+        run = path.parent.parent
+        try:
+            record = records.read(run / folders.RECORD)
+            if record.status == "finished" or options_of(record.config) != options_of(config):
+                continue
+            checkpoint.load(path)
+        except (ValueError, OSError):
+            continue  # a damaged run is begun anew
+        if not folders.is_owned(run):
+            return path
+    return None
 
 
 def unfinished(parent: Path, seed: int) -> Path:
@@ -73,13 +143,13 @@ def unfinished(parent: Path, seed: int) -> Path:
 
 
 def first_difference(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> str | None:
-    """Name the first option in which two configs differ, the free parts left out.
+    """Name the first option in which two configs differ, those that change no result left out.
 
     >>> first_difference({"seed": 0, "data": {"size": 1}}, {"seed": 0, "data": {"size": 2}})
     'data.size was 1 and is now 2'
     """
     for key in sorted(set(old) | set(new)):
-        if not path and key in UNCHECKED:
+        if UNCHECKED.match(f"{path}{key}"):
             continue
         a, b = old.get(key), new.get(key)
         if isinstance(a, Mapping) and isinstance(b, Mapping):

@@ -28,7 +28,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from runs import console, records
+from runs import console, records, resume
 from runs import folders as runs
 from runs.options import options_of
 
@@ -92,6 +92,8 @@ def command() -> str:
 def run_job(cfg: DictConfig, train: Callable[[DictConfig], None]) -> None:
     """Train one run of a sweep, unless it is finished already; a failure does not end the sweep.
 
+    A run that was stopped or killed goes on from its last checkpoint.
+
     Args:
         cfg: of the run.
         train: trains it.
@@ -102,6 +104,9 @@ def run_job(cfg: DictConfig, train: Callable[[DictConfig], None]) -> None:
     if earlier is not None:
         line |= {"status": "skipped", "run": str(earlier)}
     else:
+        unfinished = resume.resumable(folder, OmegaConf.to_container(cfg, resolve=True))
+        if unfinished is not None and cfg.ckpt is None:
+            cfg.ckpt = str(unfinished)
         try:
             train(cfg)
             line["status"] = "finished"

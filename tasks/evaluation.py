@@ -13,6 +13,7 @@ from torchvision.transforms.v2.functional import to_pil_image
 
 from runs import costs, folders, metadata, records, tables
 from tasks.pictures import picture
+from tasks.prediction import save_picture
 from tasks.rebuild import rebuild, stored_config
 from tasks.scoring import measure_artifacts, quiet, score
 from tasks.super_resolution import SuperResolution
@@ -68,4 +69,4 @@ def save_panel(path: Path, task: Any, data: Any, split: str, count: int) -> None
     dataset = data.prepared(split)
     panel = picture(task, [dataset[i] for i in range(min(count, len(dataset)))], data)
     if panel is not None:
-        to_pil_image(panel).save(path)
+        save_picture(to_pil_image(panel), path)

@@ -14,8 +14,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from upzoo.upsampling import Upsample
 
 
-class LossNotFiniteError(RuntimeError):
-    """Training diverged: the loss is NaN or infinite."""
+class LossNotFiniteError(ValueError):
+    """Training diverged: the loss, or the net's output, is NaN or infinite."""
 
 
 def refuse_not_finite(loss: Tensor, task: pl.LightningModule) -> None:

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import torch
 
+#: Lightning's precisions whose weights are float32.
+ALLOWED = ("32-true", "32", 32, "bf16-mixed", "bf16", "16-mixed", "16", 16)
+
 
 def resolve_precision(precision: str | int) -> str | int:
     """What Lightning takes: "auto" becomes the fastest precision of this machine.
@@ -13,9 +16,17 @@ def resolve_precision(precision: str | int) -> str | int:
     AVX512-BF16 (Zen 4 and later), "32-true" anywhere else. Intel's CPUs with AVX512-BF16 but
     without AMX stay with "32-true": there, bfloat16 trained at 0.75 times the speed of float32, on
     AMD's at 1.3 times (`benchmarks/training.py` measures it).
+
+    Raises:
+        ValueError: a precision of weights that are not float32.
     """
-    if precision != "auto":
+    if precision in ALLOWED:
         return precision
+    if precision != "auto":
+        raise ValueError(
+            f"trainer.precision={precision}: weights are kept and scored in float32: "
+            "give auto, 32-true, bf16-mixed or 16-mixed"
+        )
     if torch.cuda.is_available():
         fast = torch.cuda.get_device_capability() >= (8, 0)
     else:

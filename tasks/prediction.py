@@ -16,6 +16,7 @@ from data.files import IMAGE_SUFFIXES, DataError, read_image, to_grey
 from data.listing import list_files, summary
 from data.transforms import denormalise
 from panels.samples import sample_grid
+from upzoo.atomic import whole
 
 
 def plan(
@@ -130,13 +131,8 @@ def rebuild_file(net: nn.Module, card: Mapping[str, Any], source: Path, target: 
 
 def save_picture(picture: Image.Image, target: Path) -> None:
     """Write a PNG, whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
+    with whole(target) as beside:
         picture.save(beside, format="PNG")
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def own_statistics(image: Tensor) -> tuple[list[float], list[float]]:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from tasks.artifacts import examine
+from tasks.callbacks.divergence import Divergence
 
 
 def quiet() -> None:
@@ -55,6 +56,7 @@ def score(
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        callbacks=[Divergence()],
         use_distributed_sampler=False,
     )
     data.trainer = trainer  # whose one process sees the whole split

@@ -14,7 +14,7 @@ from torch import nn
 from runs import costs, folders, sweeps
 from tasks.averaging import PowerAverage
 from tasks.budgets import Budgets, averaged
-from tasks.callbacks import GracefulStop, PlainProgress, Throughput
+from tasks.callbacks import AtomicCheckpointIO, GracefulStop, PlainProgress, Throughput
 from tasks.optimisation import LossNotFiniteError, steps_done
 from tasks.precision import resolve_precision
 from upzoo import checkpoint
@@ -55,6 +55,8 @@ def build_trainer(cfg: DictConfig) -> pl.Trainer:
         precision=resolve_precision(cfg.trainer.precision),
         logger=instances(cfg.get("logger"), save_dir=cfg.run_dir),
         callbacks=chosen,
+        plugins=[AtomicCheckpointIO()],
+        enable_checkpointing=any(isinstance(each, callbacks.Checkpoint) for each in chosen),
         enable_progress_bar=terminal,
         default_root_dir=cfg.run_dir,
     )
@@ -126,10 +128,13 @@ def fit(
     except LossNotFiniteError as error:
         kept = best.best_model_path if best else last if last.exists() else ""
         raise ValueError(
-            f"{error}; the last good checkpoint is {kept or 'none yet'}; a lower task.lr may help"
+            f"{error}: training has diverged; the last good checkpoint is {kept or 'none yet'}; a "
+            "lower task.lr or trainer.precision=32-true may help"
         ) from None
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()  # the first process does the rest alone
+    if not trainer.is_global_zero:
+        return
     if best and best.best_model_path:
         state = torch.load(best.best_model_path, map_location=task.device, weights_only=True)
         task.load_state_dict(state["state_dict"])

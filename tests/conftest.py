@@ -25,6 +25,7 @@ SMALL = (
     "average=0",
     "trainer.log_every_n_steps=1",
     "callbacks.panels.images=2",
+    "keep_checkpoints=true",
 )
 
 

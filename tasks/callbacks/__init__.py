@@ -1,6 +1,8 @@
 """What happens around the steps of a training: one idea a file."""
 
 from tasks.callbacks.artifacts import ArtifactCurves
+from tasks.callbacks.checkpoints import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint
+from tasks.callbacks.divergence import Divergence
 from tasks.callbacks.generation import GenerationPanels
 from tasks.callbacks.predictions import (
     PredictionPanels,
@@ -11,20 +13,23 @@ from tasks.callbacks.predictions import (
 from tasks.callbacks.progress import PlainProgress
 from tasks.callbacks.projection import ProjectionPanels
 from tasks.callbacks.repeatable import Repeatable
-from tasks.callbacks.stopping import GracefulStop, StoppedError
+from tasks.callbacks.stopping import GracefulStop
 from tasks.callbacks.throughput import Throughput
 
 __all__ = [
     "ArtifactCurves",
+    "AtomicCheckpointIO",
+    "BestCheckpoint",
+    "Divergence",
     "GenerationPanels",
     "GracefulStop",
+    "LastCheckpoint",
     "PlainProgress",
     "PredictionPanels",
     "ProjectionPanels",
     "ReconstructionPanels",
     "Repeatable",
     "SegmentationPanels",
-    "StoppedError",
     "SuperResolutionPanels",
     "Throughput",
 ]

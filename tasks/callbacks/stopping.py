@@ -1,39 +1,29 @@
 """A clean stop: finish the step at hand, write a checkpoint, end with the signal's status."""
 
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 
-
-class StoppedError(SystemExit):
-    """Training was asked to stop by Ctrl-C or SIGTERM and has saved its state."""
+from runs import folders, signals
 
 
 class GracefulStop(pl.Callback):
-    """On Ctrl-C or SIGTERM finish the step at hand, write `last.ckpt` and stop.
+    """On Ctrl-C, SIGTERM or SIGHUP finish the step at hand, write `last.ckpt` and stop.
 
-    A second signal stops at once, with whatever checkpoint the last epoch left.
-
-    Args:
-        dirpath: folder of the checkpoint.
+    A second signal stops at once, with whatever checkpoint the last epoch left. In a trainer's
+    list it comes after whatever a step still changes, such as an average of the weights.
     """
 
-    def __init__(self, dirpath: str | Path) -> None:
-        self.path = Path(dirpath) / "last.ckpt"
-        self._asked: int | None = None
-        self._handlers: dict[int, Any] = {}
+    def __init__(self) -> None:
+        self._asked = signals.Asked()
+        self._handlers = ExitStack()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take over the two signals, from Lightning too, which has taken SIGTERM by now."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._handlers[number] = signal.signal(number, self._ask)
-
-    def _ask(self, number: int, frame: Any) -> None:
-        if self._asked is not None:
-            raise KeyboardInterrupt
-        self._asked = number
+        """Take over the signals, from Lightning too, which has taken SIGTERM by now."""
+        self._asked = self._handlers.enter_context(signals.deferred())
 
     def on_train_batch_end(
         self,
@@ -53,12 +43,11 @@ class GracefulStop(pl.Callback):
 
     def _stop_if_asked(self, trainer: pl.Trainer) -> None:
         # processes that train together stop together, whichever of them was asked
-        if trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False):
-            trainer.save_checkpoint(self.path)
-            raise StoppedError(128 + (self._asked or signal.SIGTERM))
+        asked = self._asked.number is not None
+        if trainer.strategy.reduce_boolean_decision(asked, all=False):
+            trainer.save_checkpoint(Path(trainer.default_root_dir) / folders.LAST)
+            raise signals.StoppedError(self._asked.number or signal.SIGTERM)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Give the signals back."""
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers.clear()
+        self._handlers.close()

@@ -327,7 +327,9 @@ def test_two_seeds_give_the_noise_floor():
 
 
 def test_batch_norms_that_saw_no_data_are_filled_on_the_side():
-    net = trained(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ConvTranspose2d(8, 3, 3, 2)))
+    net = trained(
+        nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ConvTranspose2d(8, 3, 3, 2))
+    )
     with torch.no_grad():
         net[0].weight *= 1e-3  # whose output would be nothing beside a variance of 1
     report = audit(net, torch.rand(1, 3, 64, 64))
@@ -534,7 +536,9 @@ def test_flat_operators_stay_flat_behind_each_other(name):
 
 @pytest.mark.parametrize("form", ["scripted", "traced", "compiled", "exported"])
 def test_nets_that_are_no_longer_python(form):
-    net = trained(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ConvTranspose2d(4, 3, 3, 2, 1, 1)))
+    net = trained(
+        nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ConvTranspose2d(4, 3, 3, 2, 1, 1))
+    )
     x = 1 + torch.rand(1, 3, 64, 64)
     forms = {
         "scripted": lambda: torch.jit.script(net),
@@ -590,7 +594,10 @@ def test_bad_arguments_are_one_line():
 
 def test_weights_are_examined_and_not_kept(tmp_path):
     net, other = Unet(), trained(Unet())
-    torch.save({"state_dict": {f"module.{k}": v for k, v in other.state_dict().items()}}, tmp_path / "w.pth")
+    torch.save(
+        {"state_dict": {f"module.{k}": v for k, v in other.state_dict().items()}},
+        tmp_path / "w.pth",
+    )
     before = copy.deepcopy(net.state_dict())
     x = torch.rand(1, 3, 64, 64)
     report = audit(net, x, weights=tmp_path / "w.pth")

@@ -1,0 +1,49 @@
+"""Scores only of nets whose outputs are numbers."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from tasks.optimisation import LossNotFiniteError, steps_done
+
+
+class Divergence(pl.Callback):
+    """Stop where the net's output is no longer finite: its NaN would be scored as class 0.
+
+    The loss of a step is looked at by the task itself; this looks at what is validated and tested.
+    """
+
+    def __init__(self) -> None:
+        self._hook: RemovableHandle | None = None
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look at every output of the net from here on."""
+
+        def refuse(net: nn.Module, inputs: Any, output: Tensor) -> None:
+            if not output.isfinite().all():
+                found = "nan" if output.isnan().any() else "infinite"
+                where = f"at step {steps_done(trainer)}, epoch {trainer.current_epoch}"
+                training = trainer.state.fn == "fit"
+                raise LossNotFiniteError(
+                    f"the net's output became {found} {where}"
+                    if training
+                    else f"the net's output is {found}: its training has diverged, and its scores "
+                    "would mean nothing"
+                )
+
+        net: Any = pl_module.net
+        self._hook = net.register_forward_hook(refuse)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look no longer."""
+        if self._hook is not None:
+            self._hook.remove()
+
+    on_test_start = on_validation_start
+    on_test_end = on_validation_end
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """The same after an error."""
+        self.on_validation_end(trainer, pl_module)
