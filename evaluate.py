@@ -4,6 +4,7 @@ python evaluate.py ckpt=logs/default/fcn8s-bilinear_init-shapes/seed0-…
 python evaluate.py ckpt=… input=photo.jpg output=mask.png
 """
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
