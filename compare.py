@@ -12,10 +12,7 @@ import hydra
 from omegaconf import DictConfig
 from rich.console import Console
 
-from comparison import curves as comparison_curves
-from comparison import files as comparison_files
-from comparison import groups as comparison
-from comparison import tables as comparison_tables
+from comparison import files, groups, tables
 from comparison.analysis import Result, analyse
 from runs import console
 from upzoo.atomic import whole
@@ -36,49 +33,49 @@ def compare(cfg: DictConfig) -> None:
     for name in ("figures", "pictures"):
         if not isinstance(cfg[name], int) or cfg[name] < 0:
             raise ValueError(f"{name}={cfg[name]!r} must be a number of at least 0, true or false")
-    study = comparison.collect(cfg.runs)
+    study = groups.collect(cfg.runs)
     results = [analyse(group, cfg.baseline) for group in study.groups]
     check_baseline(cfg.baseline, results)
-    comparison_tables.show(results, study.left_out, Console())
+    tables.show(results, study.left_out, Console())
 
     first = Path(cfg.runs[0])
     out = Path(cfg.out or (first.parent if first.is_file() else first) / "comparison")
     out.mkdir(parents=True, exist_ok=True)
     figures: dict[str, list[Path]] = {}
-    curves = {}
+    learning = {}
     if cfg.figures:
-        from comparison import pictures as comparison_pictures
+        from comparison import curves, pictures
         from comparison.figures import draw
 
-        curves = {r.group.name: comparison_curves.read(r) for r in results}
+        learning = {r.group.name: curves.read(r) for r in results}
         for result in results:
             name = result.group.name
-            sheets = comparison_pictures.write(result.group, cfg.pictures, out / "figures")
-            figures[name] = sheets + draw(result, curves[name], out / "figures")
+            sheets = pictures.write(result.group, cfg.pictures, out / "figures")
+            figures[name] = sheets + draw(result, learning[name], out / "figures")
     names = {name: [p.relative_to(out).as_posix() for p in ps] for name, ps in figures.items()}
-    files = {
-        "comparison.md": comparison_files.markdown(results, study.left_out, names),
-        "comparison.csv": comparison_files.csv_text(results),
-        "comparison.json": comparison_files.json_text(results, study.left_out),
+    texts = {
+        "comparison.md": files.markdown(results, study.left_out, names),
+        "comparison.csv": files.csv_text(results),
+        "comparison.json": files.json_text(results, study.left_out),
     }
-    for name, text in files.items():
+    for name, text in texts.items():
         with whole(out / name) as beside:
             beside.write_text(text, encoding="utf-8")
-    runs = sum(len(arm.runs) for result in results for arm in result.group.arms)
+    runs = sum(len(variant.runs) for result in results for variant in result.group.variants)
     print(f"{runs} runs compared, {len(study.left_out)} left out: {out}")
     if cfg.logs is not None:
-        from comparison import tensorboard as comparison_board
+        from comparison import tensorboard
 
-        comparison_board.write(Path(cfg.logs), results, study.left_out, figures, curves)
+        tensorboard.write(Path(cfg.logs), results, study.left_out, figures, learning)
         print(f"TensorBoard  tensorboard --logdir {cfg.logs}")
 
 
 def check_baseline(baseline: str | None, results: Sequence[Result]) -> None:
     """Refuse a baseline that no group has."""
     if baseline is not None and all(result.baseline is None for result in results):
-        labels = sorted({arm.label for result in results for arm in result.group.arms})
+        labels = sorted({variant.label for result in results for variant in result.group.variants})
         raise ValueError(
-            f"baseline={baseline} names no arm, or several: give one of "
+            f"baseline={baseline} names no variant, or several: give one of "
             f"{', '.join(map(repr, labels))}, or baseline=null for no differences"
         )
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from upzoo.audit.phases import busiest
-from upzoo.metrics.checkerboard.power import FEWEST, tile_size, tiles
+from upzoo.metrics.checkerboard.power import MIN_PERIODS, tile_size, tiles
 from upzoo.metrics.checkerboard.terms import Terms, averaged, measured, measures
 
 PERIODS = (2, 4, 8, 16, 32)
@@ -61,7 +61,7 @@ def show(y: Tensor, x: Tensor | None, periods: Iterable[int] = ()) -> dict[int, 
         return {}
     small = min(made.shape[2:])
     divisors = {q for p in periods for q in range(2, p + 1) if p % q == 0}
-    wanted = sorted(p for p in divisors or PERIODS if p <= 32 and small >= 2 * FEWEST * p)
+    wanted = sorted(p for p in divisors or PERIODS if p <= 32 and small >= 2 * MIN_PERIODS * p)
     if not wanted or not made.isfinite().all():
         return {}
     found = measures(_mean(measured(made, wanted)), None, wanted)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from benchmarks.artifacts_images import CHANGES, GRIDS
 from upzoo.metrics.checkerboard.profile import profile_distance
-from upzoo.metrics.checkerboard.scores import GRID_DB
+from upzoo.metrics.checkerboard.scores import CHECKERBOARD_DB
 from upzoo.metrics.checkerboard.terms import Terms, averaged, measured, measures
 
 AMPLITUDES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2)
@@ -141,5 +141,5 @@ def alarm(found: Tensor, threshold: Tensor) -> dict[str, float]:
     return {
         "median": min(found.median().item(), 1e6),  # JSON has no infinity
         "called": (found > threshold).float().mean().item(),
-        "grid": (found > threshold.clamp(min=GRID_DB)).float().mean().item(),
+        "grid": (found > threshold.clamp(min=CHECKERBOARD_DB)).float().mean().item(),
     }

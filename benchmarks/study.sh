@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The study of docs/results.md: 89 arms, five seeds each, half a minute to minutes a training on one core.
+# The study of docs/results.md: 89 variants, five seeds each, half a minute to minutes a training on one core.
 #
 #   benchmarks/study.sh DATA [OPTION=VALUE …]    # DATA holds MNIST/, emoji/ and camvid/
 #

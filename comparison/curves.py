@@ -1,4 +1,4 @@
-"""Learning curves of arms: scalars from the TensorBoard events, or a file of them, by a record."""
+"""Learning curves of variants: scalars from TensorBoard events, or a file of them, by a record."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 
 from comparison.analysis import Result, first
-from comparison.groups import Arm
+from comparison.groups import Variant
 from upzoo.metrics.catalogue import former
 
 #: What `studies.archive` leaves of the events: tag → [[step, value], …].
 FILE = "curves.json"
 #: An event with one scalar takes fewer bytes than this; longer ones hold pictures.
-LONGEST = 1024
+MAX_EVENT_BYTES = 1024
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A score over the steps that all seeds of an arm have: mean, least and greatest, (n,) each."""
+    """A score over the steps that all seeds of a variant have: mean, least, greatest, (n,) each."""
 
     steps: np.ndarray
     mean: np.ndarray
@@ -30,7 +30,7 @@ class Curve:
     high: np.ndarray
 
 
-#: Label of an arm → tag → its curve.
+#: Label of a variant → tag → its curve.
 Curves = Mapping[str, Mapping[str, Curve]]
 
 
@@ -42,21 +42,22 @@ def tags(result: Result) -> list[str]:
 
 
 def read(result: Result) -> dict[str, dict[str, Curve]]:
-    """The curves of all arms of a group, where there are events of them."""
-    return {arm.label: curves(arm, tags(result)) for arm in result.group.arms}
+    """The curves of all variants of a group, where there are events of them."""
+    return {variant.label: curves(variant, tags(result)) for variant in result.group.variants}
 
 
-def curves(arm: Arm, wanted: Sequence[str]) -> dict[str, Curve]:
-    """Tag → the mean over those of an arm's runs that have events of it."""
-    runs = [scalars(run.folder, wanted) for run in arm.runs.values()]
-    found = {}
+def curves(variant: Variant, wanted: Sequence[str]) -> dict[str, Curve]:
+    """Tag → the mean over those of a variant's runs that have events of it."""
+    runs = [scalars(run.folder, wanted) for run in variant.runs.values()]
+    by_tag = {}
     for tag in wanted:
-        each = [values[tag] for values in runs if values[tag]]
-        steps = sorted(set.intersection(*map(set, each))) if each else []
+        runs_with_it = [values[tag] for values in runs if values[tag]]
+        steps = sorted(set.intersection(*map(set, runs_with_it))) if runs_with_it else []
         if steps:
-            table = np.array([[values[step] for step in steps] for values in each])  # (runs, n)
-            found[tag] = Curve(np.array(steps), table.mean(0), table.min(0), table.max(0))
-    return found
+            rows = [[values[step] for step in steps] for values in runs_with_it]
+            table = np.array(rows)  # (runs, n)
+            by_tag[tag] = Curve(np.array(steps), table.mean(0), table.min(0), table.max(0))
+    return by_tag
 
 
 def scalars(folder: Path, wanted: Sequence[str]) -> dict[str, dict[int, float]]:
@@ -65,10 +66,10 @@ def scalars(folder: Path, wanted: Sequence[str]) -> dict[str, dict[int, float]]:
 
     # events and files of earlier versions hold a score under the name that it had
     tags = {old: tag for tag in wanted for old in (tag, *former(tag))}
-    kept = json.loads((folder / FILE).read_text()) if (folder / FILE).is_file() else {}
-    found: dict[str, dict[int, float]] = {tag: {} for tag in wanted}
+    archived = json.loads((folder / FILE).read_text()) if (folder / FILE).is_file() else {}
+    by_tag: dict[str, dict[int, float]] = {tag: {} for tag in wanted}
     for old, tag in tags.items():
-        found[tag] |= dict(kept.get(old, ()))
+        by_tag[tag] |= dict(archived.get(old, ()))
     encoded = [tag.encode() for tag in tags]
     for path in sorted(folder.glob("events.out.tfevents.*")):
         for data in _short_records(path):
@@ -77,8 +78,8 @@ def scalars(folder: Path, wanted: Sequence[str]) -> dict[str, dict[int, float]]:
             event = Event.FromString(data)
             for value in event.summary.value:
                 if value.tag in tags and np.isfinite(value.simple_value):
-                    found[tags[value.tag]][event.step] = value.simple_value
-    return found
+                    by_tag[tags[value.tag]][event.step] = value.simple_value
+    return by_tag
 
 
 def _short_records(path: Path) -> Iterator[bytes]:
@@ -92,7 +93,7 @@ def _short_records(path: Path) -> Iterator[bytes]:
             length = struct.unpack("<Q", head[:8])[0]
             if file.tell() + length + 4 > size:
                 return
-            if length < LONGEST:
+            if length < MAX_EVENT_BYTES:
                 yield file.read(length)
                 file.seek(4, 1)
             else:

@@ -16,8 +16,8 @@ from comparison.tables import Sheet, sheets, words
 METHOD = (
     "Mean ± half of the 95 % t-interval over seeds. ↑: higher is better, ↓: lower is. Differences "
     "are paired by seed; p is of the paired t-test, corrected after Holm over the operators of its "
-    "table; g is Hedges' effect size. Separated means p < 0.05. Seeds needed: for power 0.8, were "
-    "the difference and its spread those observed."
+    "table; g is Hedges' effect size. Significant means p < 0.05. Seeds needed: for power 0.8, "
+    "were the difference and its spread those observed."
 )
 
 
@@ -53,22 +53,23 @@ def markdown_table(sheet: Sheet, result: Result) -> list[str]:
 
 
 def csv_text(results: Iterable[Result]) -> str:
-    """One line for each arm and number: estimate, and contrast where there is one."""
+    """One line for each variant and number: estimate, and contrast where there is one."""
     out = StringIO()
-    head = ["model", "data", "split", "arm", "operator", "metric", "n", "mean", "half", "spread"]
+    head = ["model", "data", "split", "variant", "operator"]
+    head += ["metric", "n", "mean", "half", "spread"]
     head += ["baseline", "pairs", "difference", "difference_half", "p", "p_holm", "p_flip"]
     head += ["effect", "seeds_needed", "verdict"]
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(head)
     for result in results:
         group = result.group
-        for arm in group.arms:
-            for name, found in result.estimates.items():
-                if (e := found.get(arm.label)) is None:
+        for variant in group.variants:
+            for name, by_label in result.estimates.items():
+                if (e := by_label.get(variant.label)) is None:
                     continue
-                row = [group.model, group.data, group.split, arm.label, arm.operator, name]
+                row = [group.model, group.data, group.split, variant.label, variant.operator, name]
                 row += [e.n, e.mean, e.half, e.spread]
-                c = result.contrasts.get(name, {}).get(arm.label)
+                c = result.contrasts.get(name, {}).get(variant.label)
                 if c is not None and c.difference is not None and result.baseline is not None:
                     d = c.difference
                     row += [result.baseline.label, d.n, d.mean, d.half, c.p, c.p_holm, c.p_flip]
@@ -86,24 +87,24 @@ def json_text(results: Iterable[Result], left_out: Sequence[LeftOut]) -> str:
 
 
 def _plain(result: Result) -> dict[str, Any]:
-    arms = []
-    for arm in result.group.arms:
+    variants = []
+    for variant in result.group.variants:
         scores = {
-            name: asdict(found[arm.label]) | {"values": arm.values(name)}
-            for name, found in result.estimates.items()
-            if arm.label in found
+            name: asdict(by_label[variant.label]) | {"values": variant.values(name)}
+            for name, by_label in result.estimates.items()
+            if variant.label in by_label
         }
         against = {
-            name: asdict(found[arm.label])
-            for name, found in result.contrasts.items()
-            if arm.label in found
+            name: asdict(by_label[variant.label])
+            for name, by_label in result.contrasts.items()
+            if variant.label in by_label
         }
-        arms.append(
+        variants.append(
             {
-                "label": arm.label,
-                "operator": arm.operator,
-                "options": dict(arm.options),
-                "records": {seed: run.path.as_posix() for seed, run in arm.runs.items()},
+                "label": variant.label,
+                "operator": variant.operator,
+                "options": dict(variant.options),
+                "records": {seed: run.path.as_posix() for seed, run in variant.runs.items()},
                 "scores": scores,
                 "against_baseline": against,
             }
@@ -116,10 +117,10 @@ def _plain(result: Result) -> dict[str, Any]:
         "baseline": result.baseline and result.baseline.label,
         "quality": result.quality,
         "artifact": result.artifact,
-        "pareto_front": result.front,
+        "pareto_front": result.pareto_front,
         "conclusions": words(result),
         "notes": result.notes,
-        "arms": arms,
+        "variants": variants,
     }
 
 

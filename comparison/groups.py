@@ -1,4 +1,4 @@
-"""Many runs' records → groups of arms that may be compared: one model and one data set each.
+"""Many runs' records → groups of variants that may be compared: one model and one data set each.
 
 Nothing is averaged in that is not a finished training run of this schema; whatever is left out is
 named with its reason.
@@ -21,7 +21,7 @@ from runs.options import Options, labels, options_of
 from runs.records import Record
 from upzoo.metrics.catalogue import SCORES
 
-#: What `runs.new_folder` calls a run's folder.
+#: What `folders.new_folder` calls a run's folder.
 RUN_FOLDER = re.compile(r"seed\d+-\d{8}-\d{6}")
 COSTS = tuple(name for name, score in SCORES.items() if score.kind == "cost")
 
@@ -51,7 +51,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Arm:
+class Variant:
     """An operator with its options: what seeds are averaged over."""
 
     label: str
@@ -66,12 +66,12 @@ class Arm:
 
 @dataclass(frozen=True)
 class Group:
-    """Arms of one model on one split of one data set."""
+    """Variants of one model on one split of one data set."""
 
     model: str
     data: str
     split: str
-    arms: list[Arm]
+    variants: list[Variant]
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -87,7 +87,7 @@ class Group:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What was found and not used."""
+    """What is not used, and why."""
 
     path: Path
     reason: str
@@ -102,7 +102,7 @@ class Study:
 
 
 def collect(folders: Iterable[str | os.PathLike[str]]) -> Study:
-    """Read every record below some folders and sort the runs into groups of arms.
+    """Read every record below some folders and sort the runs into groups of variants.
 
     Raises:
         FileNotFoundError: for a folder that does not exist.
@@ -131,11 +131,11 @@ def collect(folders: Iterable[str | os.PathLike[str]]) -> Study:
 
 def find(folders: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], list[LeftOut]]:
     """All record files below some folders, each once; and the run folders that have none."""
-    found: dict[Path, Path] = {}
+    by_place: dict[Path, Path] = {}
     missing = []
     for folder in map(Path, folders):
         if folder.is_file():
-            found.setdefault(folder.resolve(), folder)
+            by_place.setdefault(folder.resolve(), folder)
         elif not folder.is_dir():
             raise FileNotFoundError(
                 f"{folder}: no such folder; give the folder of a sweep, such as logs/study"
@@ -143,18 +143,18 @@ def find(folders: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], list[Le
         for here, _, files in os.walk(folder):
             if RECORD in files:
                 path = Path(here, RECORD)
-                found.setdefault(path.resolve(), path)
+                by_place.setdefault(path.resolve(), path)
             elif RUN_FOLDER.match(Path(here).name):
                 missing.append(LeftOut(Path(here), f"has no {RECORD}"))
-    return sorted(found.values()), missing
+    return sorted(by_place.values()), missing
 
 
 def _read(path: Path) -> Run | LeftOut:
     try:
         record = records.read(path)
     except (ValueError, OSError) as error:
-        said = str(error).removeprefix(f"{path}: ")
-        return LeftOut(path, f"broken: {said}")
+        reason = str(error).removeprefix(f"{path}: ")
+        return LeftOut(path, f"broken: {reason}")
     if record.status != "finished":
         return LeftOut(path, f"its status is {record.status!r}")
     if "evaluate.py" in record.command.split()[:2]:
@@ -187,43 +187,44 @@ def flatten(scores: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
 
 
 def _group(model: str, data: str, runs: list[Run], left_out: list[LeftOut]) -> Group:
-    """Sort the runs of one model and data set into arms, those of other data left out."""
+    """Sort the runs of one model and data set into variants, those of other data left out."""
     tests = Counter((r.record.data["fingerprint"], r.record.data["split"]) for r in runs)
-    kept, split = tests.most_common(1)[0][0]
-    arms: dict[tuple[str, frozenset[tuple[str, str]]], dict[int, Run]] = {}
+    fingerprint, split = tests.most_common(1)[0][0]
+    variants: dict[tuple[str, frozenset[tuple[str, str]]], dict[int, Run]] = {}
     for run in sorted(runs, key=lambda r: (r.record.created, str(r.path)), reverse=True):
-        seen = run.record.data
-        if (seen["fingerprint"], seen["split"]) != (kept, split):
-            found = f"{seen['split']} of data {seen['fingerprint']}"
-            reason = f"scored on {found}; the others on {split} of data {kept}"
+        source = run.record.data
+        if (source["fingerprint"], source["split"]) != (fingerprint, split):
+            other = f"{source['split']} of data {source['fingerprint']}"
+            reason = f"scored on {other}; the others on {split} of data {fingerprint}"
             left_out.append(LeftOut(run.path, reason))
             continue
         options = options_of(run.record.config)
-        arm = arms.setdefault((run.record.choices["upsample"], frozenset(options.items())), {})
-        if run.seed in arm:
-            newer = arm[run.seed].folder.name
+        key = (run.record.choices["upsample"], frozenset(options.items()))
+        variant = variants.setdefault(key, {})
+        if run.seed in variant:
+            newer = variant[run.seed].folder.name
             reason = f"seed {run.seed} was run again later: {newer} counts"
             left_out.append(LeftOut(run.path, reason))
         else:
-            arm[run.seed] = run
-    named = labels(list(arms))
+            variant[run.seed] = run
+    named = labels(list(variants))
     built = [
-        Arm(label, operator, dict(options), dict(sorted(arms[operator, options].items())))
-        for label, (operator, options) in zip(named, arms, strict=True)
+        Variant(label, operator, dict(options), dict(sorted(variants[operator, options].items())))
+        for label, (operator, options) in zip(named, variants, strict=True)
     ]
-    built.sort(key=lambda arm: arm.label)
+    built.sort(key=lambda variant: variant.label)
     return Group(model, data, split, built, _notes(built))
 
 
-def _notes(arms: list[Arm]) -> list[str]:
+def _notes(variants: list[Variant]) -> list[str]:
     """What a reader should know of how alike the runs are."""
     notes = []
-    seeds = sorted({seed for arm in arms for seed in arm.runs})
-    for arm in arms:
-        lacking = [str(seed) for seed in seeds if seed not in arm.runs]
+    seeds = sorted({seed for variant in variants for seed in variant.runs})
+    for variant in variants:
+        lacking = [str(seed) for seed in seeds if seed not in variant.runs]
         if lacking:
-            notes.append(f"{arm.label} lacks seed {', '.join(lacking)}.")
-    runs = [run.record for arm in arms for run in arm.runs.values()]
+            notes.append(f"{variant.label} lacks seed {', '.join(lacking)}.")
+    runs = [run.record for variant in variants for run in variant.runs.values()]
     machines = {
         str(r.machine.get("gpu") or r.machine.get("cpu")) + f", {r.machine.get('cores')} cores"
         for r in runs

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from comparison import plot
-from comparison.groups import Arm, Group
+from comparison.groups import Group, Variant
 from runs import console
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 #: Generated images in a block, and of them in a row.
-DRAWN, ACROSS = 16, 4
+SAMPLES, SAMPLES_ACROSS = 16, 4
 TILE = 64  # pixels of a spectrum's side, at most
 COLUMNS = 5
 
@@ -36,20 +36,18 @@ class Block:
     spectrum: np.ndarray | None
 
 
-def drawable(group: Group) -> tuple[int, list[Arm]]:
-    """The seed for which most arms have their model file beside the record, and these arms."""
-    seeds = Counter(
-        seed for arm in group.arms for seed, run in arm.runs.items() if model_file(arm, seed)
-    )
+def drawable(group: Group) -> tuple[int, list[Variant]]:
+    """The seed for which most variants have their model file beside the record, and those."""
+    seeds = Counter(seed for v in group.variants for seed in v.runs if model_file(v, seed))
     if not seeds:
         return 0, []
     seed = min(seeds, key=lambda s: (-seeds[s], s))
-    return seed, [arm for arm in group.arms if model_file(arm, seed)]
+    return seed, [variant for variant in group.variants if model_file(variant, seed)]
 
 
-def model_file(arm: Arm, seed: int) -> Any:
+def model_file(variant: Variant, seed: int) -> Any:
     """Where the weights of a run are; None where they are not."""
-    run = arm.runs.get(seed)
+    run = variant.runs.get(seed)
     if run is None or run.record.checkpoint is None:
         return None
     path = run.folder / run.record.checkpoint
@@ -57,20 +55,20 @@ def model_file(arm: Arm, seed: int) -> Any:
 
 
 def write(group: Group, count: int, folder: Path) -> list[Path]:
-    """Write so many sheets of a group; says which arms are in none, and why."""
+    """Write so many sheets of a group; says which variants are in none, and why."""
     from tasks.rebuild import rebuild_data
 
-    seed, arms = drawable(group)
-    if not count or not arms:
+    seed, variants = drawable(group)
+    if not count or not variants:
         if count:
             print(f"no pictures of {group.title}: no model files beside the records")
         return []
-    without = [arm.label for arm in group.arms if arm not in arms]
+    without = [variant.label for variant in group.variants if variant not in variants]
     if without:
         print(f"no pictures of {', '.join(without)} in {group.title}: no model file of seed {seed}")
     try:
-        data = rebuild_data({"config": arms[0].runs[seed].record.config})
-        shown = [blocks(group, arms, seed, data, index) for index in range(count)]
+        data = rebuild_data({"config": variants[0].runs[seed].record.config})
+        shown = [blocks(group, variants, seed, data, index) for index in range(count)]
     except Exception as error:
         line = console.explain(error)
         if line is None:
@@ -78,50 +76,52 @@ def write(group: Group, count: int, folder: Path) -> list[Path]:
         print(f"no pictures of {group.title}: {line}")
         return []
     title = f"{group.title}: the same input through each operator"
-    said = f"seed {seed}; below, the log power spectrum, frequency 0 in the centre"
+    subtitle = f"seed {seed}; below, the log power spectrum, frequency 0 in the centre"
     return [
         plot.save(
-            sheet(each, title, said),
+            sheet(each, title, subtitle),
             folder / f"{group.name}-pictures{index if count > 1 else ''}.png",
         )
         for index, each in enumerate(shown)
     ]
 
 
-def blocks(group: Group, arms: Sequence[Arm], seed: int, data: Any, index: int) -> list[Block]:
-    """What is shown: the data's own first, then a block for each arm.
+def blocks(
+    group: Group, variants: Sequence[Variant], seed: int, data: Any, index: int
+) -> list[Block]:
+    """What is shown: the data's own first, then a block for each variant.
 
     Args:
         group: says which split.
-        arms: with model files of that seed.
+        variants: with model files of that seed.
         seed: of the runs.
         data: has `prepared(split)`, mean and std, and for segmentation a palette.
         index: which sample of the split, or which noise.
     """
     from upzoo import checkpoint
 
-    nets = {arm.label: checkpoint.load(model_file(arm, seed))[0] for arm in arms}
+    nets = {variant.label: checkpoint.load(model_file(variant, seed))[0] for variant in variants}
     dataset = data.prepared(group.split)
     first = next(iter(nets.values()))
     if hasattr(first, "latent"):
         return _generated(nets, dataset, data, index)
     sample = dataset[index % len(dataset)]
-    rebuilt = "psnr" in arms[0].runs[seed].values  # the data may have masks all the same
+    rebuilt = "psnr" in variants[0].runs[seed].values  # the data may have masks all the same
     return _rebuilt(nets, sample, data) if rebuilt else _segmented(nets, sample, data)
 
 
 def _generated(nets: Mapping[str, nn.Module], dataset: Any, data: Any, index: int) -> list[Block]:
     import torch
 
-    start = index * DRAWN % max(len(dataset) - DRAWN, 1)
-    count = min(DRAWN, len(dataset))
+    start = index * SAMPLES % max(len(dataset) - SAMPLES, 1)
+    count = min(SAMPLES, len(dataset))
     real = torch.stack([dataset[start + i]["image"] for i in range(count)])
-    made = [_grid("real", _colours(real, data) * 2 - 1)]
+    blocks = [_grid("real", _colours(real, data) * 2 - 1)]
     for label, net in nets.items():
         generator = torch.Generator().manual_seed(index)
-        z = torch.randn(DRAWN, net.latent, generator=generator)  # type: ignore[call-overload]
-        made.append(_grid(label, _apply(net, z)))
-    return made
+        z = torch.randn(SAMPLES, net.latent, generator=generator)  # type: ignore[call-overload]
+        blocks.append(_grid(label, _apply(net, z)))
+    return blocks
 
 
 def _segmented(nets: Mapping[str, nn.Module], sample: Any, data: Any) -> list[Block]:
@@ -131,15 +131,15 @@ def _segmented(nets: Mapping[str, nn.Module], sample: Any, data: Any) -> list[Bl
     palette = torch.tensor(data.palette, dtype=torch.uint8)
     void = torch.full((256 - len(palette), 3), 128, dtype=torch.uint8)
     colours = torch.cat((palette, void))
-    seen = _colours(image, data)
-    made = [
-        Block("input", _pixels(seen[0]), spectrum(seen)),
+    colours_in = _colours(image, data)
+    blocks = [
+        Block("input", _pixels(colours_in[0]), spectrum(colours_in)),
         Block("truth", colours[mask].numpy(), None),
     ]
     for label, net in nets.items():
         logits = _apply(net, image)
-        made.append(Block(label, colours[logits[0].argmax(0)].numpy(), spectrum(logits)))
-    return made
+        blocks.append(Block(label, colours[logits[0].argmax(0)].numpy(), spectrum(logits)))
+    return blocks
 
 
 def _rebuilt(nets: Mapping[str, nn.Module], sample: Any, data: Any) -> list[Block]:
@@ -173,7 +173,7 @@ def _colours(images: Tensor, data: Any) -> Tensor:
 def _grid(title: str, images: Tensor) -> Block:
     from panels.samples import sample_grid
 
-    picture = sample_grid(images, ACROSS).permute(1, 2, 0).numpy()
+    picture = sample_grid(images, SAMPLES_ACROSS).permute(1, 2, 0).numpy()
     return Block(title, picture, spectrum(images))
 
 
@@ -200,7 +200,7 @@ def spectrum(images: Tensor) -> np.ndarray:
     return (10 * power.clamp_min(1e-8).log10()).numpy()
 
 
-def sheet(shown: Sequence[Block], title: str, said: str) -> Figure:
+def sheet(shown: Sequence[Block], title: str, subtitle: str) -> Figure:
     """Blocks in rows of five: a title, the picture, and the spectrum on a scale common to all."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -213,7 +213,7 @@ def sheet(shown: Sequence[Block], title: str, said: str) -> Figure:
     height = 60 + rows * block
     figure = Figure((plot.WIDTH / plot.DPI, height / plot.DPI), dpi=plot.DPI, facecolor="white")
     FigureCanvasAgg(figure)
-    plot.title(figure, title, said)
+    plot.title(figure, title, subtitle)
     values = np.concatenate([b.spectrum.ravel() for b in shown if b.spectrum is not None])
     low, high = np.percentile(values, (2, 99.8))
     for index, each in enumerate(shown):

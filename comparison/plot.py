@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from comparison.groups import Arm
+from comparison.groups import Variant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 WIDTH, DPI = 900, 100
-LARGEST = 200_000  # bytes of a file
+MAX_FILE_BYTES = 200_000  # bytes of a file
 INK, GREY, PALE = "#22282f", "#6b747d", "#dfe3e8"
 #: Okabe and Ito's colours, told apart by the colour-blind; without yellow, pale on white.
 COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -48,9 +48,9 @@ PLACES = tuple(
     (dx, dy, side) for dy in (9, -9, 22, -22, -35) for dx, side in ((-9, "right"), (9, "left"))
 )
 #: Pixels below which two marks are one.
-NEAR = 7
-#: Marks of an operator's further arms.
-VARIANTS = ("D", "v", "P", "X", "<", ">")
+SAME_POINT = 7
+#: Marks of an operator's further variants.
+VARIANT_MARKS = ("D", "v", "P", "X", "<", ">")
 
 
 #: Of everything that is drawn, for `matplotlib.rc_context`.
@@ -72,18 +72,18 @@ STYLE = {
 }
 
 
-def style(arm: Arm, arms: Sequence[Arm]) -> dict[str, Any]:
-    """Colour, mark and dash of an arm; an operator's further arms are hollow."""
-    known = arm.operator in OPERATORS
-    place = OPERATORS.index(arm.operator) if known else zlib.crc32(arm.operator.encode())
+def style(variant: Variant, variants: Sequence[Variant]) -> dict[str, Any]:
+    """Colour, mark and dash of a variant; an operator's further variants are hollow."""
+    known = variant.operator in OPERATORS
+    place = OPERATORS.index(variant.operator) if known else zlib.crc32(variant.operator.encode())
     row = place // len(COLOURS) % len(MARKS)
     colour = COLOURS[place % len(COLOURS)]
-    alike = sorted(a.label for a in arms if a.operator == arm.operator)
-    rank = alike.index(arm.label)
+    alike = sorted(a.label for a in variants if a.operator == variant.operator)
+    rank = alike.index(variant.label)
     hollow = rank > 0
     return {
         "color": colour,
-        "marker": VARIANTS[(rank - 1) % len(VARIANTS)] if hollow else MARKS[row],
+        "marker": VARIANT_MARKS[(rank - 1) % len(VARIANT_MARKS)] if hollow else MARKS[row],
         "linestyle": (0, (6, 1.5, 1, 1.5)) if hollow else DASHES[row],
         "markerfacecolor": "white" if hollow else colour,
     }
@@ -97,7 +97,7 @@ def save(figure: Figure, path: Path) -> Path:
     figure.savefig(buffer, format="png", dpi=DPI)
     data = buffer.getvalue()
     for count in (256, 128, 64, 32):
-        if len(data) <= LARGEST:
+        if len(data) <= MAX_FILE_BYTES:
             break
         smaller = io.BytesIO()
         with Image.open(io.BytesIO(buffer.getvalue())) as image:
@@ -140,13 +140,13 @@ def page(
     return figure, panels[0] if rows == columns == 1 else panels
 
 
-def title(figure: Figure, text: str, said: str) -> None:
+def title(figure: Figure, text: str, subtitle: str) -> None:
     """A bold line and a grey one, at the top left of the figure."""
     height = figure.get_size_inches()[1] * DPI
     left = 14 / WIDTH
     place = {"ha": "left", "va": "top"}
     figure.text(left, 1 - 9 / height, text, fontsize=11, weight="bold", **place)
-    figure.text(left, 1 - 30 / height, said, fontsize=8.5, color=GREY, **place)
+    figure.text(left, 1 - 30 / height, subtitle, fontsize=8.5, color=GREY, **place)
 
 
 def cut(text: str, longest: int) -> str:
@@ -182,7 +182,7 @@ def rows(axes: Axes, labels: Sequence[str], named: bool, size: float = 9) -> Non
 
 
 def legend(axes: Axes) -> None:
-    """Name the arms at the right of the axes."""
+    """Name the variants at the right of the axes."""
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=8.5)
 
 
@@ -213,14 +213,14 @@ def name(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
 def _together(
     axes: Axes, points: Sequence[tuple[str, float, float]]
 ) -> list[tuple[str, float, float]]:
-    """The points, those less than `NEAR` pixels from an earlier one joined to it."""
-    found: list[tuple[list[str], float, float]] = []
+    """The points, those less than `SAME_POINT` pixels from an earlier one joined to it."""
+    joined: list[tuple[list[str], float, float]] = []
     for text, x, y in points:
         here = axes.transData.transform((x, y))
-        for texts, *other in found:
-            if math.dist(here, axes.transData.transform(other)) < NEAR:
+        for texts, *other in joined:
+            if math.dist(here, axes.transData.transform(other)) < SAME_POINT:
                 texts.append(text)
                 break
         else:
-            found.append(([text], x, y))
-    return [(", ".join(texts), x, y) for texts, x, y in found]
+            joined.append(([text], x, y))
+    return [(", ".join(texts), x, y) for texts, x, y in joined]

@@ -41,8 +41,8 @@ def estimate(values: Sequence[float], level: float = 0.95) -> Estimate:
         ValueError: without values, or for a level that is no share.
 
     Example:
-        >>> found = estimate([1.0, 2.0, 3.0])
-        >>> found.mean, round(found.half, 3)
+        >>> result = estimate([1.0, 2.0, 3.0])
+        >>> result.mean, round(result.half, 3)
         (2.0, 2.484)
     """
     if not len(values):
@@ -68,12 +68,12 @@ def paired_p(differences: Sequence[float]) -> float | None:
     Returns:
         None for one pair, and for equal differences other than 0, whose spread is unknown.
     """
-    found = estimate(differences)
-    if not found.spread:
-        return 1.0 if found.spread == 0 and found.mean == 0 else None
+    d = estimate(differences)
+    if not d.spread:
+        return 1.0 if d.spread == 0 and d.mean == 0 else None
     from scipy.special import stdtr
 
-    return 2 * float(stdtr(found.n - 1, -abs(found.mean) * math.sqrt(found.n) / found.spread))
+    return 2 * float(stdtr(d.n - 1, -abs(d.mean) * math.sqrt(d.n) / d.spread))
 
 
 def sign_flip(differences: Sequence[float]) -> float | None:
@@ -104,12 +104,12 @@ def hedges_g(differences: Sequence[float]) -> float | None:
         >>> round(hedges_g([1.0, 2.0, 3.0]), 3)  # d = 2
         1.128
     """
-    found = estimate(differences)
-    if found.n < 3 or not found.spread:
+    d = estimate(differences)
+    if d.n < 3 or not d.spread:
         return None
-    df = found.n - 1
+    df = d.n - 1
     correction = math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2)) / math.sqrt(df / 2)
-    return correction * found.mean / found.spread
+    return correction * d.mean / d.spread
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -142,10 +142,10 @@ def seeds_needed(
     Returns:
         None where more than `most` would not do, or nothing is known of the spread.
     """
-    found = estimate(differences)
-    if not found.spread or not found.mean:
+    d = estimate(differences)
+    if not d.spread or not d.mean:
         return None
-    effect = abs(found.mean) / found.spread
+    effect = abs(d.mean) / d.spread
     # of known spread, n = ((z(1 − α/2) + z(power)) / d)²; of an unknown one, more
     z = NormalDist().inv_cdf
     n = max(2, math.floor(((z(1 - alpha / 2) + z(power)) / effect) ** 2))

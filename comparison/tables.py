@@ -10,8 +10,8 @@ from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
-from comparison.analysis import ONE_SEED, UNCLEAR, Contrast, Result, first
-from comparison.groups import Arm, LeftOut
+from comparison.analysis import NOT_SIGNIFICANT, ONE_SEED, Contrast, Result, first
+from comparison.groups import LeftOut, Variant
 from comparison.statistics import Estimate
 from upzoo.metrics.catalogue import SCORES, Score, find, is_detail, ordered
 
@@ -23,12 +23,12 @@ SHEETS = {
     "Cost": ("cost",),
 }
 #: Left-out records that the terminal lists; the files list all.
-LISTED = 20
+MAX_LEFT_OUT = 20
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table as text; the first column names the arm."""
+    """A table as text; the first column names the variant."""
 
     title: str
     header: list[str]
@@ -37,35 +37,35 @@ class Sheet:
 
 def sheets(result: Result) -> list[Sheet]:
     """The tables of a group: scores and costs, then differences to the baseline."""
-    made = []
+    tables = []
     shown = [name for name in ordered(result.estimates) if not is_detail(name)]
     for title, kinds in SHEETS.items():
         names = [name for name in shown if find(name).kind in kinds]
         if names:
-            made.append(_scores(result, title, names))
-    return made + [_differences(result, name) for name in contrasted(result)]
+            tables.append(_scores(result, title, names))
+    return tables + [_differences(result, name) for name in contrasted(result)]
 
 
 def contrasted(result: Result) -> list[str]:
     """The metrics whose differences are shown: the first of quality, boundary and artifact."""
-    found = (first(result.contrasts, kind) for kind in ("quality", "boundary", "artifact"))
-    return [name for name in found if name is not None]
+    firsts = (first(result.contrasts, kind) for kind in ("quality", "boundary", "artifact"))
+    return [name for name in firsts if name is not None]
 
 
 def words(result: Result) -> list[str]:
     """What can be concluded of a group, in sentences."""
     if result.baseline is None:
-        said = ["No arm of this group is the baseline: no differences."]
+        sentences = ["No variant of this group is the baseline: no differences."]
     elif not result.contrasts:
-        said = [f"{result.baseline.label} has nothing to be compared with."]
+        sentences = [f"{result.baseline.label} has nothing to be compared with."]
     else:
-        said = [_conclusion(result, name) for name in contrasted(result)]
-    if result.front and result.quality and result.artifact:
+        sentences = [_conclusion(result, name) for name in contrasted(result)]
+    if result.pareto_front and result.quality and result.artifact:
         titles = f"{SCORES[result.quality].heading}, and {SCORES[result.artifact].heading}"
-        said.append(f"Pareto front of {titles}: {', '.join(result.front)}.")
-    if all(len(arm.runs) == 1 for arm in result.group.arms):
-        said.append("One seed each, so that there are no intervals: train three or more.")
-    return said
+        sentences.append(f"Pareto front of {titles}: {', '.join(result.pareto_front)}.")
+    if all(len(variant.runs) == 1 for variant in result.group.variants):
+        sentences.append("One seed each, so that there are no intervals: train three or more.")
+    return sentences
 
 
 def show(results: Iterable[Result], left_out: Sequence[LeftOut], console: Console) -> None:
@@ -78,11 +78,12 @@ def show(results: Iterable[Result], left_out: Sequence[LeftOut], console: Consol
         for sentence in [*words(result), *(f"Note: {note}" for note in result.notes)]:
             console.print(escape(sentence), highlight=False)
         console.print()
-    for each in left_out[:LISTED]:
+    for each in left_out[:MAX_LEFT_OUT]:
         line = escape(f"left out: {each.path}: {each.reason}")
         console.print(line, highlight=False, soft_wrap=True)
-    if len(left_out) > LISTED:
-        console.print(f"left out: {len(left_out) - LISTED} more, all of them in comparison.md")
+    if len(left_out) > MAX_LEFT_OUT:
+        more = len(left_out) - MAX_LEFT_OUT
+        console.print(f"left out: {more} more, all of them in comparison.md")
 
 
 def fit(sheet: Sheet, width: int) -> list[Sheet]:
@@ -119,11 +120,11 @@ def _scores(result: Result, title: str, names: Sequence[str]) -> Sheet:
     titles = [ARROWS[find(name).better] + find(name).heading for name in names]
     rows = [
         [
-            arm.label,
-            str(len(arm.runs)),
-            *(_estimate(find(n), result.estimates[n].get(arm.label), arm) for n in names),
+            variant.label,
+            str(len(variant.runs)),
+            *(_estimate(find(n), result.estimates[n].get(variant.label), variant) for n in names),
         ]
-        for arm in result.group.arms
+        for variant in result.group.variants
     ]
     return _with_seeds(title, titles, rows)
 
@@ -137,13 +138,13 @@ def _with_seeds(title: str, titles: Sequence[str], rows: Sequence[list[str]]) ->
     return Sheet(seeds, ["operator", *titles], [[row[0], *row[2:]] for row in rows])
 
 
-def _estimate(metric: Score, found: Estimate | None, arm: Arm) -> str:
-    if found is None:
+def _estimate(metric: Score, estimate: Estimate | None, variant: Variant) -> str:
+    if estimate is None:
         return "–"
-    text = metric.text(found.mean)
-    if found.half is not None and not (metric.kind == "cost" and found.half == 0):
-        text += f" ± {metric.text(found.half)}"
-    return text if found.n == len(arm.runs) else f"{text} (n={found.n})"
+    text = metric.text(estimate.mean)
+    if estimate.half is not None and not (metric.kind == "cost" and estimate.half == 0):
+        text += f" ± {metric.text(estimate.half)}"
+    return text if estimate.n == len(variant.runs) else f"{text} (n={estimate.n})"
 
 
 def _differences(result: Result, name: str) -> Sheet:
@@ -153,7 +154,7 @@ def _differences(result: Result, name: str) -> Sheet:
         n = str(c.difference.n) if c.difference else "0"
         p = "–" if c.p_holm is None else f"{c.p_holm:.3f}" if c.p_holm >= 0.001 else "<0.001"
         g = "–" if c.effect is None else f"{round(c.effect, 1) + 0.0:.1f}".replace("-", "−")
-        verdict = c.verdict if c.verdict != UNCLEAR else f"{UNCLEAR}: {_needs(c)} seeds"
+        verdict = c.verdict + (f": {_needs(c)} seeds" if c.verdict == NOT_SIGNIFICANT else "")
         rows.append([label, n, _signed(metric, c.difference), p, g, verdict])
     title = f"{ARROWS[metric.better]}{metric.heading}: difference to {result.baseline.label}"
     return _with_seeds(title, ["difference", "p", "g", "verdict"], rows)
@@ -172,23 +173,22 @@ def _needs(c: Contrast) -> str:
 
 
 def _conclusion(result: Result, name: str) -> str:
-    """Who is better, who worse, and for whom the seeds do not suffice."""
+    """Which variants are better, which worse, and whose difference is not significant."""
     assert result.baseline is not None
-    found = result.contrasts[name]
+    contrasts = result.contrasts[name]
     against = f"{SCORES[name].heading} against {result.baseline.label}"
-    if all(c.verdict == ONE_SEED for c in found.values()):
+    if all(c.verdict == ONE_SEED for c in contrasts.values()):
         return f"{against}: one seed cannot tell a difference from chance."
-    verdicts = sorted({c.verdict for c in found.values()} - {UNCLEAR})
+    verdicts = sorted({c.verdict for c in contrasts.values()} - {NOT_SIGNIFICANT})
     parts = [
-        f"{verdict}: {', '.join(label for label, c in found.items() if c.verdict == verdict)}"
+        f"{verdict}: {', '.join(label for label, c in contrasts.items() if c.verdict == verdict)}"
         for verdict in verdicts
     ]
-    said = f"{against}: {'; '.join(parts) or 'no difference is certain'}."
-    unclear = {label: c for label, c in found.items() if c.verdict == UNCLEAR}
-    if not unclear:
-        return said
-    needs = ", ".join(f"{label} ({_needs(c)} would)" for label, c in unclear.items())
-    return f"{said} The seeds do not suffice to separate it from {needs}."
+    needed = {label: c for label, c in contrasts.items() if c.verdict == NOT_SIGNIFICANT}
+    if needed:
+        seeds = ", ".join(f"{label} ({_needs(c)} seeds needed)" for label, c in needed.items())
+        parts.append(f"{NOT_SIGNIFICANT}: {seeds}")
+    return f"{against}: {'; '.join(parts)}."
 
 
 def _rich(sheet: Sheet, result: Result, width: int) -> Table:

@@ -42,7 +42,7 @@ def write(
         results: a group each.
         left_out: named at the end of the text.
         figures: the group's name → PNG files.
-        curves: the group's name → its arms' curves.
+        curves: the group's name → its variants' curves.
 
     Returns:
         The folder of the run `comparison`, which holds the others.
@@ -64,7 +64,7 @@ def write(
 
 
 def folder_name(label: str) -> str:
-    """What the folder of an arm is called: another for each label, and no path in itself.
+    """What the folder of a variant is called: another for each label, and no path in itself.
 
     >>> folder_name("resize_conv mode=nearest"), folder_name("carafe a/b")
     ('resize_conv mode=nearest', 'carafe a%2Fb')
@@ -91,9 +91,9 @@ def layout(results: Sequence[Result], curves: Mapping[str, Curves]) -> Any:
 
     categories = []
     for result in results:
-        name, found, charts = result.group.name, curves.get(result.group.name, {}), []
+        name, by_variant, charts = result.group.name, curves.get(result.group.name, {}), []
         for tag in tags(result):
-            if not any(tag in by_tag for by_tag in found.values()):
+            if not any(tag in by_tag for by_tag in by_variant.values()):
                 continue
             title = SCORES[_metric(tag)].heading
             every = f"^{re.escape(_tag(name, tag, PARTS['value']))}$"
@@ -141,13 +141,13 @@ def _events(
 
 
 def _scalars(curves: Mapping[str, Curves]) -> dict[str, dict[int, list[Any]]]:
-    """Label of an arm → step → its scalars of that step, of all groups, in the charts' units."""
+    """Label of a variant → step → its scalars of that step, of all groups, in the charts' units."""
     from tensorboard.compat.proto.summary_pb2 import Summary
 
     every = [
         (label, _tag(group, tag, part), SCORES[_metric(tag)].scale, curve.steps, values)
-        for group, arms in curves.items()
-        for label, by_tag in arms.items()
+        for group, variants in curves.items()
+        for label, by_tag in variants.items()
         for tag, curve in by_tag.items()
         for part, values in zip(PARTS.values(), (curve.mean, curve.low, curve.high), strict=True)
     ]
@@ -161,12 +161,12 @@ def _scalars(curves: Mapping[str, Curves]) -> dict[str, dict[int, list[Any]]]:
 
 
 def _without_row(result: Result, logs: Path) -> Iterator[tuple[str, Run]]:
-    """The runs, each with its arm's label, whose own folder holds no row below `logs`."""
-    for arm in result.group.arms:
-        for run in arm.runs.values():
+    """The runs, each with its variant's label, whose own folder holds no row below `logs`."""
+    for variant in result.group.variants:
+        for run in variant.runs.values():
             row = run.folder / hparams.FOLDER
             if not row.is_dir() or not row.resolve().is_relative_to(logs.resolve()):
-                yield arm.label, run
+                yield variant.label, run
 
 
 def _text(tag: str, text: str) -> Any:

@@ -102,13 +102,13 @@ class GenerationScores(Metric):
         if isinstance(extract, nn.Module):
             extract.to(images.device)
         with torch.autocast(images.device.type, enabled=False):
-            found = extract(images.float()).float()
-        if found.ndim != 2 or len(found) != len(images):
+            extracted = extract(images.float()).float()
+        if extracted.ndim != 2 or len(extracted) != len(images):
             raise ValueError(
-                f"features {tuple(found.shape)} of {len(images)} images must be (B, d): "
+                f"features {tuple(extracted.shape)} of {len(images)} images must be (B, d): "
                 "pool or flatten them"
             )
-        (self.real_features if real else self.fake_features).append(found)
+        (self.real_features if real else self.fake_features).append(extracted)
 
     def compute(self) -> dict[str, Tensor]:
         """Return every score as a scalar by its name.

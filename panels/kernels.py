@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST = 12  # kernels along one side of the mosaic
+MAX_KERNELS = 12  # kernels along one side of the mosaic
 HEIGHT, SIDE = 560, 206  # pixels: of the picture, of a mean kernel
 
 
@@ -84,13 +84,13 @@ def _mosaic_of(kernels: np.ndarray) -> tuple[np.ndarray, str]:
     inputs, outputs, height, width = kernels.shape
     size = f"{height}×{width}"
     if min(inputs, outputs) > 1:
-        rows, columns = min(inputs, MOST), min(outputs, MOST)
+        rows, columns = min(inputs, MAX_KERNELS), min(outputs, MAX_KERNELS)
         shown = "" if (rows, columns) == (inputs, outputs) else f", first {rows}×{columns} shown"
         caption = f"{inputs} in (down) × {outputs} out (across), {size}{shown}"
         return kernels[:rows, :columns], caption
     count = inputs * outputs
-    columns = min(math.ceil(math.sqrt(count)), MOST)
-    shown = min(count, columns * MOST)
+    columns = min(math.ceil(math.sqrt(count)), MAX_KERNELS)
+    shown = min(count, columns * MAX_KERNELS)
     rows = -(-shown // columns)
     grid = np.full((rows * columns, height, width), np.nan, dtype=kernels.dtype)
     grid[:shown] = kernels.reshape(count, height, width)[:shown]

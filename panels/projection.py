@@ -207,8 +207,8 @@ def _row(net: DeconvNet, images: Tensor, stage: int, channel: int) -> tuple[Tens
         top, left = max(0, min(top, height - h)), max(0, min(left, width - w))
         window = (..., slice(top, top + h), slice(left, left + w))
         pairs.append((projection[window].cpu(), image[window].cpu()))
-    found, crops = zip(*pairs, strict=True)
-    return torch.stack(found), torch.stack(crops)
+    projections, crops = zip(*pairs, strict=True)
+    return torch.stack(projections), torch.stack(crops)
 
 
 def _tiles(block: Tensor, tile: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Checkerboards to look at: spectra with the grid marked, phase maps, a step, overlap counts."""
+"""Checkerboards to look at: marked spectra, phase maps, a step, overlap counts."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ BLUE, GREY = "#2f6db3", "#555555"
 def spectrum_panel(
     powers: Mapping[str, Tensor], periods: Sequence[int] = (2, 4, 8), title: str = "spectrum"
 ) -> Tensor:
-    """Draw mean power spectra in dB, the constant part in the middle, a grid's frequencies ringed.
+    """Draw mean power spectra in dB, constant part in the middle, harmonics of periods ringed.
 
     All share one scale, which ends 70 dB below the highest power. Each frequency has the ring of
     the smallest period that has it.
 
     Args:
         powers: name -> (H, W), such as `power_spectrum(images).mean(0)`, real and generated.
-        periods: of the grids that are marked.
+        periods: of the checkerboards that are marked.
         title: written above.
 
     Returns:
@@ -100,7 +100,7 @@ def phase_panel(maps: Mapping[str, Tensor], title: str = "phases") -> Tensor:
     """Draw maps over the phases, each with a scale of its own, symmetric if values have both signs.
 
     Args:
-        maps: name -> (p, p): the additive grid, or the energy of fine detail, of a period.
+        maps: name -> (p, p): the additive checkerboard, or the energy of fine detail, of a period.
         title: written above.
 
     Returns:
@@ -161,7 +161,7 @@ def step_panel(
             raise ValueError(f"{name!r} is {tuple(curve.shape)}, expected (W,) or (n, W)")
     width = max(2 * SIDE, 520)
     drawn = canvas.figure(LEFT + width + 24, HEAD + SIDE + FOOT)
-    _titles(drawn, title, "value against pixel; a grid shows as teeth on the plateaus")
+    _titles(drawn, title, "value against pixel; a checkerboard shows as teeth on the plateaus")
     w, h = drawn.get_size_inches() * canvas.DPI
     axes = drawn.add_axes((LEFT / w, FOOT / h, width / w, SIDE / h))
     shades = (BLUE, "#e08214", "#2a9d6f", "#7a5fb0")

@@ -1,4 +1,4 @@
-"""Ship the best seed of each arm of a study.
+"""Ship the best seed of each variant of a study.
 
 python -m release.best logs/study/dcgan_mnist
 """
@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from comparison import groups as comparison
+from comparison import groups
 from comparison.analysis import Result, analyse
-from comparison.groups import Arm, Run
+from comparison.groups import Run, Variant
 from comparison.pictures import model_file
 from release.ship import ship
 from runs import console
@@ -23,23 +23,25 @@ from upzoo.metrics.catalogue import SCORES
 ROUNDED = 1e-3
 
 
-def best_run(arm: Arm, quality: str) -> Run | None:
-    """The run of an arm with the best score, of those that still have their weights."""
-    found = {s: v for s, v in arm.values(quality).items() if model_file(arm, s) is not None}
-    if not found:
+def best_run(variant: Variant, quality: str) -> Run | None:
+    """The run of a variant with the best score, of those that still have their weights."""
+    scores = {
+        s: v for s, v in variant.values(quality).items() if model_file(variant, s) is not None
+    }
+    if not scores:
         return None
     sign = SCORES[quality].better
-    return arm.runs[max(found, key=lambda seed: (sign * found[seed], -seed))]
+    return variant.runs[max(scores, key=lambda seed: (sign * scores[seed], -seed))]
 
 
-def name_of(result: Result, arm: Arm) -> str:
+def name_of(result: Result, variant: Variant) -> str:
     """The checkpoint's name: <model>_<operator>_<what is unusual>.<data>.
 
-    An arm "bilinear_init trainable=true" of fcn8s on camvid becomes
+    A variant "bilinear_init trainable=true" of fcn8s on camvid becomes
     fcn8s_bilinear_init_trainable.camvid.
     """
-    unusual = arm.label.removeprefix(arm.operator).replace("=true", "").replace("=", "")
-    words = "_".join([arm.operator, *unusual.split()])
+    unusual = variant.label.removeprefix(variant.operator).replace("=true", "").replace("=", "")
+    words = "_".join([variant.operator, *unusual.split()])
     return f"{result.group.model}_{_plain(words)}.{result.group.data}"
 
 
@@ -56,13 +58,13 @@ def free_name(name: str, recipe: str, listed: Mapping[str, Mapping[str, Any]]) -
     return f"{stem}_{_plain(recipe.partition('/')[0])}.{data}"
 
 
-def beats(found: float, shipped: float, better: int) -> bool:
+def beats(score: float, shipped: float, better: int) -> bool:
     """Whether a run's score is better than a shipped net's by more than float16 may cost.
 
     >>> beats(0.52, 0.50, 1), beats(0.5002, 0.5, 1), beats(40.0, 50.0, -1)
     (True, False, True)
     """
-    return better * (found - shipped) > ROUNDED * abs(shipped)
+    return better * (score - shipped) > ROUNDED * abs(shipped)
 
 
 def _plain(text: str) -> str:
@@ -78,21 +80,21 @@ def main() -> None:
     parser.add_argument("runs", help="folder of finished runs with their weights")
     given = parser.parse_args()
     listed = zoo.entries()
-    for group in comparison.collect([given.runs]).groups:
+    for group in groups.collect([given.runs]).groups:
         result = analyse(group, None)
         if result.quality is None:
             continue
-        for arm in result.group.arms:
-            name, run = name_of(result, arm), best_run(arm, result.quality)
+        for variant in result.group.variants:
+            name, run = name_of(result, variant), best_run(variant, result.quality)
             if run is None:
                 print(f"{name}: no weights beside its records")
                 continue
             name = free_name(name, run.record.choices["name"], listed)
-            score, better = arm.values(result.quality)[run.seed], SCORES[result.quality].better
+            score, better = variant.values(result.quality)[run.seed], SCORES[result.quality].better
             if name in listed and not beats(score, listed[name]["scores"][result.quality], better):
                 print(f"{name}: is shipped already")
             else:
-                chosen = f"best of {len(arm.runs)} seeds on {group.split}"
+                chosen = f"best of {len(variant.runs)} seeds on {group.split}"
                 print(f"shipped: {ship(run.folder, name, chosen)}", flush=True)
 
 

@@ -48,18 +48,18 @@ The weights are offered under the same terms.
 """
 
 
-def write(name: str, net: nn.Module, card: Mapping[str, Any], record: Record) -> str:
+def write(name: str, net: nn.Module, metadata: Mapping[str, Any], record: Record) -> str:
     """The text, in Markdown.
 
     Args:
         name: of the checkpoint.
         net: as shipped.
-        card: its config; `upzoo.metrics` are those of the shipped weights.
+        metadata: of its file; `metrics` are those of the shipped weights.
         record: of the run.
     """
-    choices, seconds = card["choices"], record.cost["train_seconds"]
+    choices, seconds = metadata["choices"], record.cost["train_seconds"]
     state = net.state_dict().values()
-    operator = card["model"]["upsample"]
+    operator = metadata["model"]["upsample"]
     options = {k: v for k, v in operator.items() if not k.startswith("_")}
     chosen = ", ".join(f"{k}={v}" for k, v in options.items() if v not in (None, False))
     machine = record.machine.get("gpu") or record.machine.get("cpu")
@@ -70,12 +70,12 @@ def write(name: str, net: nn.Module, card: Mapping[str, Any], record: Record) ->
         + f", trained on {choices['data']}",
         parameters=sum(p.numel() for p in net.parameters()),
         megabytes=sum(t.numel() * t.element_size() for t in state) / 1e6,
-        usage=_usage(name, net, card),
-        interface=_interface(net, card),
-        scores=scores_table(card["metrics"]),
-        split=card["data"]["split"],
-        chosen=CHOSEN.format(card["chosen"]) if "chosen" in card else "",
-        command=card["command"],
+        usage=_usage(name, net, metadata),
+        interface=_interface(net, metadata),
+        scores=scores_table(metadata["metrics"]),
+        split=metadata["data"]["split"],
+        chosen=CHOSEN.format(metadata["chosen"]) if "chosen" in metadata else "",
+        command=metadata["command"],
         seed=choices["seed"],
         time=f", {seconds / 60:.0f} min" if seconds else "",
         machine=f" on {machine}" if machine else "",
@@ -97,29 +97,31 @@ def scores_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _usage(name: str, net: nn.Module, card: Mapping[str, Any]) -> str:
+def _usage(name: str, net: nn.Module, metadata: Mapping[str, Any]) -> str:
     use = f"    python evaluate.py pretrained={name}"
     if hasattr(net, "latent"):
         first = f"{use} samples=64 output=grid.png"
-    elif "palette" in card:
+    elif "palette" in metadata:
         first = f"{use} input=photo.jpg output=mask.png"
     else:
         first = f"{use} input=photo.jpg output=rebuilt.png"
-    place = " root=PATH" if "root" in card["config"]["data"] else ""
-    again = f"{use}{place} split={card['data']['split']}  # reproduces these scores"
+    place = " root=PATH" if "root" in metadata["config"]["data"] else ""
+    again = f"{use}{place} split={metadata['data']['split']}  # reproduces these scores"
     return "\n".join([first, again, f"{use} export=model.onnx"])
 
 
-def _interface(net: Any, card: Mapping[str, Any]) -> str:
+def _interface(net: Any, metadata: Mapping[str, Any]) -> str:
     if hasattr(net, "latent"):
         return f"Input: normal noise (B, {net.latent}); output: images in [-1, 1]."
-    normalised = f"in [0, 1], normalised by mean {card['mean']} and std {card['std']}"
-    if "classes" in card:
+    normalised = f"in [0, 1], normalised by mean {metadata['mean']} and std {metadata['std']}"
+    if "classes" in metadata:
         return (
-            f"Input: images (B, {len(card['mean'])}, H, W) {normalised}; output: the scores of "
-            f"{', '.join(map(str, card['classes']))}, before the softmax."
+            f"Input: images (B, {len(metadata['mean'])}, H, W) {normalised}; output: the scores of "
+            f"{', '.join(map(str, metadata['classes']))}, before the softmax."
         )
-    return f"Input: images (B, {len(card['mean'])}, H, W) {normalised}; output: the same, rebuilt."
+    return (
+        f"Input: images (B, {len(metadata['mean'])}, H, W) {normalised}; output: the same, rebuilt."
+    )
 
 
 def _commit(commit: Mapping[str, Any] | None) -> str:

@@ -15,9 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runs import console, records
-from runs import folders as runs
-from runs import scrub as portable
+from runs import console, folders, records, scrub
 from upzoo import checkpoint, zoo
 from upzoo.atomic import whole
 
@@ -25,9 +23,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 #: Bytes of the weights of one checkpoint: the repository holds many.
-LARGEST = 4_000_000
+MAX_BYTES = 4_000_000
 #: What a shipped config keeps of a run's: all that scoring and comparing need.
-KEPT = ("seed", "init", "average", "artifacts", "data", "task", "trainer")
+CONFIG_KEYS = ("seed", "init", "average", "artifacts", "data", "task", "trainer")
 
 
 def ship(run: str | Path, name: str, chosen: str | None = None) -> Path:
@@ -49,35 +47,35 @@ def ship(run: str | Path, name: str, chosen: str | None = None) -> Path:
         FileNotFoundError: there is no run.
         ValueError: a run that is not finished, a name that is not its own, too many weights.
     """
-    from release import card as model_card
+    from release import card
 
-    record = records.read(Path(run) / runs.RECORD)
+    record = records.read(Path(run) / folders.RECORD)
     if record.status != "finished" or record.checkpoint is None:
         raise ValueError(f"{run}: this run is {record.status}: only finished ones are shipped")
     _check_name(name, record.choices)
-    net, card = checkpoint.load(Path(run) / record.checkpoint)
+    net, metadata = checkpoint.load(Path(run) / record.checkpoint)
     halved = halve(net)
-    part, spec = used_part(halved, card["model"])
+    part, spec = used_part(halved, metadata["model"])
     size = sum(t.numel() * t.element_size() for t in part.state_dict().values())
-    if size > LARGEST:
+    if size > MAX_BYTES:
         raise ValueError(
-            f"{run}: {size:,} bytes of weights, more than the {LARGEST:,} of a shipped checkpoint: "
-            "train a narrower net (model.width=…)"
+            f"{run}: {size:,} bytes of weights, more than the {MAX_BYTES:,} of a shipped "
+            "checkpoint: train a narrower net (model.width=…)"
         )
     net.load_state_dict(halved.state_dict())  # as float32 again
-    metrics = _short(rescore(net, card, record.metrics))
-    options = {key: card["config"][key] for key in KEPT if key in card["config"]}
-    card |= {
+    metrics = _short(rescore(net, metadata, record.metrics))
+    options = {key: metadata["config"][key] for key in CONFIG_KEYS if key in metadata["config"]}
+    metadata |= {
         "model": spec,
         "data": record.data,
-        "config": options | {"data": portable.data(options["data"])},
+        "config": options | {"data": scrub.data(options["data"])},
         "metrics": metrics,
-        "command": portable.command(record.command),
+        "command": scrub.command(record.command),
     }
     if chosen is not None:
-        card["chosen"] = chosen
-    folder = checkpoint.save(zoo.ROOT / name, part, card)
-    (folder / model_card.FILE).write_text(model_card.write(name, part, card, record))
+        metadata["chosen"] = chosen
+    folder = checkpoint.save(zoo.ROOT / name, part, metadata)
+    (folder / card.FILE).write_text(card.write(name, part, metadata, record))
     write_manifest()
     return folder
 
@@ -105,15 +103,15 @@ def used_part(net: nn.Module, spec: Mapping[str, Any]) -> tuple[nn.Module, dict[
     return net.generator, {"_target_": "models.dcgan.Generator", **own}
 
 
-def rescore(net: nn.Module, card: Mapping[str, Any], splits: Iterable[str]) -> dict[str, Any]:
+def rescore(net: nn.Module, metadata: Mapping[str, Any], splits: Iterable[str]) -> dict[str, Any]:
     """Score a net on whole splits of the data that it was trained on."""
     from tasks.rebuild import rebuild, stored_config
     from tasks.scoring import measure_artifacts, quiet, score
 
     quiet()
-    stored = stored_config(card)
+    stored = stored_config(metadata)
     stored.trainer.limit_val_batches = stored.trainer.limit_test_batches = 1.0
-    task, data = rebuild(card, net)
+    task, data = rebuild(metadata, net)
     metrics, _ = score(stored.trainer, task, data, splits)
     metrics[data.test_split] |= measure_artifacts(stored, task, data, data.test_split)
     return metrics
@@ -134,9 +132,9 @@ def write_manifest() -> dict[str, dict[str, Any]]:
 
 def _entry(folder: Path) -> dict[str, Any]:
     contents = {name: (folder / name).read_bytes() for name in sorted(zoo.FILES)}
-    card = checkpoint.read_config(folder)
-    choices, metrics = card["choices"], card["metrics"]
-    split = card["data"].get("split") or list(metrics)[-1]
+    metadata = checkpoint.read_config(folder)
+    choices, metrics = metadata["choices"], metadata["metrics"]
+    split = metadata["data"].get("split") or list(metrics)[-1]
     return {
         "files": {
             name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
@@ -146,9 +144,9 @@ def _entry(folder: Path) -> dict[str, Any]:
         "upsample": choices.get("upsample"),
         "data": choices["data"],
         "recipe": choices.get("name"),
-        "licence": card["data"]["licence"],
+        "licence": metadata["data"]["licence"],
         "split": split,
-        "chosen": card.get("chosen"),
+        "chosen": metadata.get("chosen"),
         "scores": {k: v for k, v in metrics[split].items() if isinstance(v, float)},
     }
 

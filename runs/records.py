@@ -180,15 +180,15 @@ def _validate(fields: Any) -> None:
     for metrics in (fields["metrics"], *(b["metrics"] for b in fields.get("budgets", []))):
         for split, scores in metrics.items():
             if not isinstance(scores, dict):
-                found = type(scores).__name__
-                raise ValueError(f"metrics[{split!r}] is {found}, expected name: score")
+                kind = type(scores).__name__
+                raise ValueError(f"metrics[{split!r}] is {kind}, expected name: score")
     checkpoint = fields["checkpoint"]
     if checkpoint is not None and PurePath(checkpoint).is_absolute():
         raise ValueError(f"checkpoint={checkpoint!r} is absolute: give it relative to the record")
 
 
-def _same_keys(name: str, found: Any, expected: Any) -> None:
-    missing, unknown = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+def _same_keys(name: str, given: Any, expected: Any) -> None:
+    missing, unknown = sorted(set(expected) - set(given)), sorted(set(given) - set(expected))
     if missing or unknown:
         faults = [f"lacks {', '.join(missing)}"] if missing else []
         faults += [f"has unknown {', '.join(unknown)}"] if unknown else []

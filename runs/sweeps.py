@@ -28,8 +28,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from runs import console, records, resume
-from runs import folders as runs
+from runs import console, folders, records, resume
 from runs.options import options_of
 
 FILE = "sweep.jsonl"
@@ -121,7 +120,7 @@ def run_job(cfg: DictConfig, train: Callable[[DictConfig], None]) -> None:
 
 def finished_run(folder: Path, config: Any) -> Path | None:
     """The run in a sweep's folder of this seed and these options, trained to its end, if any."""
-    for path in folder.glob(f"*/seed{config['seed']}-*/{runs.RECORD}"):
+    for path in folder.glob(f"*/seed{config['seed']}-*/{folders.RECORD}"):
         try:
             record = records.read(path)
         except ValueError:

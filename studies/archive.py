@@ -12,11 +12,9 @@ import json
 import shutil
 from pathlib import Path
 
-from comparison import curves as comparison_curves
-from comparison import groups as comparison
-from runs import console, per_image, records
-from runs import folders as runs
-from runs import scrub as portable
+from comparison import groups
+from comparison.curves import FILE, scalars
+from runs import console, folders, per_image, records, scrub
 from runs.records import Record
 from upzoo.metrics.catalogue import SCORES
 
@@ -44,24 +42,24 @@ def keep(
         FileNotFoundError: there is no such folder.
         ValueError: no finished run is found there.
     """
-    study = comparison.collect([source])
+    study = groups.collect([source])
     kept = []
     for group in study.groups:
-        for arm in group.arms:
-            for run in arm.runs.values():
+        for variant in group.variants:
+            for run in variant.runs.values():
                 path = Path(target) / run.path.relative_to(source)
                 keep_run(run.folder, path.parent)
                 if curves:
-                    found = comparison_curves.scalars(run.folder, TAGS)
+                    found = scalars(run.folder, TAGS)
                     points = {tag: list(values.items()) for tag, values in found.items() if values}
-                    (path.parent / comparison_curves.FILE).write_text(json.dumps(points) + "\n")
+                    (path.parent / FILE).write_text(json.dumps(points) + "\n")
                 kept.append(path)
     return kept, [f"{each.path}: {each.reason}" for each in study.left_out]
 
 
 def keep_run(run: Path, target: Path) -> None:
     """Copy the record of one finished run, and the figures of its images where it has such."""
-    records.write(target / runs.RECORD, without_places(records.read(run / runs.RECORD)))
+    records.write(target / folders.RECORD, without_places(records.read(run / folders.RECORD)))
     if (run / per_image.FILE).exists():
         shutil.copyfile(run / per_image.FILE, target / per_image.FILE)
 
@@ -70,9 +68,9 @@ def without_places(record: Record) -> Record:
     """A record that holds on any machine."""
     config = record.config | {"logs": "logs", "run_dir": None, "ckpt": None}
     if "data" in config:
-        config["data"] = portable.data(config["data"])
+        config["data"] = scrub.data(config["data"])
     return dataclasses.replace(
-        record, command=portable.command(record.command), config=config, checkpoint=None
+        record, command=scrub.command(record.command), config=config, checkpoint=None
     )
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from comparison import groups as comparison
+from comparison import groups
 from comparison.analysis import Result, analyse
 from comparison.files import markdown_table
-from comparison.groups import Arm, Group, LeftOut
+from comparison.groups import Group, LeftOut, Variant
 from comparison.statistics import Estimate
 from comparison.tables import ARROWS, Sheet
 from runs import console
@@ -80,10 +80,10 @@ METHOD = (
 
 @dataclass(frozen=True)
 class Setting:
-    """One model on one data set; `repeats` are arms that compute what another arm does."""
+    """One model on one data set; `repeats` are variants that compute what another variant does."""
 
     result: Result
-    repeats: list[Arm]
+    repeats: list[Variant]
 
     @property
     def title(self) -> str:
@@ -92,31 +92,37 @@ class Setting:
         group = self.result.group
         return f"{names.get(group.model, group.model)} on {group.data}, {group.split}"
 
-    def label(self, arm: Arm) -> str:
-        """An arm's name in tables, with the names of its repeats."""
-        others = [each.label for each in self.repeats] if arm.label == BASELINE else []
-        return " = ".join([arm.label, *others])
+    def label(self, variant: Variant) -> str:
+        """A variant's name in tables, with the names of its repeats."""
+        others = [each.label for each in self.repeats] if variant.label == BASELINE else []
+        return " = ".join([variant.label, *others])
 
 
 def read(folder: str | Path) -> tuple[list[Setting], list[LeftOut]]:
     """The settings of a study, segmentation first."""
-    study = comparison.collect([folder])
+    study = groups.collect([folder])
     settings = [setting(group) for group in study.groups]
     place = {name: index for index, name in enumerate(ORDER)}
     return sorted(settings, key=lambda s: place.get(s.result.group.name, 9)), study.left_out
 
 
 def setting(group: Group) -> Setting:
-    """A group in which equal functions are one arm, `bilinear_init`."""
-    named = {arm.label: arm for arm in group.arms if arm.label in BILINEAR}
+    """A group in which equal functions are one variant, `bilinear_init`."""
+    named = {variant.label: variant for variant in group.variants if variant.label in BILINEAR}
     first = named.pop(BASELINE, None)
-    repeats = [arm for arm in named.values() if first and _parameters(arm) == _parameters(first)]
-    kept = replace(group, arms=[arm for arm in group.arms if arm not in repeats])
+    repeats = [
+        variant
+        for variant in named.values()
+        if first and _parameters(variant) == _parameters(first)
+    ]
+    kept = replace(
+        group, variants=[variant for variant in group.variants if variant not in repeats]
+    )
     return Setting(analyse(kept, BASELINES.get(group.model, BASELINE)), repeats)
 
 
-def _parameters(arm: Arm) -> set[float]:
-    return set(arm.values("parameters_upsampling").values())
+def _parameters(variant: Variant) -> set[float]:
+    return set(variant.values("parameters_upsampling").values())
 
 
 def page(settings: Sequence[Setting], left_out: Sequence[LeftOut], figures: Path) -> str:
@@ -145,10 +151,12 @@ def table(each: Setting) -> Sheet:
     names = [n for n in COLUMNS if n in result.estimates and (pictures or n not in OF_PICTURES)]
     titles = [ARROWS[SCORES[n].better] + SCORES[n].heading for n in names]
     rows = []
-    for arm in result.group.arms:
-        found = {n: result.estimates[n].get(arm.label) for n in names}
+    for variant in result.group.variants:
+        found = {n: result.estimates[n].get(variant.label) for n in names}
         cells = [_text(n, estimate) for n, estimate in found.items()]
-        rows.append([each.label(arm), str(len(arm.runs)), cells[0], _difference(result, arm)])
+        rows.append(
+            [each.label(variant), str(len(variant.runs)), cells[0], _difference(result, variant)]
+        )
         rows[-1] += cells[1:]
     return Sheet("", ["operator", "seeds", titles[0], "difference", *titles[1:]], rows)
 
@@ -160,11 +168,11 @@ def _text(name: str, found: Estimate | None) -> str:
     return SCORES[name].text(found.mean) + (f" ± {SCORES[name].text(half)}" if half else "")
 
 
-def _difference(result: Result, arm: Arm) -> str:
-    """Of an arm's quality to the baseline's: "−7.5 ± 1.6"."""
-    if arm is result.baseline:
+def _difference(result: Result, variant: Variant) -> str:
+    """Of a variant's quality to the baseline's: "−7.5 ± 1.6"."""
+    if variant is result.baseline:
         return "baseline"
-    contrast = result.contrasts.get(result.quality or "", {}).get(arm.label)
+    contrast = result.contrasts.get(result.quality or "", {}).get(variant.label)
     if contrast is None or contrast.difference is None or result.quality is None:
         return "–"
     return _signed(result.quality, contrast.difference)
@@ -172,14 +180,14 @@ def _difference(result: Result, arm: Arm) -> str:
 
 def _noise(each: Setting) -> list[str]:
     """How far trainings of equal functions end from each other, seed by seed."""
-    quality, arms = each.result.quality, each.result.group.arms
+    quality, variants = each.result.quality, each.result.group.variants
     if not each.repeats or quality is None:
         return []
-    first = next(arm.values(quality) for arm in arms if arm.label == BASELINE)
-    pairs = [(first[s], v) for arm in each.repeats for s, v in arm.values(quality).items()]
+    first = next(variant.values(quality) for variant in variants if variant.label == BASELINE)
+    pairs = [(first[s], v) for variant in each.repeats for s, v in variant.values(quality).items()]
     metric = SCORES[quality]
     most = metric.text(max(abs(one - other) for one, other in pairs))
-    names = " and ".join(f"`{arm.label}`" for arm in each.repeats)
+    names = " and ".join(f"`{variant.label}`" for variant in each.repeats)
     return [
         f"`{BASELINE}` and {names} compute the same function. Trained separately from the same "
         f"seed, they differ by up to {most} in {metric.heading}."
@@ -187,7 +195,7 @@ def _noise(each: Setting) -> list[str]:
 
 
 def _precision(each: Setting) -> str:
-    runs = [run.record for arm in each.result.group.arms for run in arm.runs.values()]
+    runs = [run.record for variant in each.result.group.variants for run in variant.runs.values()]
     kinds = sorted({str(record.machine.get("precision", "unknown")) for record in runs})
     return f"Trained in precision {', '.join(kinds)}."
 
@@ -195,9 +203,9 @@ def _precision(each: Setting) -> str:
 def overview(settings: Sequence[Setting]) -> list[str]:
     """The README's lines: what CamVid's records support, and what they do not."""
     streets = [each for each in settings if each.result.group.data == "camvid"]
-    arms = [arm for each in streets for arm in each.result.group.arms]
-    seconds = [value for arm in arms for value in arm.values("train_seconds").values()]
-    seeds = sorted({len(arm.runs) for arm in arms})
+    variants = [variant for each in streets for variant in each.result.group.variants]
+    seconds = [value for variant in variants for value in variant.values("train_seconds").values()]
+    seeds = sorted({len(variant.runs) for variant in variants})
     lines = [
         "**Which operator is best after a full training is not known yet.** The "
         "[records](docs/results.md) are of short trainings from scratch, on CamVid a median of "
@@ -242,12 +250,12 @@ def between(text: str, lines: Sequence[str]) -> str:
 
 
 def _introduction(settings: Sequence[Setting]) -> list[str]:
-    repeated = sum(len(arm.runs) for each in settings for arm in each.repeats)
+    repeated = sum(len(variant.runs) for each in settings for variant in each.repeats)
     runs = [
         run
         for each in settings
-        for arm in [*each.result.group.arms, *each.repeats]
-        for run in arm.runs.values()
+        for variant in [*each.result.group.variants, *each.repeats]
+        for run in variant.runs.values()
     ]
     hours = sum(run.values.get("train_seconds", 0) for run in runs) / 3600
     machines = sorted({r.record.machine["cpu"] for r in runs})
@@ -273,10 +281,10 @@ def main() -> None:
     given = parser.parse_args()
     settings, left_out = read(given.records)
     if given.runs:
-        from comparison import pictures as comparison_pictures
+        from comparison import pictures
 
         for each in read(given.runs)[0]:
-            for path in comparison_pictures.write(each.result.group, 1, FIGURES):
+            for path in pictures.write(each.result.group, 1, FIGURES):
                 path.replace(FIGURES / f"study-{path.name}")
     PAGE.write_text(page(settings, left_out, FIGURES), encoding="utf-8")
     README.write_text(between(README.read_text(encoding="utf-8"), overview(settings)), "utf-8")

@@ -25,8 +25,7 @@ from pathlib import Path
 
 import yaml
 
-from runs import console, records
-from runs import folders as runs
+from runs import console, folders, records
 from studies import archive
 from studies.plan import PILOT_SEED, RATES, SETTINGS, Job, pilot_jobs, read_rates, study_jobs
 
@@ -67,13 +66,13 @@ class Runner:
         last = newest(self.logs / job.folder, job.seed)
         if last is None:
             return command
-        record = records.read(last / runs.RECORD)
+        record = records.read(last / folders.RECORD)
         finished = record.status == "finished"
         if finished and not self._too_short(record):
             return None
         # what has no budgets, but a rate that falls to zero, cannot be made longer: it starts anew
-        go_on = (last / runs.LAST).exists() and not (finished and NO_BUDGETS in job.overrides)
-        return [*command, f"ckpt={last / runs.LAST}"] if go_on else command
+        go_on = (last / folders.LAST).exists() and not (finished and NO_BUDGETS in job.overrides)
+        return [*command, f"ckpt={last / folders.LAST}"] if go_on else command
 
     def _too_short(self, record: records.Record) -> bool:
         return self.epochs is not None and record.config["trainer"]["max_epochs"] < self.epochs
@@ -126,8 +125,8 @@ class Runner:
 
 def newest(folder: Path, seed: int) -> Path | None:
     """The newest run of a seed below a job's folder."""
-    found = [path.parent for path in folder.glob(f"*/seed{seed}-*/{runs.RECORD}")]
-    return max(found, key=lambda run: records.read(run / runs.RECORD).created, default=None)
+    found = [path.parent for path in folder.glob(f"*/seed{seed}-*/{folders.RECORD}")]
+    return max(found, key=lambda run: records.read(run / folders.RECORD).created, default=None)
 
 
 def lengthened(job: Job, epochs: int) -> list[str]:
@@ -156,7 +155,7 @@ def choose_rates(logs: Path, settings: Sequence[str]) -> dict[str, dict[str, flo
     scores: dict[tuple[str, str], dict[float, float]] = {}
     for job in pilot_jobs(settings):
         run = newest(logs / job.folder, PILOT_SEED)
-        record = None if run is None else records.read(run / runs.RECORD)
+        record = None if run is None else records.read(run / folders.RECORD)
         if record is None or record.status not in ("finished", "failed"):
             raise ValueError(f"{logs / job.folder}: this pilot is not finished: run --pilots first")
         pilot = SETTINGS[job.setting].pilot

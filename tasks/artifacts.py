@@ -17,7 +17,7 @@ from tasks.super_resolution import SuperResolution, same_size
 from upzoo.audit import AuditReport, audit
 from upzoo.metrics.checkerboard import gradient_phases
 from upzoo.metrics.checkerboard.grid import periods
-from upzoo.metrics.checkerboard.power import FEWEST
+from upzoo.metrics.checkerboard.power import MIN_PERIODS
 from upzoo.metrics.checkerboard.scores import CheckerboardScores, describe
 
 Batch = Mapping[str, Tensor]
@@ -118,7 +118,7 @@ def examine(
         found = _pictures(task, samples)
     task.train(training)
     periods = periods or getattr(task, "periods", PERIODS)
-    fit = tuple(p for p in periods if min(found["made"].shape[2:]) >= FEWEST * p)
+    fit = tuple(p for p in periods if min(found["made"].shape[2:]) >= MIN_PERIODS * p)
     values = _score(found, fit)
 
     responses = _responses(report)

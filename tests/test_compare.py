@@ -68,7 +68,9 @@ def test_a_model_file_that_cannot_be_read_costs_its_sheet_alone(study, tmp_path,
 
 
 def test_a_baseline_that_nobody_has_is_refused(study):
-    with pytest.raises(ValueError, match=r"baseline=sapa names no arm.*'bilinear_init', 'carafe'"):
+    with pytest.raises(
+        ValueError, match=r"baseline=sapa names no variant.*'bilinear_init', 'carafe'"
+    ):
         run(f"runs=[{study}]", "baseline=sapa")
     assert not (study / "comparison").exists()
 

@@ -15,8 +15,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from runs import folders as runs
-from runs import records, sweeps
+from runs import folders, records, sweeps
 from tests.conftest import ROOT, SMALL, compose_config
 
 
@@ -83,7 +82,7 @@ def test_two_processes_see_the_samples_and_reach_the_scores_of_one(train_run, tm
     first, second = (load_file(run / "model" / "model.safetensors") for run in (one, two))
     for name, weight in first.items():
         torch.testing.assert_close(second[name], weight, rtol=1e-4, atol=1e-6, msg=name)
-    old, new = (records.read(run / runs.RECORD) for run in (one, two))
+    old, new = (records.read(run / folders.RECORD) for run in (one, two))
     assert new.status == "finished"
     assert set(new.metrics) == set(old.metrics)
     for split, scores in old.metrics.items():
@@ -107,12 +106,12 @@ def test_two_processes_stop_and_go_on_together(tmp_path):
     assert stopped.returncode == 128 + signal.SIGTERM, stopped.stderr
     assert "stopped at step 2; go on with: python train.py trainer=ddp" in stopped.stdout
     (run,) = tmp_path.rglob("seed0-*")
-    assert records.read(run / runs.RECORD).status == "interrupted"
+    assert records.read(run / folders.RECORD).status == "interrupted"
 
     resumed = train_by_two(tmp_path, "data.batch_size=2", "ckpt=last")
     assert resumed.returncode == 0, resumed.stderr
     assert list(tmp_path.rglob("seed0-*")) == [run]
-    assert records.read(run / runs.RECORD).status == "finished"
+    assert records.read(run / folders.RECORD).status == "finished"
     assert [len(step) for step in seen(tmp_path)] == [4] * 6
 
 
@@ -137,10 +136,10 @@ def test_what_two_processes_cannot_train_is_refused_in_one_line(monkeypatch):
 
 
 def test_a_process_that_no_run_started_is_refused(monkeypatch):
-    monkeypatch.delenv(runs.SHARED, raising=False)
-    assert runs.shared() is None
+    monkeypatch.delenv(folders.SHARED, raising=False)
+    assert folders.shared() is None
     monkeypatch.setenv("LOCAL_RANK", "1")
     with pytest.raises(ValueError, match=r"LOCAL_RANK=1: a run starts its other processes itself"):
-        runs.shared()
-    monkeypatch.setenv(runs.SHARED, "logs/run")
-    assert runs.shared() == Path("logs/run")
+        folders.shared()
+    monkeypatch.setenv(folders.SHARED, "logs/run")
+    assert folders.shared() == Path("logs/run")

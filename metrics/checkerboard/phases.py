@@ -1,9 +1,9 @@
-"""Phases: the p×p kinds of pixels of a grid of period p, and how far they differ.
+"""Phases: the p×p kinds of pixels of a checkerboard of period p, and how far they differ.
 
-A pixel at (y, x) has the phase φ = (y mod p, x mod p). An image without a grid looks alike at every
-phase. An additive grid (a bias that repeats) moves the mean of a phase; a multiplicative one (a
-gain or a noise that repeats) changes how much fine detail a phase carries. Where the grid
-starts does not matter: another offset only permutes the phases.
+A pixel at (y, x) has the phase φ = (y mod p, x mod p). An image without a checkerboard looks alike
+at every phase. An additive checkerboard (a bias that repeats) moves the mean of a phase; a
+multiplicative one (a gain or a noise that repeats) changes how much fine detail a phase carries.
+Where the checkerboard starts does not matter: another offset only permutes the phases.
 
 Means are taken under a Hann window, since a slope across the image would else count as a
 difference of phases: by 1/n of the slope's range in an image n pixels wide. Sizes need be no
@@ -44,7 +44,7 @@ def fold(values: Tensor, period: int) -> Tensor:
 def grid_maps(images: Tensor, period: int) -> Tensor:
     """Mean of each phase less the mean of all phases, for each image and channel.
 
-    The mean over images of these maps is the additive grid itself.
+    The mean over images of these maps is the additive checkerboard itself.
 
     Args:
         images: (B, C, H, W) floats.
@@ -80,14 +80,14 @@ def detail_maps(images: Tensor, period: int) -> Tensor:
 
 
 def phase_mean(means: Tensor, variance: Tensor) -> Tensor:
-    """Size of the additive grid against the image's contrast: √(mean_c Var_φ E[x_c|φ]) / σ_x.
+    """Size of the additive checkerboard over the contrast: √(mean_c Var_φ E[x_c|φ]) / σ_x.
 
     Args:
         means: (..., C, p, p), `grid_maps` averaged over images.
         variance: (...), σ_x², averaged over images.
 
     Returns:
-        (...), 0 without a grid.
+        (...), 0 without a checkerboard.
 
     Example:
         >>> columns = torch.tensor([[0.1, -0.1], [0.1, -0.1]])
@@ -98,11 +98,11 @@ def phase_mean(means: Tensor, variance: Tensor) -> Tensor:
 
 
 def coherence(maps: Tensor, harmonic: tuple[int, int]) -> Tensor:
-    """Share of a grid's power at one harmonic that is the same in all images.
+    """Share of a checkerboard's power at one harmonic that is the same in all images.
 
     κ = (n·‖mean_i a_i‖² / mean_i ‖a_i‖² − 1) / (n − 1) with a_i the amplitudes of image i at
-    f = (i/p, j/p), one for each channel: 1 for an additive grid, 0 on average where the sign
-    changes from image to image.
+    f = (i/p, j/p), one for each channel: 1 for an additive checkerboard, 0 on average where the
+    sign changes from image to image.
 
     Args:
         maps: (n, C, p, p), of `grid_maps`.
@@ -126,23 +126,23 @@ def coherence(maps: Tensor, harmonic: tuple[int, int]) -> Tensor:
 
 
 def phase_variance_ratio(energy: Tensor, means: Tensor) -> Tensor:
-    """Fine detail of the richest phase over that of the poorest, without the additive grid.
+    """Fine detail of the richest phase over that of the poorest, without the additive checkerboard.
 
-    max_φ V_φ / min_φ V_φ with V_φ = E[(Hx)²|φ] − mean_c (H g_c)²(φ), g the additive grid.
+    max_φ V_φ / min_φ V_φ with V_φ = E[(Hx)²|φ] − mean_c (H g_c)²(φ), g the additive checkerboard.
 
     Args:
         energy: (..., p, p), `detail_maps` averaged over images.
         means: (..., C, p, p), `grid_maps` averaged over the same images: g.
 
     Returns:
-        (...), 1 without a grid or without any detail, inf where a phase has none.
+        (...), 1 without a checkerboard or without any detail, inf where a phase has none.
 
     Example:
         >>> flat = torch.zeros(1, 2, 2)
         >>> phase_variance_ratio(torch.tensor([[3.0, 2.0], [2.0, 2.0]]), flat)
         tensor(1.5000)
     """
-    # the grid repeats, so that its detail is that of one period, wrapped around
+    # the checkerboard repeats, so that its detail is that of one period, wrapped around
     steady = laplacian(means, mode="circular").square().mean(-3)
     detail = (energy - steady).clamp(min=0).flatten(-2)
     low, high = detail.aminmax(dim=-1)

@@ -19,7 +19,7 @@ from torch import Tensor
 LOBE = 1  # bins to either side that a Hann window spreads a peak over
 TILE = 64  # pixels of a tile,
 PERIODS = 16  # or as many periods where that is more,
-FEWEST = 4  # and as few as leave bins between the peaks where images are small
+MIN_PERIODS = 4  # and as few as leave bins between the peaks where images are small
 FLOOR = 1e-12  # of the image's mean square, above float32's rounding,
 BLACK = 1e-30  # and for images that are zero
 
@@ -33,10 +33,11 @@ def check_images(images: Tensor, periods: Sequence[int]) -> None:
     check_periods(periods)
     height, width = images.shape[-2:]
     for period in periods:
-        if min(height, width) < FEWEST * period:
+        least = MIN_PERIODS * period
+        if min(height, width) < least:
             raise ValueError(
                 f"images of {height}×{width} are too small for period {period}: "
-                f"give {FEWEST * period}×{FEWEST * period} pixels or more, or leave the period out"
+                f"give {least}×{least} pixels or more, or leave the period out"
             )
     if not images.isfinite().all():
         raise ValueError("images hold nan or infinite values: leave those images out")
@@ -46,7 +47,7 @@ def check_periods(periods: Sequence[int]) -> None:
     """Refuse periods that are no whole numbers of 2 pixels or more, or none at all."""
     for period in periods:
         if isinstance(period, bool) or not isinstance(period, int) or period < 2:
-            raise ValueError(f"period {period!r} is no grid: give whole numbers of 2 or more")
+            raise ValueError(f"period {period!r} is too small: give whole numbers of 2 or more")
     if not periods:
         raise ValueError("periods=() leaves nothing to measure: give one or more, such as (2, 4)")
 

@@ -38,7 +38,7 @@ def profile_distance(generated: Tensor, real: Tensor) -> Tensor:
     """Root mean square difference of two radial profiles in dB, without their constant part.
 
     Durall et al., "Watch your up-convolution" (CVPR 2020) compare such profiles. It tells blur
-    and noise, and hardly any grid: a peak is one bin of the hundreds on its circle.
+    and noise, and hardly any checkerboard: a peak is one bin of the hundreds on its circle.
 
     Args:
         generated: (..., R), a mean over images.

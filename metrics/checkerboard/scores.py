@@ -27,11 +27,11 @@ from upzoo.metrics.checkerboard.terms import (
 )
 
 SIDES = ("generated", "real")
-LEVEL = 0.99  # of what real images give by chance: above it a measure tells a grid
+CHANCE = 0.99  # quantile of what real images give by chance
 JUDGED = ("peak_excess_db", "phase_mean", "phase_variance_ratio")
-# Besides being above chance: what blur, noise or enlargement can do to a spectrum without a grid
+# Besides being above chance: what blur, noise or enlargement can do to a spectrum by themselves
 # stays below (docs/artifacts.md).
-GRID_DB = 6.0
+CHECKERBOARD_DB = 6.0
 UNEVEN = 1.5  # the same for the phase-variance ratio
 BLURRED_DB = 1.0  # difference of sharpness that is worth a word
 
@@ -40,12 +40,12 @@ class CheckerboardScores(Metric):
     """Grids in generated images: spectral peaks, phases, sharpness, beside real images.
 
     What is kept of an image is a few hundred numbers, for periods 2, 4, 8 about 2 kB, whatever its
-    size. Every frequency is judged once, with the smallest of the periods that has it: a grid of
-    period 2 does not count again at 4 and 8. Intervals and thresholds come from a generator of
-    their own, and are the same in every run.
+    size. Every frequency is judged once, with the smallest of the periods that has it: a
+    checkerboard of period 2 does not count again at 4 and 8. Intervals and thresholds come from a
+    generator of their own, and are the same in every run.
 
     Args:
-        periods: of the grids to look for, in pixels: 2 and its powers up to the decoder's scale.
+        periods: to look for, in pixels: 2 and its powers up to the decoder's scale.
         confidence: of the interval of the excess, by a bootstrap over generated and real images.
         resamples: sets drawn for interval and threshold.
         **kwargs: handed to `torchmetrics.Metric`.
@@ -63,7 +63,7 @@ class CheckerboardScores(Metric):
         >>> round(values["checkerboard_db"], 1), round(values["period2_phase_mean"], 2)
         (14.6, 0.18)
         >>> describe(values)
-        'grid at period 2, 14.6 dB above real images, mostly additive'
+        'checkerboard at period 2, 14.6 dB above real images, mostly additive'
     """
 
     is_differentiable = False
@@ -128,21 +128,21 @@ class CheckerboardScores(Metric):
         if generated is None:
             raise ValueError("no generated images to score: call update(images, real=False) first")
         generator = torch.Generator().manual_seed(0)
-        found = measures(_mean(generated), _mean(real) if real else None, self.periods)
-        low, high = self._interval(generated, real, found, generator)
+        by_period = measures(_mean(generated), _mean(real) if real else None, self.periods)
+        low, high = self._interval(generated, real, by_period, generator)
         thresholds = self._thresholds(len(generated["peak"]), real, generator)
-        values = {"checkerboard_db": max(f["peak_excess_db"].item() for f in found.values())}
+        values = {"checkerboard_db": max(f["peak_excess_db"].item() for f in by_period.values())}
         for period in self.periods:
             name = f"period{period}_"
             values |= {
                 name + key: value.item()
-                for key, value in found[period].items()
+                for key, value in by_period[period].items()
                 if key != "excess_db"
             }
             values[name + "peak_excess_db_low"] = low[period]
             values[name + "peak_excess_db_high"] = high[period]
             values |= {f"{name}{key}_threshold": thresholds[period][key] for key in JUDGED}
-            values[name + "coherence"] = self._coherence(generated, period, found)
+            values[name + "coherence"] = self._coherence(generated, period, by_period)
         values["sharpness_db"] = values["profile_distance_db"] = math.nan
         if real:
             ours, theirs = generated["spread"][:, 1], real["spread"][:, 1]
@@ -155,8 +155,8 @@ class CheckerboardScores(Metric):
         self, val: Mapping[str, float] | Sequence[Mapping[str, float]] | None = None, ax: Any = None
     ) -> Any:
         """Plot `checkerboard_db` of one result of `compute` or of several, without bounds."""
-        found = self.compute() if val is None else val
-        several = [found] if isinstance(found, Mapping) else found
+        result = self.compute() if val is None else val
+        several = [result] if isinstance(result, Mapping) else result
         figures = [torch.tensor(values["checkerboard_db"]) for values in several]
         return self._plot(figures if len(figures) > 1 else figures[0], ax)
 
@@ -171,7 +171,7 @@ class CheckerboardScores(Metric):
         self,
         generated: Terms,
         real: Terms | None,
-        found: dict[int, dict[str, Tensor]],
+        by_period: dict[int, dict[str, Tensor]],
         generator: torch.Generator,
     ) -> tuple[dict[int, float], dict[int, float]]:
         """Low and high ends of the peak excess; nan with fewer than two images on a side."""
@@ -189,17 +189,17 @@ class CheckerboardScores(Metric):
         low, high = {}, {}
         for period, measure in redrawn.items():
             # at the harmonic that is highest in all images: the maximum of each set would be biased
-            highest = found[period]["excess_db"][0].argmax()
+            highest = by_period[period]["excess_db"][0].argmax()
             low[period], high[period] = measure["excess_db"][:, highest].quantile(ends).tolist()
         return low, high
 
     def _coherence(
-        self, generated: Terms, period: int, found: dict[int, dict[str, Tensor]]
+        self, generated: Terms, period: int, by_period: dict[int, dict[str, Tensor]]
     ) -> float:
         """Coherence of the highest harmonic that is the period's own."""
         place = self.periods.index(period)
         own = harmonics(period, self.periods[:place])
-        highest = own[int(found[period]["excess_db"][0].argmax())]
+        highest = own[int(by_period[period]["excess_db"][0].argmax())]
         start = sum(p**2 for p in self.periods[:place])
         maps = generated["grid"][..., start : start + period**2]
         return coherence(maps.unflatten(-1, (period, period)), highest).item()
@@ -215,8 +215,8 @@ class CheckerboardScores(Metric):
         ours, others = (averaged(real, w) for w in weights)
         null = measures(ours, others, self.periods)
         return {
-            period: {key: found[key].quantile(LEVEL).item() for key in JUDGED}
-            for period, found in null.items()
+            period: {key: measure[key].quantile(CHANCE).item() for key in JUDGED}
+            for period, measure in null.items()
         }
 
 
@@ -227,55 +227,61 @@ def _mean(terms: Terms) -> Terms:
 def describe(values: Mapping[str, float]) -> str:
     """Say in words what `CheckerboardScores.compute` found.
 
-    A period has a grid where its peak stands 6 dB or more above real images, and above what chance
-    gives. A period that divides another one with a grid belongs to that grid. It is additive where
-    more than half of its power is the same in all images, multiplicative where it is not and the
-    detail of the phases differs; else its sign changes from image to image or place to place.
+    A period has a checkerboard where its peak stands 6 dB or more above real images, and above what
+    chance gives. A period that divides another one with a checkerboard belongs to that
+    checkerboard. It is additive where more than half of its power is the same in all images,
+    multiplicative where it is not and the detail of the phases differs; else its sign changes from
+    image to image or place to place.
 
     Example:
         >>> describe({"period2_peak_excess_db": 0.2, "sharpness_db": -4.0})
-        'no grid: 0.2 dB at period 2; 4.0 dB less fine detail than real images'
+        'no checkerboard: 0.2 dB at period 2; 4.0 dB less fine detail than real images'
     """
     excess = _by_period(values, "peak_excess_db")
     chance = _by_period(values, "peak_excess_db_threshold")
     # a comparison with nan is false: without real images 6 dB is the mark alone
-    grids = [p for p, db in excess.items() if db > GRID_DB and not db < chance.get(p, math.nan)]
-    named = [p for p in grids if not any(q > p and q % p == 0 for q in grids)]
+    periods_found = [
+        p for p, db in excess.items() if db > CHECKERBOARD_DB and not db < chance.get(p, math.nan)
+    ]
+    largest = [p for p in periods_found if not any(q > p and q % p == 0 for q in periods_found)]
     worst = max(excess, key=lambda period: excess[period])
     against = "its surroundings" if math.isnan(values["sharpness_db"]) else "real images"
-    if grids:
-        periods = f"period{'s' * (len(named) > 1)} {' and '.join(map(str, named))}"
-        said = f"grid at {periods}, {excess[worst]:.1f} dB above {against}{_kind(values, worst)}"
+    if periods_found:
+        periods = f"period{'s' * (len(largest) > 1)} {' and '.join(map(str, largest))}"
+        sentence = f"checkerboard at {periods}, {excess[worst]:.1f} dB above {against}"
+        sentence += _kind(values, worst)
     else:
-        said = f"no grid: {excess[worst]:.1f} dB at period {worst}"
+        sentence = f"no checkerboard: {excess[worst]:.1f} dB at period {worst}"
     ratios = _by_period(values, "phase_variance_ratio")
     chance = _by_period(values, "phase_variance_ratio_threshold")
     uneven = [p for p, ratio in ratios.items() if ratio > max(UNEVEN, chance[p])]
-    if uneven and not grids:
+    if uneven and not periods_found:
         period = max(uneven, key=lambda period: ratios[period])
         if math.isinf(ratios[period]):
-            said += f"; some phases of period {period} have no fine detail at all"
+            sentence += f"; some phases of period {period} have no fine detail at all"
         else:
-            said += f"; fine detail differs ×{ratios[period]:.3g} between phases of period {period}"
+            sentence += (
+                f"; fine detail differs ×{ratios[period]:.3g} between phases of period {period}"
+            )
     detail = values["sharpness_db"]
     if abs(detail) >= BLURRED_DB:
         more = "less" if detail < 0 else "more"
-        said += f"; {abs(detail):.1f} dB {more} fine detail than real images"
-    return said
+        sentence += f"; {abs(detail):.1f} dB {more} fine detail than real images"
+    return sentence
 
 
 def _by_period(values: Mapping[str, float], key: str) -> dict[int, float]:
     """One figure of every period."""
-    found = {}
+    figures = {}
     for name, value in values.items():
         period, _, rest = name.partition("_")
         if rest == key and period.startswith("period"):
-            found[int(period.removeprefix("period"))] = value
-    return found
+            figures[int(period.removeprefix("period"))] = value
+    return figures
 
 
 def _kind(values: Mapping[str, float], period: int) -> str:
-    """Whether a grid is additive, multiplicative or of changing sign; empty if not known."""
+    """Whether it is additive, multiplicative or of changing sign; empty if not known."""
     share = values.get(f"period{period}_coherence", math.nan)
     if math.isnan(share):
         return ""

@@ -1,6 +1,6 @@
-"""Sharpness: the share of an image's power in fine detail, with the grid's own power taken out.
+"""Sharpness: the share of an image's power in fine detail, without that of checkerboards.
 
-A blurred decoder shows no checkerboard, so that a grid measure alone would let blur win. Sharpness
+A blurred decoder shows no checkerboard, so that measuring those alone would let blur win. Sharpness
 falls with every blur, and a checkerboard cannot raise it: its frequencies do not count. It is no
 quality by itself, for noise raises it too: real images are the mark to meet, not to exceed.
 """
@@ -18,13 +18,13 @@ FINE = 0.25  # cycles per pixel, half of what the pixels can carry
 
 
 def detail_share(power: Tensor, periods: Sequence[int]) -> Tensor:
-    """Power at |f| ≥ ¼ cycle per pixel over all power, both without the grid's frequencies.
+    """Power at |f| ≥ ¼ cycle per pixel over all power, both without the checkerboard's frequencies.
 
     It does not depend on contrast or brightness.
 
     Args:
         power: (..., H, W), of `power_spectrum`.
-        periods: grids whose frequencies are left out, with what the window spreads around them.
+        periods: whose frequencies are left out, with what the window spreads around them.
 
     Returns:
         (...), a share of 1.

@@ -1,8 +1,8 @@
-"""Spectral peaks: the power that a grid of period p puts at f = (i/p, j/p).
+"""Spectral peaks: the power that a checkerboard of period p puts at f = (i/p, j/p).
 
 A pattern that repeats every p pixels along both axes has power at the frequencies (i/p, j/p)
-cycles per pixel and nowhere else. Natural images have a smooth spectrum there, so that a grid shows
-as a peak above the frequencies around it.
+cycles per pixel and nowhere else. Natural images have a smooth spectrum there, so that a
+checkerboard shows as a peak above the frequencies around it.
 
 All is float32: peaks agree with float64 to 0.01 dB where a bin holds more than 1e-10 of the
 image's mean square, which is an amplitude of 1e-5 of its root mean square.
@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from upzoo.metrics.checkerboard.power import (
-    FEWEST,
     LOBE,
+    MIN_PERIODS,
     decibels,
     floor,
     near_grid,
@@ -44,14 +44,14 @@ def harmonics(period: int, known: Sequence[int] = ()) -> tuple[tuple[int, int], 
         >>> harmonics(4, known=(2,))
         ((1, 0), (0, 1), (1, 1), (2, 1), (3, 1), (1, 2))
     """
-    found = []
+    indices = []
     for j in range(period // 2 + 1):
         for i in range(period):
             twice = 2 * j in (0, period) and 2 * i > period  # −f is in the same column
             seen = any(i * q % period == 0 and j * q % period == 0 for q in (1, *known))
             if not twice and not seen:
-                found.append((i, j))
-    return tuple(found)
+                indices.append((i, j))
+    return tuple(indices)
 
 
 def grid_powers(power: Tensor, period: int, known: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
@@ -75,10 +75,10 @@ def grid_powers(power: Tensor, period: int, known: Sequence[int] = ()) -> tuple[
         ValueError: H or W is no multiple of p, or holds fewer than 4 periods.
     """
     height, width = power.shape[-2:]
-    if height % period or width % period or min(height, width) < FEWEST * period:
+    if height % period or width % period or min(height, width) < MIN_PERIODS * period:
         raise ValueError(
             f"a spectrum of {height}×{width} has no bins for period {period}: take tiles whose "
-            f"sides are multiples of {period}, {FEWEST * period} pixels or more"
+            f"sides are multiples of {period}, {MIN_PERIODS * period} pixels or more"
         )
     flat = power.flatten(-2)
     peaks, levels = [], []
@@ -94,7 +94,7 @@ def cell_powers(images: Tensor, period: int, known: Sequence[int] = ()) -> Tenso
     Nearest enlargement puts copies of the image around every harmonic, with a zero at the
     harmonic itself that a smooth window blurs. A window constant over cells of p×p pixels keeps it:
     a cell of one value has no power at f. Of smooth images it shows more than there is, so that the
-    smaller of both figures is right for either; a grid is the same in both.
+    smaller of both figures is right for either; a checkerboard is the same in both.
 
     Args:
         images: (B, C, H, W) floats.
@@ -167,7 +167,7 @@ def _log_median(values: Tensor) -> Tensor:
 def _bins(height: int, width: int, period: int, known: tuple[int, ...]) -> list[tuple[int, Tensor]]:
     """For each harmonic its bin and those of its ring, as indices into the flattened plane."""
     rows, columns = near_grid(height, period), near_grid(width, period)
-    found = []
+    rings = []
     for i, j in harmonics(period, known):
         u, v = i * height // period, j * width // period
         across = _offsets(height, period, thin=bool(j)) if i else [0]
@@ -179,8 +179,8 @@ def _bins(height: int, width: int, period: int, known: tuple[int, ...]) -> list[
             if not (rows[(u + a) % height] and columns[(v + b) % width])
             and not (i and j and (_on_axis(u, a, height) or _on_axis(v, b, width)))
         ]
-        found.append((u * width + v, torch.tensor(ring)))
-    return found
+        rings.append((u * width + v, torch.tensor(ring)))
+    return rings
 
 
 def _offsets(n: int, period: int, thin: bool) -> list[int]:

@@ -109,7 +109,7 @@ def measures(
     """
     # 20·log10 of the mean amplitudes
     excess = 2 * decibels(generated["peak"] / (real["peak"] if real else 1))
-    found, harmonic, phase = {}, 0, 0
+    by_period, harmonic, phase = {}, 0, 0
     for place, period in enumerate(periods):
         count, area = len(harmonics(period, periods[:place])), period**2
         own = excess[:, harmonic : harmonic + count]
@@ -117,7 +117,7 @@ def measures(
             generated[name][..., phase : phase + area].unflatten(-1, (period, period))
             for name in ("grid", "detail")
         )
-        found[period] = {
+        by_period[period] = {
             "excess_db": own,
             "peak_excess_db": own.amax(-1),
             "mean_excess_db": own.mean(-1),
@@ -125,7 +125,7 @@ def measures(
             "phase_variance_ratio": phase_variance_ratio(detail, grid),
         }
         harmonic, phase = harmonic + count, phase + area
-    return found
+    return by_period
 
 
 def bootstrap_weights(count: int, sets: int, generator: torch.Generator) -> Tensor:

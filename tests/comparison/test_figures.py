@@ -7,10 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from comparison import curves as comparison_curves
-from comparison import figures as comparison_figures
-from comparison import groups as comparison
-from comparison import plot
+from comparison import curves, figures, groups, plot
 from comparison.analysis import analyse
 from runs.console import ROOT
 from tests.comparison.fabricated import write
@@ -28,15 +25,15 @@ def result(tmp_path):
                 "per_class_iou": {"sky": miou, "car": miou / 2},
             }
             write(tmp_path, name, seed, found)
-    return analyse(comparison.collect([tmp_path]).groups[0], "bilinear_init")
+    return analyse(groups.collect([tmp_path]).groups[0], "bilinear_init")
 
 
 def marks(axes, symbols=("o", "s", "^")):
     return [line for line in axes.lines if line.get_marker() in symbols]
 
 
-def test_the_front_has_a_mark_with_two_intervals_for_each_arm(result):
-    axes = comparison_figures.front(result).axes[0]
+def test_the_front_has_a_mark_with_two_intervals_for_each_variant(result):
+    axes = figures.pareto_front(result).axes[0]
     assert [(m.get_xdata()[0], m.get_ydata()[0]) for m in marks(axes)] == [
         (pytest.approx(4.0), pytest.approx(60.0)),
         (pytest.approx(2.0), pytest.approx(50.0)),
@@ -54,15 +51,15 @@ def test_marks_on_one_place_share_a_line_of_names(tmp_path):
     for name, miou in {"bilinear_init": 0.5, "interpolate": 0.5, "carafe": 0.6}.items():
         for seed in range(3):
             write(tmp_path, name, seed, {"miou": miou + seed / 100, "checkerboard_db": 30 * miou})
-    found = analyse(comparison.collect([tmp_path]).groups[0], "bilinear_init")
-    texts = comparison_figures.front(found).axes[0].texts
+    found = analyse(groups.collect([tmp_path]).groups[0], "bilinear_init")
+    texts = figures.pareto_front(found).axes[0].texts
     assert {t.get_text() for t in texts} == {"carafe", "bilinear_init, interpolate"}
     boxes = [t.get_window_extent() for t in texts]
     assert not boxes[0].overlaps(boxes[1])
 
 
-def test_differences_are_filled_where_separated(result):
-    axes = comparison_figures.forest(result).axes[0]
+def test_differences_are_filled_where_significant(result):
+    axes = figures.forest(result).axes[0]
     carafe, dysample = marks(axes)
     assert carafe.get_xdata()[0] == pytest.approx(10)
     assert dysample.get_xdata()[0] == pytest.approx(-5)
@@ -70,12 +67,12 @@ def test_differences_are_filled_where_separated(result):
 
 
 def test_classes_have_a_panel_each(result):
-    figure = comparison_figures.classes(result, "per_class_iou", "miou")
+    figure = figures.classes(result, "per_class_iou", "miou")
     titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
     assert titles == ["all classes", "sky", "car"]
     car = figure.axes[2]
     assert [m.get_xdata()[0] for m in marks(car)] == pytest.approx([30, 25, 22.5])
-    assert comparison_figures.classes(result, "per_class_f1", "boundary_f1") is None
+    assert figures.classes(result, "per_class_f1", "boundary_f1") is None
 
 
 def event(*scalars, step):
@@ -91,22 +88,22 @@ def tfrecords(*contents):
 
 
 def test_curves_are_means_over_the_seeds_where_all_have_a_value(result):
-    arm = next(a for a in result.group.arms if a.label == "carafe")
+    variant = next(a for a in result.group.variants if a.label == "carafe")
     for seed, values in enumerate([(0.1, 0.3), (0.2, 0.5), (0.6, 0.4)]):
         events = [event(("val/miou", v), ("other", 9.0), step=10 * i) for i, v in enumerate(values)]
         events.insert(1, b"val/miou" * 1000)  # as long as a picture: stepped over, never parsed
         if seed == 0:
             events.append(event(("val/miou", 0.9), step=20))
-        path = arm.runs[seed].folder / f"events.out.tfevents.{seed}"
+        path = variant.runs[seed].folder / f"events.out.tfevents.{seed}"
         path.write_bytes(tfrecords(*events) + b"\7" * 5)  # cut off in the next
-    found = comparison_curves.read(result)
+    found = curves.read(result)
     assert found["dysample"] == {}
     curve = found["carafe"]["val/miou"]
     assert curve.steps.tolist() == [0, 10]
     assert curve.mean == pytest.approx([0.3, 0.4])
     assert curve.low == pytest.approx([0.1, 0.3])
     assert curve.high == pytest.approx([0.6, 0.5])
-    axes = comparison_figures.learning(result, found).axes[0]
+    axes = figures.learning(result, found).axes[0]
     assert marks(axes)[0].get_ydata() == pytest.approx([30, 40])
 
 
@@ -118,15 +115,15 @@ def test_what_is_logged_by_torch_is_read(tmp_path):
             writer.add_scalar("val/miou", 0.25 * step, step)
         writer.add_image("picture", np.zeros((3, 64, 64), dtype=np.uint8), 0)
         writer.add_scalar("val/miou", float("nan"), 3)
-    found = comparison_curves.scalars(tmp_path, ["val/miou"])
+    found = curves.scalars(tmp_path, ["val/miou"])
     assert found == {"val/miou": {0: 0.0, 1: 0.25, 2: 0.5}}
 
 
 def test_files_are_small_and_900_wide(result, tmp_path):
-    paths = comparison_figures.draw(result, {}, tmp_path / "figures")
+    paths = figures.draw(result, {}, tmp_path / "figures")
     assert [p.stem.rpartition("-")[2] for p in paths] == ["front", "differences", "classes"]
     for path in paths:
-        assert path.stat().st_size <= plot.LARGEST
+        assert path.stat().st_size <= plot.MAX_FILE_BYTES
         with Image.open(path) as image:
             assert image.width == 900
 
@@ -137,7 +134,7 @@ def test_a_figure_full_of_noise_is_brought_under_the_limit(tmp_path):
     path = plot.save(figure, tmp_path / "noise.png")
     raw = io.BytesIO()
     figure.savefig(raw, format="png")
-    assert path.stat().st_size <= plot.LARGEST < raw.tell()
+    assert path.stat().st_size <= plot.MAX_FILE_BYTES < raw.tell()
     with Image.open(path) as image:
         assert image.size == (900, 300)
 
@@ -145,10 +142,16 @@ def test_a_figure_full_of_noise_is_brought_under_the_limit(tmp_path):
 def test_every_operator_looks_different_whoever_else_is_there(result):
     names = {path.stem for path in (ROOT / "configs" / "upsample").glob("*.yaml")}
     assert set(plot.OPERATORS) == names
-    arms = [comparison.Arm(name, name, {}, {}) for name in plot.OPERATORS]
-    looks = [plot.style(arm, arms) for arm in arms]
-    assert len({(look["color"], look["marker"]) for look in looks}) == len(arms)
-    assert all(plot.style(arm, [arm]) == look for arm, look in zip(arms, looks, strict=True))
-    further = comparison.Arm("carafe kernel_up=7", "carafe", {}, {})
-    carafe = arms[plot.OPERATORS.index("carafe")]
-    assert plot.style(further, [*arms, further])["marker"] != plot.style(carafe, arms)["marker"]
+    variants = [groups.Variant(name, name, {}, {}) for name in plot.OPERATORS]
+    looks = [plot.style(variant, variants) for variant in variants]
+    assert len({(look["color"], look["marker"]) for look in looks}) == len(variants)
+    assert all(
+        plot.style(variant, [variant]) == look
+        for variant, look in zip(variants, looks, strict=True)
+    )
+    further = groups.Variant("carafe kernel_up=7", "carafe", {}, {})
+    carafe = variants[plot.OPERATORS.index("carafe")]
+    assert (
+        plot.style(further, [*variants, further])["marker"]
+        != plot.style(carafe, variants)["marker"]
+    )

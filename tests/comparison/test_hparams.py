@@ -9,10 +9,7 @@ from tensorboard.plugins.hparams import api_pb2, backend_context
 from tensorboard.plugins.hparams.get_experiment import Handler as GetExperiment
 from tensorboard.plugins.hparams.list_session_groups import Handler as ListSessionGroups
 
-from comparison import curves as comparison_curves
-from comparison import groups as comparison
-from comparison import hparams
-from comparison import tensorboard as comparison_board
+from comparison import curves, groups, hparams, tensorboard
 from comparison.analysis import analyse
 from runs import records
 from tests.comparison.fabricated import write
@@ -50,9 +47,9 @@ class Backend:
 
 
 def board(logs, folder):
-    study = comparison.collect([folder])
+    study = groups.collect([folder])
     results = [analyse(group, None) for group in study.groups]
-    return comparison_board.write(logs, results, [], {}, {})
+    return tensorboard.write(logs, results, [], {}, {})
 
 
 @pytest.fixture
@@ -151,5 +148,5 @@ def test_a_trained_run_writes_its_row(trained):
     assert (chosen["operator"], chosen["options"]) == ("bilinear_init", "default")
     assert scores["test/miou"] == pytest.approx(record.metrics["test"]["miou"])
     assert scores["usage/parameters"] == record.cost["parameters"]
-    logged = comparison_curves.scalars(trained, ["test/miou"])["test/miou"]
+    logged = curves.scalars(trained, ["test/miou"])["test/miou"]
     assert list(logged.values()) == [pytest.approx(scores["test/miou"])], "beside its curves, too"

@@ -7,9 +7,7 @@ import json
 import pytest
 from rich.console import Console
 
-from comparison import files as comparison_files
-from comparison import groups as comparison
-from comparison import tables as comparison_tables
+from comparison import files, groups, tables
 from comparison.analysis import analyse
 from tests.comparison.fabricated import write
 
@@ -24,7 +22,7 @@ def study(tmp_path):
         write(tmp_path, "carafe", seed, {"miou": b, **grid}, parameters=3_000_000)
         write(tmp_path, "dysample", seed, {"miou": a + (0.02, -0.01, 0.02)[seed], **grid})
     write(tmp_path, "sapa", 0, {}, status="failed")
-    return comparison.collect([tmp_path])
+    return groups.collect([tmp_path])
 
 
 @pytest.fixture
@@ -33,7 +31,7 @@ def result(study):
 
 
 def test_scores(result):
-    quality, artifacts, cost, miou, _ = comparison_tables.sheets(result)
+    quality, artifacts, cost, miou, _ = tables.sheets(result)
     assert quality.title == "Quality, 3 seeds"
     assert quality.header == ["operator", "↑ Mean IoU, %"]
     # t(2, 95 %) = 4.303: 4.303 · 1.1 / √3 = 2.7; 4.303 · 1 / √3 = 2.5
@@ -45,29 +43,29 @@ def test_scores(result):
 
 
 def test_differences(result):
-    rows = {row[0]: row[1:] for row in comparison_tables.sheets(result)[3].rows}
+    rows = {row[0]: row[1:] for row in tables.sheets(result)[3].rows}
     # differences 10, 10.1, 10.2: t = 10.1·√3/0.1 = 175; d = 101, g = 101/√π·… = 57.0
     assert rows["carafe"] == ["+10.1 ± 0.2", "<0.001", "57.0", "better"]
     # 2, −1, 2: mean 1, spread √3, t = 1, p = 0.423; d = 0.577, needs 34 at level 0.025
-    assert rows["dysample"] == ["+1.0 ± 4.3", "0.423", "0.3", "not separated: ~32 seeds"]
+    assert rows["dysample"] == ["+1.0 ± 4.3", "0.423", "0.3", "not significant: ~32 seeds"]
 
 
 def test_words(result):
-    said = comparison_tables.words(result)
+    said = tables.words(result)
     assert said[0] == (
-        "Mean IoU, % against bilinear_init: better: carafe. "
-        "The seeds do not suffice to separate it from dysample (~32 would)."
+        "Mean IoU, % against bilinear_init: better: carafe; "
+        "not significant: dysample (~32 seeds needed)."
     )
     assert said[1] == "Checkerboard, dB against bilinear_init: the same: carafe, dysample."
     assert said[2] == "Pareto front of Mean IoU, %, and Checkerboard, dB: carafe."
 
 
-def test_arms_with_fewer_seeds_or_scores_say_so(tmp_path):
+def test_variants_with_fewer_seeds_or_scores_say_so(tmp_path):
     write(tmp_path, "bilinear_init", 0, {"miou": 0.5}, upsample=FIXED)
     for seed, grid in ((0, {"checkerboard_db": 1.0}), (1, {})):
         write(tmp_path, "carafe", seed, {"miou": 0.4, **grid})
-    result = analyse(comparison.collect([tmp_path]).groups[0], "bilinear_init")
-    quality, artifacts, _, miou = comparison_tables.sheets(result)[:4]
+    result = analyse(groups.collect([tmp_path]).groups[0], "bilinear_init")
+    quality, artifacts, _, miou = tables.sheets(result)[:4]
     assert quality.rows == [["bilinear_init", "1", "50.0"], ["carafe", "2", "40.0 ± 0.0"]]
     assert artifacts.rows == [["bilinear_init", "1", "–"], ["carafe", "2", "1.0 (n=1)"]]
     assert miou.rows == [["carafe", "−10.0", "–", "–", "one seed: no test"]]
@@ -77,28 +75,28 @@ def test_arms_with_fewer_seeds_or_scores_say_so(tmp_path):
 def test_one_seed_is_said_plainly(tmp_path):
     write(tmp_path, "bilinear_init", 0, {"miou": 0.5}, upsample=FIXED)
     write(tmp_path, "carafe", 0, {"miou": 0.6})
-    said = comparison_tables.words(analyse(comparison.collect([tmp_path]).groups[0], "carafe"))
+    said = tables.words(analyse(groups.collect([tmp_path]).groups[0], "carafe"))
     assert said == [
         "Mean IoU, % against carafe: one seed cannot tell a difference from chance.",
         "One seed each, so that there are no intervals: train three or more.",
     ]
 
 
-def test_a_lone_arm_or_one_without_a_baseline_has_no_differences(tmp_path):
+def test_a_lone_variant_or_one_without_a_baseline_has_no_differences(tmp_path):
     write(tmp_path, "carafe", 0, {"miou": 0.6})
-    group = comparison.collect([tmp_path]).groups[0]
+    group = groups.collect([tmp_path]).groups[0]
     alone, without = (analyse(group, name) for name in ("carafe", "sapa"))
-    assert comparison_tables.words(alone)[0] == "carafe has nothing to be compared with."
-    assert "No arm of this group is the baseline" in comparison_tables.words(without)[0]
+    assert tables.words(alone)[0] == "carafe has nothing to be compared with."
+    assert "No variant of this group is the baseline" in tables.words(without)[0]
     for result in (alone, without):
-        titles = [sheet.title for sheet in comparison_tables.sheets(result)]
+        titles = [sheet.title for sheet in tables.sheets(result)]
         assert titles == ["Quality, 1 seed", "Cost, 1 seed"]
 
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_terminal_is_not_overrun(study, result, width):
     console = Console(file=io.StringIO(), width=width)
-    comparison_tables.show([result], study.left_out, console)
+    tables.show([result], study.left_out, console)
     lines = console.file.getvalue().splitlines()
     named = [line for line in lines if line.startswith("left out: ")]
     assert len(named) == 1
@@ -108,15 +106,15 @@ def test_the_terminal_is_not_overrun(study, result, width):
 
 
 def test_wide_tables_are_split_and_lose_nothing():
-    sheet = comparison_tables.Sheet("T", ["operator", "aaaa", "bb bb", "c"], [["x", "1", "2", "3"]])
-    parts = comparison_tables.fit(sheet, 20)
+    sheet = tables.Sheet("T", ["operator", "aaaa", "bb bb", "c"], [["x", "1", "2", "3"]])
+    parts = tables.fit(sheet, 20)
     assert [part.header for part in parts] == [["operator", "aaaa"], ["operator", "bb bb", "c"]]
     assert [part.rows for part in parts] == [[["x", "1"]], [["x", "2", "3"]]]
     assert parts[1].title == "T (continued)"
 
 
 def test_markdown(study, result):
-    page = comparison_files.markdown([result], study.left_out, {"fcn8s-shapes": ["figures/a.png"]})
+    page = files.markdown([result], study.left_out, {"fcn8s-shapes": ["figures/a.png"]})
     assert "## fcn8s on shapes, test" in page
     assert "| operator | ↑ Mean IoU, % |\n| --- | --: |\n| carafe | 61.1 ± 2.7 |" in page
     assert "| **bilinear_init** | **51.0 ± 2.5** |" in page
@@ -125,8 +123,8 @@ def test_markdown(study, result):
 
 
 def test_csv(result):
-    rows = list(csv.DictReader(io.StringIO(comparison_files.csv_text([result]))))
-    row = next(r for r in rows if r["arm"] == "carafe" and r["metric"] == "miou")
+    rows = list(csv.DictReader(io.StringIO(files.csv_text([result]))))
+    row = next(r for r in rows if r["variant"] == "carafe" and r["metric"] == "miou")
     assert float(row["mean"]) == pytest.approx(0.611)
     assert float(row["difference"]) == pytest.approx(0.101)
     assert (row["n"], row["pairs"], row["verdict"]) == ("3", "3", "better")
@@ -135,9 +133,9 @@ def test_csv(result):
 
 
 def test_json(study, result):
-    content = json.loads(comparison_files.json_text([result], study.left_out))
+    content = json.loads(files.json_text([result], study.left_out))
     group = content["groups"][0]
-    carafe = next(arm for arm in group["arms"] if arm["label"] == "carafe")
+    carafe = next(variant for variant in group["variants"] if variant["label"] == "carafe")
     assert carafe["scores"]["miou"]["values"] == {"0": 0.6, "1": 0.611, "2": 0.622}
     assert carafe["against_baseline"]["miou"]["verdict"] == "better"
     assert group["pareto_front"] == ["carafe"]

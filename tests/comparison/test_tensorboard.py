@@ -9,8 +9,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
-from comparison import groups as comparison
-from comparison import tensorboard as comparison_board
+from comparison import groups, tensorboard
 from comparison.analysis import analyse
 from comparison.curves import Curve
 from tests.comparison.fabricated import write
@@ -22,14 +21,14 @@ def board(tmp_path):
         for seed in range(2):
             write(tmp_path, name, seed, {"miou": miou + seed / 100})
     write(tmp_path, "sapa", 0, {}, status="failed")
-    study = comparison.collect([tmp_path])
+    study = groups.collect([tmp_path])
     results = [analyse(study.groups[0], "bilinear_init")]
     picture = tmp_path / "fcn8s-shapes-front.png"
     Image.new("RGB", (90, 40), "red").save(picture)
     curve = Curve(*(np.array(x) for x in ([5, 9], [0.1, 0.2], [0.0, 0.1], [0.2, 0.4])))
     curves = {"fcn8s-shapes": {"carafe": {"val/miou": curve}, "bilinear_init": {}}}
     for _ in range(2):  # the second takes the place of the first
-        folder = comparison_board.write(
+        folder = tensorboard.write(
             tmp_path / "logs", results, study.left_out, {"fcn8s-shapes": [picture]}, curves
         )
     assert folder == tmp_path / "logs" / "comparison"
@@ -82,7 +81,7 @@ def test_curves_are_scalars_and_overlaid(board, tmp_path):
 
 def test_labels_become_folders_that_differ():
     long = [f"carafe task.class_weights=[{'1.5,' * 40}{i}]" for i in range(2)]
-    names = [comparison_board.folder_name(label) for label in ("..", "a/b", "a_b", *long)]
+    names = [tensorboard.folder_name(label) for label in ("..", "a/b", "a_b", *long)]
     assert len(set(names)) == 5
     assert max(map(len, names)) <= 100
     assert not any("/" in name for name in names)

@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from comparison import groups as comparison
-from comparison import hparams
-from comparison import tensorboard as comparison_board
+from comparison import groups, hparams, tensorboard
 from comparison.analysis import analyse
 from comparison.curves import Curve
 from runs import records
@@ -38,14 +36,14 @@ def logs(tmp_path_factory):
     own = write(logs / "study", "resize_conv", 7, {"miou": 0.45, "checkerboard_db": 0.5})
     hparams.write(own.parent / hparams.FOLDER, records.read(own))
 
-    study = comparison.collect([elsewhere, logs])
+    study = groups.collect([elsewhere, logs])
     results = [analyse(group, "bilinear_init") for group in study.groups]
     steps = np.array([5, 9, 20])
     curves = {
         label: {"val/miou": Curve(steps, *(np.array([0.2, 0.4, 0.5]) + n / 32 + d for d in RANGE))}
-        for n, label in enumerate(arm.label for arm in results[0].group.arms)
+        for n, label in enumerate(variant.label for variant in results[0].group.variants)
     }
-    comparison_board.write(logs, results, study.left_out, {}, {"fcn8s-shapes": curves})
+    tensorboard.write(logs, results, study.left_out, {}, {"fcn8s-shapes": curves})
     return logs
 
 

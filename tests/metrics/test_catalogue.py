@@ -65,8 +65,8 @@ def test_a_score_added_in_one_place_is_in_terminal_card_comparison_and_tensorboa
     page = (tmp_path / "comparison.md").read_text()
     assert "↑ Dice, %" in page
     assert shown in page
-    arms = json.loads((tmp_path / "comparison.json").read_text())["groups"][0]["arms"]
-    assert arms[0]["scores"]["dice"]["mean"] == value
+    variants = json.loads((tmp_path / "comparison.json").read_text())["groups"][0]["variants"]
+    assert variants[0]["scores"]["dice"]["mean"] == value
     for tag in ("val/dice", "test/dice"):
         assert events(run).Scalars(tag)
     assert events(run / hparams.FOLDER).Scalars("test/dice")[0].value == pytest.approx(value)

@@ -1,14 +1,14 @@
-"""The best seed of each arm, and the name that it is shipped by."""
+"""The best seed of each variant, and the name that it is shipped by."""
 
-from comparison import groups as comparison
+from comparison import groups
 from comparison.analysis import analyse
 from release import best
 from tests.comparison.fabricated import write
 
 
-def arms(folder):
-    result = analyse(comparison.collect([folder]).groups[0], None)
-    return result, {arm.label: arm for arm in result.group.arms}
+def variants(folder):
+    result = analyse(groups.collect([folder]).groups[0], None)
+    return result, {variant.label: variant for variant in result.group.variants}
 
 
 def test_the_best_seed_is_one_with_weights(tmp_path):
@@ -18,7 +18,7 @@ def test_the_best_seed_is_one_with_weights(tmp_path):
         )
         if kept:
             (path.parent / "model").mkdir()
-    _, found = arms(tmp_path)
+    _, found = variants(tmp_path)
     run = best.best_run(found["carafe"], "fid")
     assert run is not None
     assert run.seed == 2
@@ -26,7 +26,7 @@ def test_the_best_seed_is_one_with_weights(tmp_path):
 
 def test_without_weights_there_is_no_best(tmp_path):
     write(tmp_path, "carafe", 0, {"fid": 1.0})
-    _, found = arms(tmp_path)
+    _, found = variants(tmp_path)
     assert best.best_run(found["carafe"], "fid") is None
 
 
@@ -37,8 +37,8 @@ def test_names_say_what_is_unusual(tmp_path):
         created="2026-01-02T00:00:00+00:00",
     )  # fmt: skip
     write(tmp_path, "transposed_conv", 0, {"miou": 0.4}, upsample={"kernel": 3, "residual": True})
-    result, found = arms(tmp_path)
-    assert {best.name_of(result, arm) for arm in found.values()} == {
+    result, found = variants(tmp_path)
+    assert {best.name_of(result, variant) for variant in found.values()} == {
         "fcn8s_bilinear_init.shapes",
         "fcn8s_bilinear_init_trainable.shapes",
         "fcn8s_transposed_conv_kernel3_residual.shapes",

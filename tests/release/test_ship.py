@@ -12,8 +12,7 @@ from safetensors.torch import load_file
 import evaluate
 from release import listing
 from release.ship import halve, ship, used_part, write_manifest
-from runs import console, records
-from runs import scrub as portable
+from runs import console, records, scrub
 from tests.conftest import compose_config
 from upzoo import checkpoint, zoo
 
@@ -131,7 +130,7 @@ def test_names_are_those_of_the_run(trained, name):
 
 def test_what_is_not_shipped(trained, tmp_path, monkeypatch):
     assert "no such record" in refused(tmp_path / "nowhere", NAME)
-    monkeypatch.setattr("release.ship.LARGEST", 1000)
+    monkeypatch.setattr("release.ship.MAX_BYTES", 1000)
     assert "more than the 1,000 of a shipped checkpoint" in refused(trained, NAME)
     record = records.read(trained / "record.json")
     stopped = dataclasses.replace(record, status="interrupted")
@@ -174,7 +173,7 @@ def test_a_command_is_freed_of_one_machines_folders():
     command = (
         "python train.py model=unet data.root=/data/x logs=/tmp/l 'upsample=glob(*)' ckpt=last"
     )
-    freed = portable.command(command)
+    freed = scrub.command(command)
     assert freed == "python train.py model=unet data.root=PATH 'upsample=glob(*)'"
-    scored = portable.command("python evaluate.py pretrained=x root=/data/x split=test logs=/tmp/l")
+    scored = scrub.command("python evaluate.py pretrained=x root=/data/x split=test logs=/tmp/l")
     assert scored == "python evaluate.py pretrained=x root=PATH split=test"

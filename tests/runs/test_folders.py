@@ -5,15 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from runs import folders as runs
-from runs import records, resume
+from runs import folders, records, resume
 
 
 def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path):
     with ThreadPoolExecutor(8) as pool:
-        folders = list(pool.map(lambda _: runs.new_folder(tmp_path / "arm", 3), range(24)))
-    assert len(set(folders)) == 24
-    assert all(f.is_dir() and f.name.startswith("seed3-") for f in folders)
+        made = list(pool.map(lambda _: folders.new_folder(tmp_path / "variant", 3), range(24)))
+    assert len(set(made)) == 24
+    assert all(f.is_dir() and f.name.startswith("seed3-") for f in made)
 
 
 def finish(run, status):
@@ -24,7 +23,7 @@ def finish(run, status):
         data=dict.fromkeys(["name", "fingerprint", "licence", "split"], "x"),
         status=status,
     )
-    records.write(run / runs.RECORD, record)
+    records.write(run / folders.RECORD, record)
 
 
 def test_the_newest_unfinished_run_is_the_one_to_go_on_with(tmp_path):
@@ -33,12 +32,12 @@ def test_the_newest_unfinished_run_is_the_one_to_go_on_with(tmp_path):
         [("done", "finished", True), ("killed", "running", True), ("stopped", "interrupted", True),
          ("young", "running", False)]
     ):  # fmt: skip
-        run = made[name] = runs.new_folder(tmp_path, 0)
+        run = made[name] = folders.new_folder(tmp_path, 0)
         finish(run, status)
         (run / "checkpoints").mkdir()
         if saved:
-            (run / runs.LAST).touch()
-            os.utime(run / runs.LAST, (100 + age, 100 + age))
+            (run / folders.LAST).touch()
+            os.utime(run / folders.LAST, (100 + age, 100 + age))
     assert resume.unfinished(tmp_path, 0) == made["stopped"]
     with pytest.raises(ValueError, match="no unfinished run"):
         resume.unfinished(tmp_path, 1)
@@ -53,9 +52,9 @@ def test_first_difference_leaves_out_what_a_resumed_run_may_change():
 
 
 def test_only_an_empty_folder_is_discarded(tmp_path):
-    empty, used = runs.new_folder(tmp_path, 0), runs.new_folder(tmp_path, 0)
+    empty, used = folders.new_folder(tmp_path, 0), folders.new_folder(tmp_path, 0)
     (used / "config.yaml").touch()
-    runs.discard(empty)
-    runs.discard(used)
+    folders.discard(empty)
+    folders.discard(used)
     assert not empty.exists()
     assert used.exists()

@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from omegaconf import OmegaConf
 
-from runs import folders as runs
-from runs import records, sweeps
+from runs import folders, records, sweeps
 from tests.conftest import ROOT, compose_config
 
 START = {"time": 100.0, "jobs": 4}
@@ -36,7 +35,7 @@ def write(folder, config, status):
         data={"name": "d", "fingerprint": None, "licence": None, "split": "test"},
         status=status,
     )
-    records.write(folder / runs.RECORD, record)
+    records.write(folder / folders.RECORD, record)
 
 
 def test_only_a_finished_run_of_the_same_config_is_skipped(tmp_path):
@@ -45,7 +44,7 @@ def test_only_a_finished_run_of_the_same_config_is_skipped(tmp_path):
     write(tmp_path / "m-u-d" / "seed1-a", config, "failed")
     write(tmp_path / "m-u-d" / "seed1-b", config | {"model": {"width": 8}}, "finished")
     (tmp_path / "m-u-d" / "seed1-c").mkdir()
-    (tmp_path / "m-u-d" / "seed1-c" / runs.RECORD).write_text("{")
+    (tmp_path / "m-u-d" / "seed1-c" / folders.RECORD).write_text("{")
     assert sweeps.finished_run(tmp_path, config) is None
     write(tmp_path / "m-u-d" / "seed1-d", config | {"logs": "there"}, "finished")
     assert sweeps.finished_run(tmp_path, config) == tmp_path / "m-u-d" / "seed1-d"

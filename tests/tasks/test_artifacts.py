@@ -43,11 +43,11 @@ def test_a_grid_in_reconstructions_is_found_and_none_in_copies():
     samples = smooth_images()
     clean = examine(Reconstruction(Copy(0.0), DATA), samples)
     assert clean.headlines["checkerboard_db"] == pytest.approx(0, abs=1e-3)
-    assert clean.words.startswith("pictures: no grid")
+    assert clean.words.startswith("pictures: no checkerboard")
     assert clean.headlines["sharpness_db"] == pytest.approx(0, abs=1e-3)
     found = examine(Reconstruction(Copy(0.1), DATA), samples)
     assert found.headlines["checkerboard_db"] > 15
-    assert "grid at period 2" in found.words
+    assert "checkerboard at period 2" in found.words
     assert "mostly additive" in found.words
     # half the amplitude in [0, 1], against the spread of the images there
     spread = torch.cat([found.pictures["real"]]).var((1, 2, 3)).mean().sqrt()

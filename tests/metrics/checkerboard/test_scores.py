@@ -57,7 +57,7 @@ def test_every_figure_is_a_float_and_named(clean, real):
 
 def test_clean_images_have_no_grid(clean, real):
     values = scored(clean, real)
-    assert describe(values).startswith("no grid: ")
+    assert describe(values).startswith("no checkerboard: ")
     assert abs(values["sharpness_db"]) < 0.2
     assert values["profile_distance_db"] < 0.6
     for period in (2, 4, 8):
@@ -71,7 +71,7 @@ def test_a_grid_is_named_by_its_period(clean, real, period):
     grid = torch.zeros(64, 64)
     grid[::period, ::period] = period
     words = describe(scored(clean + 0.3 * grid, real, periods=(2, 3, 4, 8)))
-    assert words.startswith(f"grid at period {period}, ")
+    assert words.startswith(f"checkerboard at period {period}, ")
     assert " dB above real images, mostly additive" in words
 
 
@@ -88,7 +88,9 @@ def test_a_grid_of_2_does_not_count_at_4_and_8(clean, real):
 
 def test_two_grids_are_both_named(clean, real):
     both = clean + 0.2 * cells(64, 2) + 0.3 * cells(64, 3)
-    assert describe(scored(both, real, periods=(2, 3))).startswith("grid at periods 2 and 3, ")
+    assert describe(scored(both, real, periods=(2, 3))).startswith(
+        "checkerboard at periods 2 and 3, "
+    )
 
 
 @pytest.mark.parametrize(
@@ -100,13 +102,13 @@ def test_two_grids_are_both_named(clean, real):
 )
 def test_kinds_of_grids(clean, real, kind, strength, words):
     said = describe(scored(clean + strength * kind(clean, 2), real, periods=(2,)))
-    assert said.startswith("grid at period 2, ")
+    assert said.startswith("checkerboard at period 2, ")
     assert words in said
 
 
 def test_noise_on_one_phase_is_said_though_it_is_no_peak(clean, real):
     said = describe(scored(clean + 0.8 * phase_noise(clean, 2), real, periods=(2,)))
-    assert said.startswith("no grid: ")
+    assert said.startswith("no checkerboard: ")
     assert "; fine detail differs ×" in said
     assert said.count("phases of period 2") == 1
 
@@ -123,7 +125,7 @@ def test_noise_on_one_phase_is_said_though_it_is_no_peak(clean, real):
 )
 def test_what_is_no_checkerboard_is_not_called_one(clean, real, change, words):
     said = describe(scored(change(clean), real))
-    assert said.startswith("no grid: ")
+    assert said.startswith("no checkerboard: ")
     assert words in said
 
 
@@ -196,7 +198,7 @@ def test_without_real_images(clean):
     assert math.isnan(values["sharpness_db"])
     assert math.isnan(values["period2_phase_mean_threshold"])
     said = describe(values)
-    assert said.startswith("grid at period 2, ")
+    assert said.startswith("checkerboard at period 2, ")
     assert said.endswith(" dB above its surroundings, mostly additive")
 
 
@@ -205,7 +207,7 @@ def test_logits_of_many_channels_and_low_precision(clean):
     grid = torch.zeros(10, 1, 1)
     grid[3] = 30.0
     values = scored((logits + grid * cells(64, 2)).bfloat16(), logits.bfloat16(), periods=(2,))
-    assert describe(values).startswith("grid at period 2, ")
+    assert describe(values).startswith("checkerboard at period 2, ")
     # the root mean square over 10 channels of a grid of one σ in one of them
     assert values["period2_phase_mean"] == pytest.approx(0.1**0.5, rel=0.1)
 
@@ -221,8 +223,8 @@ def test_single_images_have_no_interval(clean, real):
     ("options", "message"),
     [
         ({"periods": ()}, r"^periods=\(\) leaves nothing to measure"),
-        ({"periods": (2, 1)}, r"^period 1 is no grid"),
-        ({"periods": (2.5,)}, r"^period 2\.5 is no grid"),
+        ({"periods": (2, 1)}, r"^period 1 is too small"),
+        ({"periods": (2.5,)}, r"^period 2\.5 is too small"),
         ({"confidence": 95}, r"^confidence=95 is no share"),
         ({"resamples": 10}, r"^resamples=10 are too few"),
     ],
