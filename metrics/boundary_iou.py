@@ -41,12 +41,12 @@ def band(classes: Tensor, labelled: Tensor, width: int) -> Tensor:
         >>> band(maps, torch.ones_like(maps, dtype=torch.bool), 1)[0, 2].int()
         tensor([1, 0, 0, 0, 0, 1, 1], dtype=torch.int32)
     """
-    window = {"kernel_size": 2 * width + 1, "stride": 1, "padding": width}
-    values = classes[:, None].float()
     # another class in the window: the largest or the least of its classes is not the pixel's own
-    largest = F.max_pool2d(values.masked_fill(~labelled[:, None], -math.inf), **window)
-    least = -F.max_pool2d((-values).masked_fill(~labelled[:, None], -math.inf), **window)
-    near = ((largest != values) | (least != values)).squeeze(1)
+    values = torch.stack((classes, -classes), dim=1).float()
+    largest = values.masked_fill(~labelled[:, None], -math.inf)
+    for side in ((2 * width + 1, 1), (1, 2 * width + 1)):  # a square is a column, then a row
+        largest = F.max_pool2d(largest, side, stride=1, padding=(side[0] // 2, side[1] // 2))
+    near = (largest != values).any(dim=1)
     inside = torch.zeros_like(labelled[0])
     inside[width:-width, width:-width] = True  # nothing, where the image is all edge
     return (near | ~inside) & labelled
