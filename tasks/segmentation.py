@@ -17,6 +17,7 @@ from tasks.optimisation import (
     warmup_cosine,
 )
 from upzoo.metrics.boundary import BoundaryF1
+from upzoo.metrics.boundary_iou import BoundaryIoU
 from upzoo.metrics.segmentation import ClassCounts, SegmentationScores
 
 __all__ = ["LossNotFiniteError", "Segmentation", "warmup_cosine"]
@@ -28,7 +29,7 @@ class Segmentation(pl.LightningModule):
     """Train and score a segmentation net.
 
     The loss is the cross-entropy averaged over pixels that are not void, in float32. Scores come
-    from the confusion matrix of the whole data set, and the boundary F1 from each image (tolerance
+    from the confusion matrix of the whole data set, the boundary F1 from each image (tolerance
     0.75 % of its diagonal).
 
     Args:
@@ -88,6 +89,7 @@ class Segmentation(pl.LightningModule):
             scores[f"{split}_scores"] = SegmentationScores(len(self.classes), self.ignore_index)
             scores[f"{split}_counts"] = ClassCounts(len(self.classes), self.ignore_index)
             scores[f"{split}_boundary"] = BoundaryF1(len(self.classes), self.ignore_index)
+            scores[f"{split}_bands"] = BoundaryIoU(len(self.classes), self.ignore_index)
             scores[f"{split}_loss"] = MeanMetric()
         self.scores = nn.ModuleDict(scores)
 
@@ -140,19 +142,20 @@ class Segmentation(pl.LightningModule):
         self._log_scores("test")
 
     def _reset(self, split: str) -> None:
-        for name in ("scores", "counts", "boundary", "loss"):
+        for name in ("scores", "counts", "boundary", "bands", "loss"):
             self.scores[f"{split}_{name}"].reset()
 
     def _score(self, split: str, batch: Batch) -> None:
         logits = self(batch["image"])
         self.scores[f"{split}_loss"].update(self.loss(logits, batch["mask"]), weight=len(logits))
         prediction = logits.argmax(1)
-        for name in ("scores", "counts", "boundary"):
+        for name in ("scores", "counts", "boundary", "bands"):
             self.scores[f"{split}_{name}"].update(prediction, batch["mask"])
 
     def _log_scores(self, split: str) -> None:
         scores, boundary = self.scores[f"{split}_scores"], self.scores[f"{split}_boundary"]
-        values = {**scores.compute(), **boundary.compute()}
+        bands = self.scores[f"{split}_bands"].compute()
+        values = {**scores.compute(), **boundary.compute(), **bands}
         for name, value in values.items():
             self.log(f"{split}/{name}", value, prog_bar=name in ("miou", "boundary_f1"))
         self.log(f"{split}/loss", self.scores[f"{split}_loss"].compute())

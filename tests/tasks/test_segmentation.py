@@ -138,7 +138,7 @@ def test_sgd_steps_with_momentum_and_decay():
         ({"schedule": "step"}, "task.schedule='step' must be cosine or constant"),
         ({"momentum": 1.0}, "task.momentum=1.0 must be a number from 0 to below 1"),
         ({"lr": 0}, "task.lr=0 must be a number above 0"),
-        ({"warmup": 2}, "task.warmup=2 must be a share of the steps, 0 to 1"),
+        ({"warmup": 1.5}, "task.warmup=1.5 must be a share of the steps, 0 to 1"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):
