@@ -23,6 +23,7 @@ from upzoo.audit.boundless import (
     TRANSPOSED,
     Statistics,
     boundless,
+    even_max_pool,
     narrow,
     normalise,
     plain_name,
@@ -214,15 +215,24 @@ class Watch(TorchFunctionMode):
             return normalise(name, args, kwargs, example.norms[len(self.norms) - 1])
         if self._unit is not None and self._unit.kept:
             return func(*args, **kwargs)  # the operator's whole input goes on already
-        result = boundless(func, args, kwargs)
-        if name.startswith("max_pool") and isinstance(result, tuple):
-            # on a constant every place is a maximum: the example tells which one it is
-            self.switches.append(result[1])
-            if len(self.switches) <= len(example.switches):
-                switches = example.switches[len(self.switches) - 1]
-                if switches.shape == result[1].shape:
-                    return (result[0], switches)
-        return result
+        if name.endswith("d_with_indices"):
+            return self._switched(func, name, args, kwargs, example)
+        return boundless(func, args, kwargs)
+
+    def _switched(
+        self, func: Any, name: str, args: Sequence[Any], kwargs: dict[str, Any], example: Watch
+    ) -> Any:
+        """Max-pooling with switches: of a constant every place is one, the example tells which."""
+        y, switches = func(*args, **kwargs)
+        self.switches.append(switches)
+        order = ARGUMENTS.get(name.removesuffix("_with_indices"))
+        if order is not None and name.startswith("max"):
+            given = dict(zip(order, args, strict=False)) | kwargs
+            y = even_max_pool(given["input"], given)
+        if len(self.switches) <= len(example.switches):
+            kept = example.switches[len(self.switches) - 1]
+            switches = kept if kept.shape == switches.shape else switches
+        return y, switches
 
     def _fill(self, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
         """Give a batch norm that never saw data the statistics of the example."""

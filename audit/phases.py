@@ -90,7 +90,10 @@ def patterns(
         return {}
     taken: dict[int, Pattern] = {}
     while True:
-        found = _measure(ys, fitting)
+        # nearest enlargement is flat inside its cells, a drift is not: stepped windows are blind to
+        # the one, smooth windows to the other, and a grid is the same under both
+        both = [_measure(ys, fitting, stepped) for stepped in (False, True)]
+        found = {p: min((f[p] for f in both), key=lambda f: f.amplitude + f.noise) for p in fitting}
         rest = {p: f.amplitude for p, f in found.items() if p not in taken}
         strongest = max(rest, key=lambda p: rest[p], default=0)
         beyond = rest.get(strongest, 0.0) > max(least, 3 * found[strongest].noise if rest else 0.0)
@@ -101,8 +104,10 @@ def patterns(
         ys = [y - tile(pattern[None], sizes).to(y) for y in ys]
 
 
-def _measure(ys: Sequence[Tensor], periods: tuple[int, ...]) -> dict[int, Pattern]:
-    blocks = [means for y in ys for means in _block_means(y, periods)]
+def _measure(
+    ys: Sequence[Tensor], periods: tuple[int, ...], stepped: bool
+) -> dict[int, Pattern]:
+    blocks = [means for y in ys for means in _block_means(y, periods, stepped)]
     found: dict[int, Pattern] = {}
     own: dict[int, list[Tensor]] = {}
     for place, period in enumerate(periods):
@@ -118,7 +123,7 @@ def _measure(ys: Sequence[Tensor], periods: tuple[int, ...]) -> dict[int, Patter
             ]
         own[period] = parts
         mean = torch.stack(parts).mean(0)
-        found[period] = Pattern(mean, _scatter(parts, mean.detach()))
+        found[period] = Pattern(mean, _scatter(parts, mean.detach(), len(ys)))
     return found
 
 
@@ -128,13 +133,16 @@ def repeat(pattern: Tensor, period: int) -> Tensor:
     return pattern.repeat(1, *[times] * (pattern.ndim - 1))
 
 
-def _scatter(parts: Sequence[Tensor], mean: Tensor) -> float:
-    """Root of the energy of the error of the mean."""
-    n = len(parts)
-    if n < 2:
-        return 0.0
-    energy = sum(own_energy(part.detach() - mean).item() for part in parts)
-    return (energy / (n * (n - 1))) ** 0.5
+def _scatter(parts: Sequence[Tensor], mean: Tensor, seeds: int) -> float:
+    """Root of the energy of the error of the mean: by place, and by seed where that is more."""
+    every = torch.stack([part.detach() for part in parts]).unflatten(0, (seeds, -1))
+    energies = [0.0]
+    for axis in (0, 1):  # the means of each seed, the means of each block
+        groups = every.mean(1 - axis)
+        n = len(groups)
+        if n > 1:
+            energies.append(sum(own_energy(g - mean).item() for g in groups) / (n * (n - 1)))
+    return max(energies) ** 0.5
 
 
 def margin(n: int) -> int:
@@ -142,13 +150,15 @@ def margin(n: int) -> int:
     return n // 8 if n >= 64 else 0
 
 
-def _block_means(y: Tensor, periods: tuple[int, ...]) -> list[list[Tensor]]:
+def _block_means(
+    y: Tensor, periods: tuple[int, ...], stepped: bool
+) -> list[list[Tensor]]:
     """Phase means of every block: for each, by period, (C, p, ...)."""
     y = y.float().mean(0) if y.shape[0] > 1 else y[0].float()
     flat = tuple(range(1, y.ndim))
     y = y - y.detach().mean(flat, keepdim=True)  # float32 loses no digits to the level
     dims = y.ndim - 1
-    halves = [_folding(n, periods) for n in y.shape[1:]]
+    halves = [_folding(n, periods, stepped) for n in y.shape[1:]]
     columns = [[table.to(y) for table in tables] for tables in halves]
     blocks = []
     starts = [0]
@@ -168,20 +178,28 @@ def _block_means(y: Tensor, periods: tuple[int, ...]) -> list[list[Tensor]]:
     return blocks
 
 
-@lru_cache(maxsize=32)
-def _folding(n: int, periods: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Weights (n, Σp) of each pixel in the mean of every phase, for both halves of a line."""
-    edge = margin(n)
-    middle = n // 2
+@lru_cache(maxsize=64)
+def _folding(n: int, periods: tuple[int, ...], stepped: bool) -> tuple[Tensor, Tensor]:
+    """Weights (n, Σp) of each pixel in the mean of every phase, for both halves of a line.
+
+    Windows are Hann's; stepped ones are constant over each cell, of which they take whole ones.
+    """
+    edge, middle = margin(n), n // 2
+    place = torch.arange(n, dtype=torch.float64)
     halves = []
     for start, stop in ((edge, middle), (middle, n - edge)):
-        place = torch.arange(n, dtype=torch.float64)
-        inside = (place >= start) & (place < stop)
-        window = torch.where(
-            inside, ((place - start + 0.5) * torch.pi / (stop - start)).sin().square(), 0.0
-        )
         tables = []
         for period in periods:
+            at, first, last = place + 0.5, start, stop
+            if stepped:
+                first, last = -(-start // period) * period, stop // period * period
+                at = (place // period + 0.5) * period
+            if last <= first:
+                at, first, last = place + 0.5, start, stop
+            inside = (place >= first) & (place < last)
+            window = torch.where(
+                inside, ((at - first) * torch.pi / (last - first)).sin().square(), 0.0
+            )
             phase = torch.arange(n)[:, None] % period == torch.arange(period)
             weights = window[:, None] * phase
             tables.append(weights / weights.sum(0).clamp(min=1e-300))

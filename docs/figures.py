@@ -1,4 +1,7 @@
-"""Draw the figures of `transposed_convolution.md`: `python docs/figures.py`.
+"""Draw the figures of `transposed_convolution.md`, and the scale of `artifacts.md`.
+
+    python docs/figures.py
+
 
 Every number in them comes from the functions that the operators use.
 """
@@ -20,6 +23,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from upzoo.audit.report import PHOTOGRAPH, severity
 from upzoo.upsampling.equivalents import conv_matrix
 from upzoo.upsampling.functional import (
     bilinear_filter,
@@ -285,10 +289,28 @@ def checkerboard() -> Figure:
     return figure
 
 
+def severities() -> Figure:
+    """The scale of an audit, on a drawn scene: a checkerboard of 0, 6, 12 and 25 dB."""
+    yy, xx = torch.meshgrid(torch.linspace(0, 1, 96), torch.linspace(0, 1, 96), indexing="ij")
+    scene = 0.35 + 0.3 * xx + 0.25 * ((xx - 0.6) ** 2 + (yy - 0.45) ** 2 < 0.06) - 0.2 * (yy > 0.8)
+    checker = (-1.0) ** (torch.arange(96)[:, None] + torch.arange(96))
+    figure, axes = plt.subplots(1, 4, figsize=(11, 3.1))
+    for ax, db in zip(axes, (0.0, 6.0, 12.0, 25.0), strict=True):
+        contrast = PHOTOGRAPH * (10 ** (db / 10) - 1) ** 0.5  # the inverse of `decibels`
+        picture = scene + contrast * scene.std() * checker
+        ax.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        ax.set(xticks=[], yticks=[])
+        ax.set_title(f"{db:g} dB: {severity(db)}")
+        ax.set_xlabel(f"{contrast:.1%} of the picture's spread")
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.1, top=0.9, wspace=0.05)
+    return figure
+
+
 def main() -> None:
     """Draw all figures, each to a file of its function's name."""
     FOLDER.mkdir(exist_ok=True)
     figures = (stamping, zero_insertion, matrix, overlap, gains, same_crop, checkerboard)
+    figures += (severities,)
     with mpl.rc_context(STYLE):
         for draw in figures:
             # Without the software's name the file depends on its picture alone.
