@@ -1,7 +1,7 @@
 """The contract that every upsampling operator keeps."""
 
-from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -56,6 +56,8 @@ class Upsample(nn.Module):
     no_onnx: ClassVar[str | None] = None
     #: The CUDA backward that `torch.use_deterministic_algorithms(True)` refuses at default options.
     nondeterministic: ClassVar[str | None] = None
+    #: Names of tensors in the authors' own code -> ours: `load_state_dict` takes both.
+    official: ClassVar[Mapping[str, str]] = {}
 
     def __init__(
         self, in_channels: int, out_channels: int, scale: int = 2, *, residual: bool = False
@@ -151,6 +153,15 @@ class Upsample(nn.Module):
                     f"{tuple(x.shape[-2:])} at scale {self.scale} gives "
                     f"{self.scale * (n - 1) + 1} to {self.scale * n} where {wanted} was asked"
                 )
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Give tensors under the authors' names ours, then load."""
+        for theirs, ours in self.official.items():
+            if prefix + theirs in state_dict:
+                state_dict[prefix + ours] = state_dict.pop(prefix + theirs)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def extra_repr(self) -> str:
         """Channels and scale, as printed in the module's representation."""

@@ -1,5 +1,7 @@
 """Content-aware reassembly of features."""
 
+from typing import ClassVar
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -16,7 +18,8 @@ class Carafe(Upsample):
     as zeros, as in the official code, and darken the outermost kernel_up // 2 source pixels.
     It starts near the mean of the neighbourhood: the encoder's weights are N(0, .001²).
 
-    A 1×1 convolution projects first where in_channels ≠ out_channels.
+    Checkpoints of the official CARAFEPack load as they are, if its up_group and encoder_dilation are
+    1. A 1×1 convolution projects first where in_channels ≠ out_channels.
 
     Args:
         in_channels: channels of the input.
@@ -37,6 +40,11 @@ class Carafe(Upsample):
         "Wang et al. 2019",
     )
     flat = True
+    official: ClassVar = {
+        f"{theirs}.{kind}": f"{ours}.{kind}"
+        for theirs, ours in (("channel_compressor", "compress"), ("content_encoder", "encode"))
+        for kind in ("weight", "bias")
+    }
 
     def __init__(
         self,
@@ -75,7 +83,7 @@ class Carafe(Upsample):
         """The whole map, (B, out_channels, scale·H, scale·W)."""
         x = self.project(x)
         logits = F.pixel_shuffle(self.encode(self.compress(x)), self.scale)
-        return reassemble(x, kernel_softmax(logits), self.scale)
+        return reassemble(x, kernel_softmax(logits), self.kernel_up, self.scale)
 
     def extra_repr(self) -> str:
         """Channels, scale and kernels."""

@@ -1,5 +1,7 @@
 """Upsampling by learning where to sample."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,6 +27,8 @@ class DySample(Upsample):
 
     Only two lines of coordinates are made at a call; the plain form builds the whole grid at the
     input's size, moves it about with the offsets and shuffles both.
+
+    Checkpoints of the official code load as they are.
 
     A 1×1 convolution projects first where in_channels ≠ out_channels.
 
@@ -88,10 +92,20 @@ class DySample(Upsample):
         assert self.offset.bias is not None
         nn.init.zeros_(self.offset.bias)
         if dyscope:
-            self.scope = nn.Conv2d(seen, made, 1)
+            self.scope = nn.Conv2d(seen, made, 1, bias=False)
             nn.init.zeros_(self.scope.weight)
-            assert self.scope.bias is not None
-            nn.init.zeros_(self.scope.bias)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Take the official checkpoints, whose constant positions are a buffer, as they are."""
+        positions = state_dict.pop(f"{prefix}init_pos", None)
+        if positions is not None and positions.shape != (1, 2 * self.groups * self.scale**2, 1, 1):
+            raise ValueError(
+                f"{prefix}init_pos has {positions.numel()} values, and "
+                f"{2 * self.groups * self.scale**2} fit groups={self.groups} and scale={self.scale}"
+            )
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def enlarge(self, x: Tensor) -> Tensor:
         """The whole map, (B, out_channels, scale·H, scale·W)."""

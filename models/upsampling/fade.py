@@ -1,5 +1,7 @@
 """Upsampling that fuses the assets of decoder and encoder."""
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from upzoo.upsampling.base import Summary, check_kernel, projection
@@ -20,7 +22,8 @@ class Fade(GuidedUpsample):
 
     Both terms share conv₃, with its bias, as in the official code. A 1×1 convolution projects the
     input first where in_channels ≠ out_channels, and the gated guide where its channels differ.
-    Pixels beyond the border count as zeros, as in CARAFE.
+    Pixels beyond the border count as zeros, as in CARAFE. Checkpoints of both official forms load as
+    they are, those of FADE-Lite, whose convolutions are depthwise, do not.
 
     Args:
         in_channels: channels of the input.
@@ -40,6 +43,22 @@ class Fade(GuidedUpsample):
         "P + (guide + out + 1)·m + (9·m + 1)·k² + out + 1, m = 64, k = 5",
         "Lu et al. 2022",
     )
+    official: ClassVar = {
+        # FADE_L2H
+        "ker_generator.compressor_en.weight": "compress_guide.weight",
+        "ker_generator.compressor_en.bias": "compress_guide.bias",
+        "ker_generator.compressor_de.weight": "compress.weight",
+        "ker_generator.content_encoder.weight": "encode.weight",
+        "ker_generator.content_encoder.bias": "encode.bias",
+        # FADE_H2L, the same function in another order
+        "kernel_generator.conv1_en.weight": "compress_guide.weight",
+        "kernel_generator.conv1_en.bias": "compress_guide.bias",
+        "kernel_generator.conv1_de.weight": "compress.weight",
+        "kernel_generator.conv2_kernels": "encode.weight",
+        "kernel_generator.conv2_bias": "encode.bias",
+        "gate_generator.conv.weight": "gate.weight",
+        "gate_generator.conv.bias": "gate.bias",
+    }
 
     def __init__(
         self,
@@ -75,7 +94,7 @@ class Fade(GuidedUpsample):
         logits = self.encode(self.compress_guide(guide)) + resize(
             self.encode(self.compress(x)), self.scale, "nearest"
         )
-        y = reassemble(x, kernel_softmax(logits), self.scale)
+        y = reassemble(x, kernel_softmax(logits), self.kernel_up, self.scale)
         gate = resize(self.gate(x).sigmoid(), self.scale, "nearest")
         # gate · e + (1 − gate) · y
         return y + gate * (self.align(guide) - y)

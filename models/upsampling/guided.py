@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from upzoo.upsampling.base import Upsample, crop
+from upzoo.upsampling.base import Upsample, crop, is_traced
 from upzoo.upsampling.carafe import check_channels
 
 
@@ -66,7 +66,7 @@ class GuidedUpsample(Upsample):
     ) -> None:
         """Refuse a guide that is missing or of another shape than the output's, in one line."""
         super().check_input(x, size, switches, guide)
-        if guide is None or torch.compiler.is_compiling():
+        if guide is None or is_traced():
             return
         h, w = size or (self.scale * x.shape[-2], self.scale * x.shape[-1])
         wanted = (x.shape[0], self.guide_channels, h, w)
@@ -86,6 +86,6 @@ def extend(x: Tensor, size: Sequence[int]) -> Tensor:
     for dim, wanted in zip((-2, -1), size, strict=True):
         n = x.shape[dim]
         # A compiler would turn the comparison into a constraint on dynamic sizes.
-        if torch.compiler.is_compiling() or n != wanted:
+        if is_traced() or n != wanted:
             x = x.index_select(dim, torch.arange(wanted, device=x.device).clamp(max=n - 1))
     return x

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from upzoo.upsampling.base import is_traced
+
 
 def neighbours(x: Tensor, kernel: int, scale: int) -> Tensor:
     """The neighbourhood of every output pixel's source, (B, C, k², scale·H, scale·W)."""
@@ -25,9 +27,8 @@ def neighbours(x: Tensor, kernel: int, scale: int) -> Tensor:
     return patches.unflatten(1, (-1, kernel**2))
 
 
-def reassemble_reference(x: Tensor, weight: Tensor, scale: int) -> Tensor:
+def reassemble_reference(x: Tensor, weight: Tensor, kernel: int, scale: int) -> Tensor:
     """`reassemble`, written as its definition (Wang et al. 2019, equation 4)."""
-    kernel = round(weight.shape[1] ** 0.5)
     # out[c] = Σ_t weight[t] · neighbour[c, t]
     y = (neighbours(x, kernel, scale) * weight.to(x.dtype).unsqueeze(1)).sum(2)
     return y.contiguous(memory_format=memory_format(x))
@@ -39,22 +40,23 @@ def similarity_reference(query: Tensor, key: Tensor, kernel: int, scale: int) ->
     return (neighbours(key, kernel, scale) * query.unsqueeze(2)).sum(1)
 
 
-def reassemble(x: Tensor, weight: Tensor, scale: int) -> Tensor:
+def reassemble(x: Tensor, weight: Tensor, kernel: int, scale: int) -> Tensor:
     """Sum the k×k neighbours of every output pixel's source with that pixel's own weights.
 
     Pixels beyond the border are zeros, as in the official code of CARAFE.
 
     Args:
         x: (B, C, H, W).
-        weight: (B, k², scale·H, scale·W), k odd, neighbours row by row.
+        weight: (B, k², scale·H, scale·W), neighbours row by row.
+        kernel: k, odd.
         scale: the enlargement.
 
     Returns:
         (B, C, scale·H, scale·W), in the memory format of `x`.
     """
-    if unfolding_is_faster(x, round(weight.shape[1] ** 0.5), scale):
-        return reassemble_reference(x, weight, scale)
-    return reassemble_lines(x, weight, scale)
+    if unfolding_is_faster(x, kernel, scale):
+        return reassemble_reference(x, weight, kernel, scale)
+    return reassemble_lines(x, weight, kernel, scale)
 
 
 def similarity(query: Tensor, key: Tensor, kernel: int, scale: int) -> Tensor:
@@ -83,15 +85,15 @@ def memory_format(x: Tensor) -> torch.memory_format:
 
 
 def unfolding_is_faster(x: Tensor, kernel: int, scale: int) -> bool:
-    """Whether to take the readable form: where it is small, and where a compiler fuses it."""
-    if torch.compiler.is_compiling() or x.is_meta:
+    """Whether to take the readable form: where it is small, recorded, or fused by a compiler."""
+    if is_traced() or x.is_meta:
         return True
     return x.numel() * (kernel * scale) ** 2 < 2**18
 
 
-def reassemble_lines(x: Tensor, weight: Tensor, scale: int) -> Tensor:
+def reassemble_lines(x: Tensor, weight: Tensor, kernel: int, scale: int) -> Tensor:
     """`reassemble` with no copy of a neighbourhood."""
-    return _Reassemble.apply(x, weight.to(x.dtype), scale)
+    return _Reassemble.apply(x, weight.to(x.dtype), kernel, scale)
 
 
 def similarity_lines(query: Tensor, key: Tensor, kernel: int, scale: int) -> Tensor:
@@ -101,10 +103,10 @@ def similarity_lines(query: Tensor, key: Tensor, kernel: int, scale: int) -> Ten
 
 class _Reassemble(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, scale: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, kernel: int, scale: int) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.scale = scale
-        w = _split_weight(weight, scale)
+        ctx.kernel, ctx.scale = kernel, scale
+        w = _split_weight(weight, kernel, scale)
         return _join(_gather(x, w), x.shape, x, scale)
 
     @staticmethod
@@ -113,25 +115,24 @@ class _Reassemble(torch.autograd.Function):
         g = _split(grad, ctx.scale)
         dx = dw = None
         if ctx.needs_input_grad[0]:
-            dx = _scatter(g, _split_weight(weight, ctx.scale), x)
+            dx = _scatter(g, _split_weight(weight, ctx.kernel, ctx.scale), x)
         if ctx.needs_input_grad[1]:
-            kernel = round(weight.shape[1] ** 0.5)
-            dw = _join(_correlate(x, g, kernel).flatten(2), x.shape, weight, ctx.scale)
-        return dx, dw, None
+            dw = _join(_correlate(x, g, ctx.kernel).flatten(2), x.shape, weight, ctx.scale)
+        return dx, dw, None, None
 
 
 class _Similarity(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, kernel: int, scale: int) -> Tensor:
         ctx.save_for_backward(query, key)
-        ctx.scale = scale
+        ctx.kernel, ctx.scale = kernel, scale
         sim = _correlate(key, _split(query, scale), kernel).flatten(2)
         return _join(sim, key.shape, query, scale)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         query, key = ctx.saved_tensors
-        w = _split_weight(grad, ctx.scale)
+        w = _split_weight(grad, ctx.kernel, ctx.scale)
         dq = dk = None
         if ctx.needs_input_grad[0]:
             dq = _join(_gather(key, w), key.shape, query, ctx.scale)
@@ -210,9 +211,8 @@ def _split(x: Tensor, scale: int) -> Tensor:
     return y.view(-1, scale**2, x.shape[1])
 
 
-def _split_weight(weight: Tensor, scale: int) -> Tensor:
+def _split_weight(weight: Tensor, kernel: int, scale: int) -> Tensor:
     """(B, k², s·H, s·W) -> (B·H·W, s², k, k), zero for neighbours beyond the border."""
-    kernel = round(weight.shape[1] ** 0.5)
     B, _, h, w = weight.shape
     split = _split(weight, scale).unflatten(2, (kernel, kernel))
     return _blank_border(split, torch.Size((B, 1, h // scale, w // scale)))

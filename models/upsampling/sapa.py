@@ -1,5 +1,7 @@
 """Upsampling by similarity-aware point affiliation."""
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from upzoo.upsampling.base import Summary, check_kernel, projection
@@ -17,7 +19,8 @@ class Sapa(GuidedUpsample):
         weight = softmax_n(⟨Q LN(e), K LN(x)ₙ⟩),  out = reassemble(x, weight)       SAPA-B
         query = g · Q LN(e) + (1 − g) · ↑ P x,  g = ↑ σ(w · LN(x))                 SAPA-G
 
-    Neighbours beyond the border are zeros with similarity 0, as in the official code. A 1×1
+    Neighbours beyond the border are zeros with similarity 0, as in the official code, whose
+    checkpoints load as they are: SAPA, and SAPAExp with q_mode "encoder_only" or "gate". A 1×1
     convolution projects the input first where in_channels ≠ out_channels.
 
     Args:
@@ -40,6 +43,18 @@ class Sapa(GuidedUpsample):
         "Lu et al. 2022",
     )
     flat = True
+    official: ClassVar = {
+        f"{theirs}.{kind}": f"{ours}.{kind}"
+        for theirs, ours in (
+            ("norm_y", "norm_guide"),
+            ("norm_x", "norm"),
+            ("q", "query"),
+            ("qy", "query"),
+            ("qx", "query_input"),
+            ("k", "key"),
+        )
+        for kind in ("weight", "bias")
+    }
 
     def __init__(
         self,
@@ -85,7 +100,7 @@ class Sapa(GuidedUpsample):
             query = gate * query + (1 - gate) * self._enlarged(self.query_input(pixels))
         key = self.key(normed).permute(0, 3, 1, 2)
         weight = kernel_softmax(similarity(query, key, self.kernel_up, self.scale))
-        return reassemble(x, weight, self.scale)
+        return reassemble(x, weight, self.kernel_up, self.scale)
 
     def _enlarged(self, pixels: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, C, scale·H, scale·W) by the nearest neighbour."""

@@ -38,7 +38,7 @@ def test_reassembly_by_hand():
     weight[:, 3] = 1
     expected = [[0.0, 0, 1, 1, 2, 2]] * 2  # zero beyond the border
     for form in (reassemble, reassemble_reference, reassemble_lines):
-        assert form(x, weight, 2)[0, 0].tolist() == expected
+        assert form(x, weight, 3, 2)[0, 0].tolist() == expected
 
 
 @pytest.mark.parametrize("form", [reassemble_reference, reassemble_lines])
@@ -53,7 +53,7 @@ def test_reassembly_against_loops(form, shape):
                 h, w = i // s + t // k - k // 2, j // s + t % k - k // 2
                 if 0 <= h < H and 0 <= w < W:
                     expected[:, :, i, j] += weight[:, t, i, j, None] * x[:, :, h, w]
-    torch.testing.assert_close(form(x, weight, s), expected)
+    torch.testing.assert_close(form(x, weight, k, s), expected)
 
 
 @pytest.mark.parametrize("form", [similarity_reference, similarity_lines])
@@ -79,7 +79,9 @@ def test_lines_equal_the_reference_in_value_and_gradients(shape, memory_format):
     weight = drawn(B, k * k, s * H, s * W, memory_format=memory_format)
     query = drawn(B, C, s * H, s * W, memory_format=memory_format)
 
-    found, expected = reassemble_lines(x, weight, s), reassemble_reference(x, weight, s)
+    found, expected = (
+        form(x, weight, k, s) for form in (reassemble_lines, reassemble_reference)
+    )
     torch.testing.assert_close(found, expected)
     assert found.is_contiguous(memory_format=memory_format)
     assert expected.is_contiguous(memory_format=memory_format)
@@ -93,7 +95,7 @@ def test_lines_equal_the_reference_in_value_and_gradients(shape, memory_format):
 def test_lines_can_be_differentiated_twice():
     x, weight, query = drawn(1, 2, 3, 2), drawn(1, 9, 6, 4), drawn(1, 2, 6, 4)
     for function, inputs in (
-        (lambda x, w: reassemble_lines(x, w, 2), (x, weight)),
+        (lambda x, w: reassemble_lines(x, w, 3, 2), (x, weight)),
         (lambda q, x: similarity_lines(q, x, 3, 2), (query, x)),
     ):
         assert torch.autograd.gradcheck(function, inputs)
@@ -102,20 +104,20 @@ def test_lines_can_be_differentiated_twice():
 
 def test_lines_skip_the_gradient_that_nobody_wants():
     x, weight = drawn(1, 2, 3, 2), drawn(1, 9, 6, 4)
-    expected = gradients(reassemble_reference(x, weight, 2), (x, weight))
-    only_x = gradients(reassemble_lines(x, weight.detach(), 2), (x,))
-    only_weight = gradients(reassemble_lines(x.detach(), weight, 2), (weight,))
+    expected = gradients(reassemble_reference(x, weight, 3, 2), (x, weight))
+    only_x = gradients(reassemble_lines(x, weight.detach(), 3, 2), (x,))
+    only_weight = gradients(reassemble_lines(x.detach(), weight, 3, 2), (weight,))
     torch.testing.assert_close((*only_x, *only_weight), expected)
 
 
 def test_lines_under_autocast_and_in_bfloat16():
     x, query = torch.randn(2, 8, 5, 4), torch.randn(2, 8, 10, 8)
     weight = torch.randn(2, 25, 10, 8).softmax(1)
-    expected = reassemble_reference(x, weight, 2), similarity_reference(query, x, 5, 2)
+    expected = reassemble_reference(x, weight, 5, 2), similarity_reference(query, x, 5, 2)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = reassemble_lines(x, weight, 2), similarity_lines(query, x, 5, 2)
+        found = reassemble_lines(x, weight, 5, 2), similarity_lines(query, x, 5, 2)
     torch.testing.assert_close(found, expected)  # float32 in, float32 through
-    half = reassemble_lines(x.bfloat16(), weight, 2)
+    half = reassemble_lines(x.bfloat16(), weight, 5, 2)
     assert half.dtype is torch.bfloat16
     torch.testing.assert_close(half.float(), expected[0], rtol=0.05, atol=0.05)
 
@@ -126,7 +128,7 @@ def test_large_maps_take_the_lines(monkeypatch):
 
     monkeypatch.setattr(reassembly, "neighbours", unfolded)
     x, weight = torch.ones(1, 4, 32, 32), torch.full((1, 25, 64, 64), 1 / 25)
-    inner = reassemble(x, weight, 2)[..., 4:-4, 4:-4]
+    inner = reassemble(x, weight, 5, 2)[..., 4:-4, 4:-4]
     torch.testing.assert_close(inner, torch.ones(1, 4, 56, 56))
     torch.testing.assert_close(
         similarity(torch.ones(1, 4, 64, 64), x, 5, 2)[..., 4:-4, 4:-4],
