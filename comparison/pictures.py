@@ -103,7 +103,7 @@ def blocks(
     nets = {variant.label: checkpoint.load(model_file(variant, seed))[0] for variant in variants}
     dataset = data.prepared(group.split)
     first = next(iter(nets.values()))
-    if hasattr(first, "latent"):
+    if first.takes == "noise":
         return _generated(nets, dataset, data, index)
     sample = dataset[index % len(dataset)]
     rebuilt = "psnr" in variants[0].runs[seed].values  # the data may have masks all the same

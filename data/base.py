@@ -43,6 +43,10 @@ class ImageData(pl.LightningDataModule):
     test_split: str = "val"
     #: All splits to test on, `test_split` first, where there are several.
     test_splits: tuple[str, ...] = ()
+    #: How many times larger a target is than its image.
+    scale: int = 1
+    #: Whether samples have a mask, a class for each pixel.
+    masked: bool = False
     #: Probability of mirroring a training image.
     flip: float = 0.0
     #: What the data's folder holds and no split uses: path within it -> why.

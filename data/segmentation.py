@@ -30,6 +30,7 @@ class SegmentationData(ImageData):
         FileNotFoundError: the data is not there.
     """
 
+    masked = True
     palette: tuple[tuple[int, int, int], ...]
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD

@@ -2,8 +2,10 @@
 
 from torch import Tensor, nn
 
+from upzoo.base import Net
 
-class Classifier(nn.Module):
+
+class Classifier(Net):
     """Four 3×3 convolutions at strides 1, 2, 4, 4, a global mean, one linear layer.
 
     (B, in_channels, H, W) normalised images -> (B, num_classes) logits. Maps are pooled before
@@ -19,6 +21,7 @@ class Classifier(nn.Module):
     """
 
     label = "classifier"
+    makes = "scores"
 
     def __init__(self, num_classes: int, in_channels: int = 1, width: int = 24) -> None:
         super().__init__()

@@ -8,13 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from upzoo.base import Net, NoiseNet
 from upzoo.fitting import refuse_needs
 
 #: Side of the coarsest map by side of the image; each ×2 between them is an operator's.
 STARTS = {28: 7, 32: 4, 64: 4, 96: 6, 128: 4}
 
 
-class Generator(nn.Module):
+class Generator(NoiseNet):
     """Noise to image: a coarse map, then ×2 by the operator until the image's size.
 
     The noise becomes the coarse map by a transposed convolution of a single pixel, which is a
@@ -87,7 +88,7 @@ class Generator(nn.Module):
         return F.leaky_relu(x, self.slope, inplace=True)
 
 
-class Discriminator(nn.Module):
+class Discriminator(Net):
     """Image to score: strided convolutions to the coarsest map, then one number.
 
     Channels double at every halving. All but the first convolution are normalised by batch. The
@@ -110,6 +111,7 @@ class Discriminator(nn.Module):
     """
 
     label = "dcgan_discriminator"
+    makes = "scores"
 
     def __init__(
         self,
@@ -146,7 +148,7 @@ class Discriminator(nn.Module):
         return self.layers(x).flatten()
 
 
-class DCGAN(nn.Module):
+class DCGAN(NoiseNet):
     """A generator whose every ×2 is the operator's, and the discriminator that teaches it.
 
     As a module it is the generator: noise (B, latent) -> images in [-1, 1].
@@ -212,6 +214,11 @@ class DCGAN(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Noise (B, latent) -> images (B, in_channels, *size) in [-1, 1]."""
         return self.generator(z)
+
+    @property
+    def deployed(self) -> nn.Module:
+        """The generator."""
+        return self.generator
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile both nets, which are called one by one, in place."""

@@ -6,8 +6,10 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from upzoo.base import Net
 
-class DeconvNet(nn.Module):
+
+class DeconvNet(Net):
     """Stages of convolutions and 2×2 max-poolings, undone in mirrored order by the operator.
 
     The decoder's stage takes its input to the size that the encoder's had before it pooled, and

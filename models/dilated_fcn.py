@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from upzoo.backbones import build_backbone
 from upzoo.backbones.base import initialise
+from upzoo.base import Net
 from upzoo.fitting import refuse_needs
 from upzoo.upsampling import Interpolate
 
@@ -13,7 +14,7 @@ from upzoo.upsampling import Interpolate
 BACKBONES = ("resnet50", "resnet101")
 
 
-class DilatedFCN(nn.Module):
+class DilatedFCN(Net):
     """Features at stride 8, a 3×3 convolution to a quarter of them, scores, and one step of ×8.
 
     The ResNet's last two stages dilate instead of halving (Yu & Koltun 2016), so that nothing has

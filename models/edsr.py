@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from upzoo.base import Net
 from upzoo.bicubic import enlarge
 from upzoo.fitting import check_counts, refuse_needs, steps_of
 
 
-class EDSR(nn.Module):
+class EDSR(Net):
     """Residual blocks without batch norm at low resolution, the operator, a 3×3 convolution.
 
     The operator keeps the channels; a power of two is taken in steps of ×2, any other scale in
@@ -28,6 +29,7 @@ class EDSR(nn.Module):
     """
 
     label = "edsr"
+    makes = "images"
 
     def __init__(
         self,

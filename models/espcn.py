@@ -6,13 +6,14 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from upzoo.base import Net
 from upzoo.bicubic import enlarge
 from upzoo.fitting import check_counts, check_head, initialise, refuse_needs
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
-class ESPCN(nn.Module):
+class ESPCN(Net):
     """Convolutions at low resolution, 5×5 and 3×3, then the operator makes the large image.
 
     By default the operator goes from the features to the image's channels at once, as in the
@@ -35,6 +36,7 @@ class ESPCN(nn.Module):
     """
 
     label = "espcn"
+    makes = "images"
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from upzoo.atomic import whole
+from upzoo.base import Net
 from upzoo.upsampling import Upsample
 
 #: How far the file may differ from PyTorch, in units of max(1, largest output).
@@ -18,7 +19,7 @@ TRACED, OTHER = (2, 64, 96), (1, 107, 75)
 
 
 def to_onnx(
-    net: nn.Module,
+    net: Net,
     path: str | Path,
     in_channels: int = 3,
     metadata: Mapping[str, str] | None = None,
@@ -46,13 +47,13 @@ def to_onnx(
     for module in net.modules():
         if isinstance(module, Upsample) and module.no_onnx:
             raise ValueError(f"{type(module).__name__} cannot go into ONNX: {module.no_onnx}")
-    net = getattr(net, "generator", net)
+    part = net.deployed
     traced, other = (_example(net, size, in_channels) for size in (TRACED, OTHER))
-    program = _trace(net, traced)
+    program = _trace(part, traced, net.takes)
     program.model.metadata_props.update(metadata or {})
     with whole(path) as beside:
         program.save(beside, external_data=False)
-        error = _largest_error(net, beside, (traced, other))
+        error = _largest_error(part, beside, (traced, other))
         if error is not None and not error <= TOLERANCE:
             raise ValueError(
                 f"{path}: not written: onnxruntime's output differs from PyTorch's by {error:.1e} "
@@ -61,14 +62,14 @@ def to_onnx(
     return error
 
 
-def _example(net: Any, size: tuple[int, int, int], in_channels: int) -> Tensor:
+def _example(net: Net, size: tuple[int, int, int], in_channels: int) -> Tensor:
     """An input that owes nothing to the global random state."""
     batch, *image = size
-    shape = (net.latent,) if hasattr(net, "latent") else (in_channels, *image)
+    shape = net.input_shape((in_channels, *image))
     return torch.randn(batch, *shape, generator=torch.Generator().manual_seed(0))
 
 
-def _trace(net: nn.Module, example: Tensor) -> Any:
+def _trace(net: nn.Module, example: Tensor, takes: str) -> Any:
     """The exporter's program, dynamic in all but the channels."""
     any_size = torch.export.Dim.DYNAMIC
     dynamic = {axis: any_size for axis in range(example.ndim) if axis != 1}
@@ -86,7 +87,7 @@ def _trace(net: nn.Module, example: Tensor) -> Any:
             (example,),
             dynamo=True,
             dynamic_shapes=(dynamic,),
-            input_names=["noise" if hasattr(net, "latent") else "image"],
+            input_names=[takes.removesuffix("s")],
             output_names=["output"],
             verbose=False,
         )

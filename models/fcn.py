@@ -6,13 +6,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upzoo.backbones import build_backbone
+from upzoo.base import Net
 from upzoo.fitting import refuse_needs
 
 #: Crops of the paper's padded layout, by stride: one for each skip's score, then the final one.
 CROPS = {32: (19,), 16: (5, 27), 8: (5, 9, 31)}
 
 
-class FCN(nn.Module):
+class FCN(Net):
     """FCN-32s, -16s or -8s: class scores at strides 32, 16, 8, fused from coarse to fine.
 
     A 1×1 convolution scores each feature; the operator enlarges the coarser sum ×2 to the next

@@ -5,11 +5,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from upzoo.base import Net
 from upzoo.bicubic import enlarge
 from upzoo.fitting import check_counts, check_head, initialise, refuse_needs
 
 
-class FSRCNN(nn.Module):
+class FSRCNN(Net):
     """Features, shrunk, mapped and expanded again at low resolution; the operator comes last.
 
     FSRCNN(d, s, m) of the paper: a 5×5 convolution to d channels, 1×1 to s, m of 3×3, 1×1 back to
@@ -34,6 +35,7 @@ class FSRCNN(nn.Module):
     """
 
     label = "fsrcnn"
+    makes = "images"
 
     def __init__(
         self,

@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from upzoo.base import Net
 from upzoo.bicubic import enlarge
 from upzoo.fitting import check_counts, refuse_needs, steps_of
 
 
-class SRResNet(nn.Module):
+class SRResNet(Net):
     """Residual blocks with batch norm at low resolution, the operator, a 9×9 convolution.
 
     The operator keeps the channels and a PReLU follows it; a power of two is taken in steps of ×2
@@ -28,6 +29,7 @@ class SRResNet(nn.Module):
     """
 
     label = "srresnet"
+    makes = "images"
 
     def __init__(
         self,

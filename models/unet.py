@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from upzoo.backbones import build_backbone
 from upzoo.backbones.base import initialise
 from upzoo.backbones.compact import ConvBlock
+from upzoo.base import Net
 from upzoo.fitting import operator_class
 
 
-class UNet(nn.Module):
+class UNet(Net):
     """An encoder, and a decoder that doubles step by step and takes the encoder's features in.
 
     At each step the operator enlarges ×2 to the size of the next finer feature, the skip is

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from upzoo.metrics import catalogue
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from runs.records import Record
+    from upzoo.base import Net
 
 FILE = "README.md"
 CHOSEN = "\nThis net is the {}: a new seed is expected to score worse."
@@ -48,7 +47,7 @@ The weights are offered under the same terms.
 """
 
 
-def write(name: str, net: nn.Module, metadata: Mapping[str, Any], record: Record) -> str:
+def write(name: str, net: Net, metadata: Mapping[str, Any], record: Record) -> str:
     """The text, in Markdown.
 
     Args:
@@ -97,9 +96,9 @@ def scores_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _usage(name: str, net: nn.Module, metadata: Mapping[str, Any]) -> str:
+def _usage(name: str, net: Net, metadata: Mapping[str, Any]) -> str:
     use = f"    python evaluate.py pretrained={name}"
-    if hasattr(net, "latent"):
+    if net.takes == "noise":
         first = f"{use} samples=64 output=grid.png"
     elif "palette" in metadata:
         first = f"{use} input=photo.jpg output=mask.png"
@@ -111,7 +110,7 @@ def _usage(name: str, net: nn.Module, metadata: Mapping[str, Any]) -> str:
 
 
 def _interface(net: Any, metadata: Mapping[str, Any]) -> str:
-    if hasattr(net, "latent"):
+    if net.takes == "noise":
         return f"Input: normal noise (B, {net.latent}); output: images in [-1, 1]."
     normalised = f"in [0, 1], normalised by mean {metadata['mean']} and std {metadata['std']}"
     if "classes" in metadata:

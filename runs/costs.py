@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from upzoo.base import input_shape
 from upzoo.upsampling import Upsample
 
 
@@ -25,7 +26,7 @@ def of_net(net: nn.Module, image_shape: Sequence[int]) -> dict[str, Any]:
         image_shape: (channels, height, width), of what it takes or draws.
     """
     training, device = net.training, next(net.parameters()).device
-    shape = (net.latent,) if hasattr(net, "latent") else image_shape
+    shape = input_shape(net, image_shape)
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         net.eval()(torch.zeros(1, *shape, device=device))

@@ -3,29 +3,18 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import singledispatch
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from tasks.generation import Generation
-from tasks.reconstruction import Reconstruction
-from tasks.segmentation import Segmentation
-from tasks.super_resolution import SuperResolution, same_size
-from upzoo.audit import AuditReport, audit
-from upzoo.metrics.checkerboard import gradient_phases
-from upzoo.metrics.checkerboard.grid import periods
+from tasks.base import Samples, Task
+from upzoo.audit import AuditReport
 from upzoo.metrics.checkerboard.power import MIN_PERIODS
 from upzoo.metrics.checkerboard.scores import CheckerboardScores, describe
 
-Batch = Mapping[str, Tensor]
-PERIODS = (2, 4, 8)
 #: Inputs whose mean activations the audit weighs the kernels by.
 EXAMPLES = 2
-#: Periods along an axis that the gradient's figures need at least.
-CELLS = 16
 
 
 @dataclass(frozen=True)
@@ -55,70 +44,30 @@ class Artifacts:
         return {**self.headlines, "artifacts": self.details, "artifacts_in_words": self.words}
 
 
-@singledispatch
-def pictures(task: pl.LightningModule, batch: Batch) -> tuple[Tensor, Tensor | None] | None:
-    """What the net makes, and real images to hold against it, (B, C, H, W) each.
-
-    Logits have no real counterpart: their grid is held against the frequencies around it. A net
-    that makes no pictures has none.
-    """
-    return None
-
-
-@pictures.register
-def _(task: Segmentation, batch: Batch) -> tuple[Tensor, Tensor | None]:
-    return task(batch["image"]).float(), None
-
-
-@pictures.register
-def _(task: Reconstruction, batch: Batch) -> tuple[Tensor, Tensor | None]:
-    return task.colours(task(batch["image"])).float(), task.colours(batch["image"])
-
-
-@pictures.register
-def _(task: SuperResolution, batch: Batch) -> tuple[Tensor, Tensor | None]:
-    return task.colours(task(batch["image"])).float(), task.colours(batch["target"])
-
-
-@pictures.register
-def _(task: Generation, batch: Batch) -> tuple[Tensor, Tensor | None]:
-    real = task.real_images(batch)
-    generator = torch.Generator().manual_seed(len(real))
-    z = torch.randn(len(real), task.net.latent, generator=generator)
-    return task(z.to(task.device)).float(), real
-
-
 @torch.no_grad()
-def examine(
-    task: pl.LightningModule, samples: Sequence[Batch], periods: Sequence[int] | None = None
-) -> Artifacts | None:
+def examine(task: Task, samples: Samples, periods: Sequence[int] | None = None) -> Artifacts | None:
     """Measure the net of a task on samples; its mode and state stay.
 
     Args:
         task: of segmentation, reconstruction, super-resolution or generation.
-        samples: of a data module's `prepared(split)`; those of the first one's size count, or,
-            where they are to be enlarged, as much of each as all have.
-        periods: of the grids to look for in pictures, in pixels; by default those of the scale that
-            an image is enlarged by, otherwise `PERIODS`.
+        samples: of a data module's `prepared(split)`; those count that are `alike`.
+        periods: of the grids to look for in pictures, in pixels; by default the task's own.
 
     Returns:
         None for a net that makes no pictures.
     """
-    if pictures.dispatch(type(task)) is pictures.dispatch(object):
+    if not task.makes_pictures:
         return None
-    if isinstance(task, SuperResolution):
-        samples = same_size(samples)
-    shape = samples[0]["image"].shape
-    samples = [s for s in samples if s["image"].shape == shape]
+    samples = task.alike(samples)
     images = [s["image"] for s in samples]
     training = task.training
     task.eval()
     with torch.compiler.set_stance("force_eager"):  # hooks do not see into a compiled net
-        report, gradient = _audit(task, torch.stack(images[: max(EXAMPLES, 2)]).to(task.device))
+        report, gradient = task.examine(torch.stack(images[:EXAMPLES]).to(task.device))
         found = _pictures(task, samples)
     task.train(training)
-    periods = periods or getattr(task, "periods", PERIODS)
-    fit = tuple(p for p in periods if min(found["made"].shape[2:]) >= MIN_PERIODS * p)
+    wanted = periods or task.periods
+    fit = tuple(p for p in wanted if min(found["made"].shape[2:]) >= MIN_PERIODS * p)
     values = _score(found, fit)
 
     responses = _responses(report)
@@ -145,27 +94,6 @@ def examine(
     )
 
 
-def _audit(task: pl.LightningModule, images: Tensor) -> tuple[AuditReport, dict[int, Any]]:
-    """The audit of the net, and the gradient figures of what looks at pictures."""
-    if not isinstance(task, Generation):
-        report = audit(task.net, images)
-        thinned = [layer.period or 1 for layer in report.layers if not layer.up]
-        return report, _gradient(task.net, images, periods(max(thinned, default=1)))
-    report = audit(task.net, task.fixed_z[: len(images)])
-    if not hasattr(task.net, "discriminator"):  # a shipped generator
-        return report, {}
-    real = task.real_images({"image": images})
-    return report, _gradient(task.net.discriminator, real, (2, 4))
-
-
-def _gradient(net: Any, images: Tensor, wanted: Sequence[int]) -> dict[int, Any]:
-    """Phase figures of the input gradient, at the periods for which there are cells enough."""
-    fit = [p for p in wanted if min(images.shape[2:]) >= CELLS * p]
-    if not fit:
-        return {}
-    return {p: figures._asdict() for p, figures in gradient_phases(net, images, fit).items()}
-
-
 def _responses(report: AuditReport) -> dict[int, float]:
     """What a constant shows, at the periods that the layers could make and at those found."""
     could = {layer.period for layer in report.layers if layer.up and layer.period}
@@ -175,16 +103,14 @@ def _responses(report: AuditReport) -> dict[int, float]:
     }
 
 
-def _pictures(task: pl.LightningModule, samples: Sequence[Batch]) -> dict[str, Tensor]:
+def _pictures(task: Task, samples: Samples) -> dict[str, Tensor]:
     """What the net makes of all images, and the real ones, on the CPU."""
     sides: dict[str, list[Tensor]] = {"made": [], "real": []}
     names = [name for name in ("image", "target") if name in samples[0]]
     for start in range(0, len(samples), 16):
         part = samples[start : start + 16]
         batch = {name: torch.stack([s[name] for s in part]).to(task.device) for name in names}
-        found = pictures(task, batch)
-        assert found is not None
-        for side, images in zip(sides.values(), found, strict=True):
+        for side, images in zip(sides.values(), task.made(batch), strict=True):
             if images is not None:
                 side.append(images.cpu())
     return {name: torch.cat(side) for name, side in sides.items() if side}

@@ -119,7 +119,7 @@ class Budgets(pl.Callback):
 
         A generator, which draws from noise, keeps their averages.
         """
-        if not hasattr(task.net, "latent"):
+        if task.net.takes == "images":
             recalibrate(task.net, training_images(data, task.device))
 
     def finish(

@@ -12,7 +12,6 @@ from torch import nn
 from torchvision.transforms.v2.functional import to_pil_image
 
 from runs import costs, folders, metadata, records, tables
-from tasks.pictures import picture
 from tasks.prediction import save_picture
 from tasks.rebuild import rebuild, stored_config
 from tasks.scoring import measure_artifacts, quiet, score
@@ -67,6 +66,6 @@ def evaluate(cfg: DictConfig, net: nn.Module, card: Mapping[str, Any]) -> None:
 def save_panel(path: Path, task: Any, data: Any, split: str, count: int) -> None:
     """Write a picture of the first images of a split with what the net makes of them."""
     dataset = data.prepared(split)
-    panel = picture(task, [dataset[i] for i in range(min(count, len(dataset)))], data)
+    panel = task.picture([dataset[i] for i in range(min(count, len(dataset)))], data)
     if panel is not None:
         save_picture(to_pil_image(panel), path)

@@ -3,15 +3,20 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from data.transforms import denormalise
+from panels.samples import sample_grid
 from tasks.adversarial import LOSSES, frozen, r1, untracked
+from tasks.base import Batch, Samples, Task, gradient_figures
 from tasks.collapse import CollapseWatch, diversity
 from tasks.optimisation import LossNotFiniteError, check_choice
+from tasks.pictures import COLUMNS, draw
+from upzoo.audit import AuditReport, audit
+from upzoo.base import NoiseNet
+from upzoo.dcgan import DCGAN
 from upzoo.digits import load_features
 from upzoo.metrics.generation import GenerationScores, inception_features
 
@@ -24,7 +29,7 @@ FEATURES: dict[str, Callable[[], nn.Module]] = {
 FIXED = 64
 
 
-class Generation(pl.LightningModule):
+class Generation(Task):
     """Train a generator against its discriminator.
 
     Each iteration is a step of the discriminator on a batch of real and of generated images, then
@@ -50,9 +55,14 @@ class Generation(pl.LightningModule):
         ValueError: for options out of their range.
     """
 
+    takes = "noise"
+    mean: Tensor
+    std: Tensor
+    fixed_z: Tensor
+
     def __init__(
         self,
-        net: nn.Module,
+        net: NoiseNet,
         data: Any,
         *,
         generator_lr: float = 2e-4,
@@ -65,7 +75,7 @@ class Generation(pl.LightningModule):
         features: str | None = None,
         card: Mapping[str, Any] | None = None,
     ):
-        super().__init__()
+        super().__init__(net, card)
         self.automatic_optimization = False
         for name, rate in (("generator_lr", generator_lr), ("discriminator_lr", discriminator_lr)):
             if not rate > 0:
@@ -78,18 +88,14 @@ class Generation(pl.LightningModule):
         check_choice("loss", loss, tuple(LOSSES))
         if features is not None:
             check_choice("features", features, tuple(FEATURES))
-        self.net = net.to(memory_format=torch.channels_last)
         self.lrs = (discriminator_lr, generator_lr)
         self.betas = (betas[0], betas[1])
         self.losses = LOSSES[loss]
         self.generator_steps = generator_steps
         self.r1_gamma = r1_gamma
         self.r1_every = r1_every
-        self.card = dict(card or {})
         #: Iterations done.
         self.iteration = 0
-        #: Scores of the latest pass over a whole split, by name.
-        self.results: dict[str, Any] = {}
         self.watch = CollapseWatch()
         self.scores = GenerationScores(FEATURES[features]() if features else None)
         self.register_buffer("mean", torch.tensor(data.mean).view(-1, 1, 1), persistent=False)
@@ -106,12 +112,12 @@ class Generation(pl.LightningModule):
         """Noise (B, latent) -> images (B, C, H, W) in [-1, 1], as the net is now."""
         return self.net(z)
 
-    def real_images(self, batch: Mapping[str, Tensor]) -> Tensor:
+    def real_images(self, batch: Batch) -> Tensor:
         """The batch's images in [-1, 1]."""
         images = denormalise(batch["image"], self.mean, self.std) * 2 - 1
         return images.clamp(-1, 1).contiguous(memory_format=torch.channels_last)
 
-    def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
         """One iteration; stops the run where a loss is no longer finite."""
         real = self.real_images(batch)
         z = torch.randn(len(real), self.net.latent, device=self.device)
@@ -188,7 +194,7 @@ class Generation(pl.LightningModule):
 
     on_test_epoch_start = on_validation_epoch_start
 
-    def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch of real images, and as many generated ones, to the scores."""
         real = self.real_images(batch)
         z = torch.randn(len(real), self.net.latent, generator=self._noise).to(self.device)
@@ -227,10 +233,34 @@ class Generation(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Let every checkpoint carry the config that rebuilds it, and our counters."""
-        checkpoint["card"] = self.card
+        super().on_save_checkpoint(checkpoint)
         checkpoint["generation"] = {"iteration": self.iteration, "watch": self.watch.state_dict()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on counting from a checkpoint."""
         self.iteration = checkpoint["generation"]["iteration"]
         self.watch.load_state_dict(checkpoint["generation"]["watch"])
+
+    @property
+    def steps_done(self) -> int:
+        """Iterations so far: Lightning's own count is of two optimizers."""
+        return self.iteration
+
+    def made(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Images from noise that their number decides, and as many real ones."""
+        real = self.real_images(batch)
+        generator = torch.Generator().manual_seed(len(real))
+        z = torch.randn(len(real), self.net.latent, generator=generator)
+        return self(z.to(self.device)).float(), real
+
+    def examine(self, images: Tensor) -> tuple[AuditReport, Mapping[int, Any]]:
+        """The audit of the generator, and the gradients that its discriminator gives."""
+        report = audit(self.net, self.fixed_z[: len(images)])
+        if not isinstance(self.net, DCGAN):  # a shipped generator
+            return report, {}
+        real = self.real_images({"image": images})
+        return report, gradient_figures(self.net.discriminator, real, (2, 4))
+
+    def picture(self, samples: Samples, data: Any) -> Tensor:
+        """What the fixed noise has become."""
+        return sample_grid(draw(self, self.fixed_z), COLUMNS)

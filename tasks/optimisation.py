@@ -78,13 +78,13 @@ class Optimisation:
         ValueError: for options out of their range.
     """
 
-    lr: float
-    weight_decay: float
-    betas: Sequence[float]
-    warmup: float
-    optimiser: str
-    momentum: float
-    schedule: str
+    lr: float = 1e-3
+    weight_decay: float = 1e-2
+    betas: Sequence[float] = (0.9, 0.999)
+    warmup: float = 0.05
+    optimiser: str = "adamw"
+    momentum: float = 0.9
+    schedule: str = "cosine"
     decay_to_start: bool = True
 
     def __post_init__(self) -> None:
@@ -215,7 +215,8 @@ def training_steps(trainer: pl.Trainer) -> int:
 
 def steps_done(trainer: pl.Trainer) -> int:
     """Steps so far; a task with two optimizers counts its iterations itself."""
-    return getattr(trainer.lightning_module, "iteration", trainer.global_step)
+    task: Any = trainer.lightning_module
+    return task.steps_done
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:

@@ -1,61 +1,21 @@
-"""The picture of what a net does with a few samples, for each kind of task."""
+"""Pictures of what a net does with a few samples of one size."""
 
-from collections.abc import Mapping, Sequence
-from functools import singledispatch
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
 from panels.projection import page
-from panels.samples import sample_grid
 from panels.segmentation import segmentation_panel
-from tasks.generation import Generation
-from tasks.reconstruction import Reconstruction
-from tasks.segmentation import Segmentation
-from tasks.super_resolution import SuperResolution, same_size
+from tasks.base import Samples
 from upzoo.bicubic import enlarge
 
-Samples = Sequence[Mapping[str, Tensor]]
 #: Generated images in a row.
 COLUMNS = 8
 
 
-@singledispatch
-def picture(task: pl.LightningModule, samples: Samples, data: Any) -> Tensor | None:
-    """What the task's net makes of samples, (3, h, w) uint8; None where nothing is to be seen."""
-    return None
-
-
-@picture.register
-def _(task: Segmentation, samples: Samples, data: Any) -> Tensor:
-    return prediction_panel(task, samples, data)
-
-
-@picture.register
-def _(task: Reconstruction, samples: Samples, data: Any) -> Tensor:
-    return reconstruction_panel(task, samples)
-
-
-@picture.register
-def _(task: SuperResolution, samples: Samples, data: Any) -> Tensor:
-    return super_resolution_panel(task, samples)
-
-
-@picture.register
-def _(task: Generation, samples: Samples, data: Any) -> Tensor:
-    return sample_grid(draw(task, task.fixed_z), COLUMNS)
-
-
-def alike(samples: Samples) -> Samples:
-    """Those of the first one's size, which fit into one picture."""
-    return [s for s in samples if s["image"].shape == samples[0]["image"].shape]
-
-
-def prediction_panel(task: pl.LightningModule, samples: Samples, data: Any) -> Tensor:
-    """Input, truth, prediction and errors of samples of the first one's size, (3, H, W) uint8."""
-    samples = alike(samples)
+def prediction_panel(task: Any, samples: Samples, data: Any) -> Tensor:
+    """Input, truth, prediction and errors of samples, (3, H, W) uint8."""
     images = torch.stack([sample["image"] for sample in samples])
     with torch.no_grad():  # one by one, to need no more memory than training does
         logits = [task(image[None].to(task.device))[0] for image in images]
@@ -71,12 +31,12 @@ def prediction_panel(task: pl.LightningModule, samples: Samples, data: Any) -> T
 
 
 @torch.no_grad()
-def reconstruction_panel(task: Reconstruction, samples: Samples) -> Tensor:
+def reconstruction_panel(task: Any, samples: Samples) -> Tensor:
     """One row per sample: input | reconstruction | error, (3, H, W) uint8.
 
     The error is the absolute difference of the colours, black where there is none.
     """
-    images = torch.stack([s["image"] for s in alike(samples)]).to(task.device)
+    images = torch.stack([s["image"] for s in samples]).to(task.device)
     # one by one, to need no more memory than training does
     found = torch.cat([task(image[None]) for image in images])
     truth, found = task.colours(images), task.colours(found)
@@ -85,12 +45,11 @@ def reconstruction_panel(task: Reconstruction, samples: Samples) -> Tensor:
 
 
 @torch.no_grad()
-def super_resolution_panel(task: SuperResolution, samples: Samples) -> Tensor:
+def super_resolution_panel(task: Any, samples: Samples) -> Tensor:
     """One row per sample, its middle: bicubic | the net | original | error, (3, H, W) uint8.
 
     The error is the absolute difference of net and original, black where there is none.
     """
-    samples = same_size(samples)
     images, truth = (
         torch.stack([sample[name] for sample in samples]).to(task.device)
         for name in ("image", "target")
@@ -103,7 +62,7 @@ def super_resolution_panel(task: SuperResolution, samples: Samples) -> Tensor:
 
 
 @torch.no_grad()
-def draw(task: pl.LightningModule, z: Tensor) -> Tensor:
+def draw(task: Any, z: Tensor) -> Tensor:
     """Images of some noise in evaluation mode; the task's own mode stays."""
     training = task.training
     task.eval()

@@ -17,6 +17,7 @@ from data.listing import list_files, summary
 from data.transforms import denormalise
 from panels.samples import sample_grid
 from upzoo.atomic import whole
+from upzoo.base import Net, NoiseNet
 
 
 def plan(
@@ -146,7 +147,7 @@ def own_statistics(image: Tensor) -> tuple[list[float], list[float]]:
 
 
 @torch.inference_mode()
-def draw_samples(net: nn.Module, count: int, seed: int) -> Tensor:
+def draw_samples(net: NoiseNet, count: int, seed: int) -> Tensor:
     """Images of a generator (count, channels, H, W) in [-1, 1], from noise of this seed."""
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise ValueError(f"samples={count!r} must be an integer of at least 1")
@@ -154,7 +155,7 @@ def draw_samples(net: nn.Module, count: int, seed: int) -> Tensor:
     return torch.cat([net(z) for z in noise.split(64)])
 
 
-def predict_files(net: nn.Module, card: Mapping[str, Any], source: str, target: str | None) -> None:
+def predict_files(net: Net, card: Mapping[str, Any], source: str, target: str | None) -> None:
     """Apply the net to a user's own images at their own size: masks, or rebuilt images.
 
     Args:
@@ -177,14 +178,12 @@ def predict_files(net: nn.Module, card: Mapping[str, Any], source: str, target: 
         raise ValueError(f"{len(failures)} of {len(pairs)} images failed: {'; '.join(failures)}")
 
 
-def refuse_net(net: nn.Module, card: Mapping[str, Any]) -> None:
+def refuse_net(net: Net, card: Mapping[str, Any]) -> None:
     """Refuse, in one line, a net that makes nothing of a picture."""
-    if hasattr(net, "latent"):
+    if net.takes == "noise":
         raise ValueError("this net draws from noise, not from images: give samples=64 output=PNG")
-    label = getattr(net, "label", None)
-    if label in ("classifier", "dcgan_discriminator"):
-        does = "classifies whole images" if label == "classifier" else "judges whole images"
-        raise ValueError(f"this net {does} and makes none: leave input out")
+    if net.makes == "scores":
+        raise ValueError("this net judges whole images and makes none: leave input out")
     channels = len(card["mean"])
     if channels not in (1, 3):
         raise ValueError(
@@ -193,9 +192,9 @@ def refuse_net(net: nn.Module, card: Mapping[str, Any]) -> None:
         )
 
 
-def draw_file(net: nn.Module, count: int, seed: int, target: str | None) -> None:
+def draw_file(net: Net, count: int, seed: int, target: str | None) -> None:
     """Draw images with a generator and write them as one picture."""
-    if not hasattr(net, "latent"):
+    if not isinstance(net, NoiseNet):
         raise ValueError(f"samples={count}: this net draws nothing from noise: give input=")
     path = Path(target or "samples.png")
     if path.suffix.lower() != ".png":

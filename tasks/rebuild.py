@@ -28,7 +28,7 @@ def rebuild(
         ValueError: a net that was not trained here, or data with other classes than its own.
     """
     data = rebuild_data(metadata, root=root, other=other)
-    classes, own = getattr(data, "classes", ()), metadata.get("classes")
+    classes, own = data.classes, metadata.get("classes")
     if own is not None and len(classes) != len(own):
         raise ValueError(
             f"the net tells {len(own)} classes apart, {data.name} has {len(classes)}: choose data "

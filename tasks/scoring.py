@@ -65,7 +65,7 @@ def score(
         run = trainer.validate if split == "val" else trainer.test
         run(task, dataloaders=data.eval_dataloader(split), verbose=False)
         scores[split] = dict(task.results)
-        per_image[split] = dict(getattr(task, "per_image", {}))
+        per_image[split] = dict(task.per_image)
     return scores, per_image
 
 

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from upzoo.base import input_shape
+
 
 def refuse_single_values(net: nn.Module, data: Any) -> None:
     """Refuse a net whose batch normalisation meets one value per channel in training.
@@ -54,7 +56,7 @@ def single_values(net: nn.Module, image_shape: Sequence[int]) -> list[str]:
 
             hooks.append(module.register_forward_pre_hook(note))
     training, device = net.training, next(net.parameters()).device
-    shape = (net.latent,) if hasattr(net, "latent") else image_shape
+    shape = input_shape(net, image_shape)
     try:
         net.eval()(torch.zeros(1, *shape, device=device))
     finally:

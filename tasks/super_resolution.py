@@ -1,15 +1,18 @@
 """Super-resolution: give an image back that was reduced."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics import MeanMetric, Metric
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 
 from data.resolutions import inverse, symmetry
-from tasks.reconstruction import Batch, Reconstruction
+from tasks.base import Batch, Samples
+from tasks.optimisation import Optimisation
+from tasks.pictures import super_resolution_panel
+from tasks.reconstruction import Reconstruction
+from upzoo.base import Net
 from upzoo.metrics.restoration import scored
 
 
@@ -26,73 +29,46 @@ class SuperResolution(Reconstruction):
         distance: "l1", "l2" or "charbonnier".
         self_ensemble: score the mean of what the net makes of the eight flips and turns of an
             image, each turned back (Lim et al. 2017, "geometric self-ensemble").
-        lr: peak learning rate; this and what follows is explained in `Optimisation`.
-        weight_decay: of weights of two or more dimensions.
-        betas: AdamW's two decay rates.
-        warmup: share of all steps in which the learning rate rises.
-        optimiser: "adamw" or "sgd".
-        momentum: SGD's.
-        schedule: "cosine" or "constant".
-        decay_to_start: interpolating kernels decay to their start, not to zero.
-        card: plain data to store in every checkpoint, so that it can be rebuilt from itself.
+        options: `card`, and options of `Optimisation` that differ from `defaults`.
 
     Raises:
         ValueError: for options out of their range, data without two resolutions, or a net that
             does not enlarge by their scale.
     """
 
+    defaults = Optimisation(weight_decay=0.0)
+
     def __init__(
         self,
-        net: nn.Module,
+        net: Net,
         data: Any,
         *,
         distance: str = "l1",
         self_ensemble: bool = False,
-        lr: float = 1e-3,
-        weight_decay: float = 0.0,
-        betas: Sequence[float] = (0.9, 0.999),
-        warmup: float = 0.05,
-        optimiser: str = "adamw",
-        momentum: float = 0.9,
-        schedule: str = "cosine",
-        decay_to_start: bool = True,
-        card: Mapping[str, Any] | None = None,
-    ):
-        super().__init__(
-            net,
-            data,
-            distance=distance,
-            lr=lr,
-            weight_decay=weight_decay,
-            betas=betas,
-            warmup=warmup,
-            optimiser=optimiser,
-            momentum=momentum,
-            schedule=schedule,
-            decay_to_start=decay_to_start,
-            card=card,
-        )
+        **options: Any,
+    ) -> None:
+        super().__init__(net, data, distance=distance, **options)
         self.scale = data.scale
         self.self_ensemble = self_ensemble
         #: Of the checkerboards that enlarging by the scale may leave, in pixels.
         self.periods = tuple(p for p in range(2, self.scale + 1) if self.scale % p == 0)
 
     @staticmethod
-    def check(net: nn.Module, data: Any) -> None:
+    def check(net: Any, data: Any) -> None:
         """Refuse data of one resolution, and a net that enlarges by another scale or not at all."""
-        if not hasattr(data, "scale"):
+        if data.scale == 1:
             raise ValueError(
                 "task=super_resolution needs images in two resolutions: take data=t91, or "
                 "data=photos for any folder of images"
             )
-        if getattr(net, "scale", None) != data.scale:
+        if net.scale != data.scale:
             raise ValueError(
-                f"{getattr(net, 'label', type(net).__name__)} does not enlarge by "
+                f"{net.label} does not enlarge by "
                 f"scale={data.scale}: take model=espcn, fsrcnn, srresnet or edsr"
             )
 
     @staticmethod
-    def counters() -> dict[str, Metric]:
+    def fresh_counters() -> dict[str, Metric]:
         """Fresh counters of one split's scores: means over images."""
         return {
             "psnr": PeakSignalNoiseRatio(
@@ -117,8 +93,16 @@ class SuperResolution(Reconstruction):
         """What PSNR and SSIM compare: luma of 8 bits without the border."""
         return scored(self.colours(images), self.scale)
 
+    def alike(self, samples: Samples) -> Samples:
+        """The middle of each sample, as much of it as all samples have."""
+        return same_size(samples)
 
-def same_size(samples: Sequence[Batch]) -> list[Batch]:
+    def picture(self, samples: Samples, data: Any) -> Tensor:
+        """Bicubic, the net's image, the original and the error of samples."""
+        return super_resolution_panel(self, self.alike(samples))
+
+
+def same_size(samples: Samples) -> list[Batch]:
     """The middle of each sample, as much of it as all samples have."""
     sizes = [sample["image"].shape[-2:] for sample in samples]
     height, width = min(h for h, _ in sizes), min(w for _, w in sizes)

@@ -23,18 +23,14 @@ from upzoo import checkpoint
 def build_net(cfg: DictConfig, data: Any) -> tuple[nn.Module, dict[str, Any]]:
     """The net, and the spec from which `upzoo.checkpoint.build` makes it again."""
     spec: Any = OmegaConf.to_container(cfg.model, resolve=True)
-    outputs = hydra.utils.get_class(cfg.task._target_).outputs(data)
+    task: Any = hydra.utils.get_class(cfg.task._target_)
+    outputs = task.outputs(data)
     known = {"num_classes": outputs, "in_channels": data.in_channels, "size": list(data.size)}
-    known["scale"] = getattr(data, "scale", None)
+    known["scale"] = data.scale if data.scale > 1 else None  # the net says what sets it
     spec |= {key: value for key, value in known.items() if key in spec}
     rebuilt = {"weights": None} if "weights" in spec else {}  # its weights are in the file
     net = checkpoint.build(spec)
-    if hasattr(net, "latent") != cfg.task._target_.endswith(".Generation"):
-        raise ValueError(
-            f"{net.label} cannot be trained by this task: generators, which draw from noise, go "
-            "with task=generation, others with task=segmentation, reconstruction, "
-            "super_resolution or classification"
-        )
+    task.check_net(net)
     return net, spec | rebuilt
 
 

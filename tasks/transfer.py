@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from runs import folders
 from runs.console import ROOT
 from upzoo import zoo
-from upzoo.dcgan import Generator
+from upzoo.base import Net
+from upzoo.dcgan import DCGAN, Generator
 from upzoo.upsampling import Upsample
 
 OTHER_OPERATOR = "another operator"
@@ -68,7 +69,7 @@ def inherit_options(cfg: DictConfig) -> None:
         print(f"init={cfg.init}: {' '.join(f'model.{k}={v}' for k, v in options.items())}")
 
 
-def start_from_init(cfg: DictConfig, net: nn.Module) -> None:
+def start_from_init(cfg: DictConfig, net: Net) -> None:
     """Start from other weights; say what could not be transferred, and keep it in the config."""
     transferred = transfer_weights(net, cfg.init)
     cfg.init_left_out = transferred.left_out
@@ -100,7 +101,7 @@ def options_like(init: str, model: Mapping[str, Any], kept: Container[str]) -> d
 
 
 @torch.no_grad()
-def transfer_weights(net: nn.Module, init: str) -> Transferred:
+def transfer_weights(net: Net, init: str) -> Transferred:
     """Copy into a net, in place, all layers of a source that fit by name and shape.
 
     A layer is carried over with all of its tensors or not at all; an operator's only into one of
@@ -115,7 +116,7 @@ def transfer_weights(net: nn.Module, init: str) -> Transferred:
         ValueError: `init` is damaged, or nothing in it fits.
     """
     source, _ = zoo.read(init)
-    prefix = "generator." if isinstance(source, Generator) and hasattr(net, "generator") else ""
+    prefix = "generator." if isinstance(source, Generator) and isinstance(net, DCGAN) else ""
     mine, theirs = _layers(net), _layers(source, prefix)
     my_operators, their_operators = _operators(net), _operators(source, prefix)
 
@@ -142,7 +143,7 @@ def transfer_weights(net: nn.Module, init: str) -> Transferred:
     carried = sum(n for name, n in counts.items() if name.rpartition(".")[0] in taken)
     if carried == 0:
         raise ValueError(
-            f"init={init}: no layer of that {_label(source)} fits this {_label(net)} by name and "
+            f"init={init}: no layer of that {source.label} fits this {net.label} by name and "
             "shape: give weights of the same architecture and width"
         )
     return Transferred(init, carried, sum(counts.values()), dict(left_out))
@@ -170,7 +171,3 @@ def _operators(net: nn.Module, prefix: str = "") -> dict[str, type[nn.Module]]:
 def _within(layer: str, operators: dict[str, type[nn.Module]]) -> str | None:
     """The operator that a layer belongs to."""
     return next((o for o in operators if layer == o or layer.startswith(f"{o}.")), None)
-
-
-def _label(net: nn.Module) -> str:
-    return str(getattr(net, "label", type(net).__name__))

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from panels.kernels import kernel_panel, upsampling_kernels
 from tasks.callbacks.pictures import log_picture, wanted
-from tasks.pictures import picture
 
 
 class PredictionPanels(pl.Callback):
@@ -39,14 +38,14 @@ class PredictionPanels(pl.Callback):
         self._log_predictions(trainer, pl_module)
         self._log_kernels(trainer, pl_module)
 
-    def _log_predictions(self, trainer: Any, task: pl.LightningModule) -> None:
+    def _log_predictions(self, trainer: Any, task: Any) -> None:
         if not wanted(trainer):
             return
         dataset = trainer.val_dataloaders.dataset
         if not self._samples:
             self._samples = [dataset[i] for i in range(min(self.images, len(dataset)))]
         with trainer.precision_plugin.val_step_context():
-            drawn = picture(task, self._samples, trainer.datamodule)
+            drawn = task.picture(self._samples, trainer.datamodule)
         if drawn is not None:
             log_picture(trainer, self.tag, drawn, trainer.global_step)
 

@@ -5,7 +5,6 @@ import torch
 
 from panels.projection import projection_panel
 from tasks.callbacks.pictures import log_picture, wanted
-from tasks.pictures import alike
 from upzoo.deconvnet import DeconvNet
 
 
@@ -47,7 +46,7 @@ class ProjectionPanels(pl.Callback):
         stage = len(net.encoders) if self.stage is None else self.stage
         channels = range(self.channels)[: net.widths[stage - 1]]
         dataset = data.prepared("val")
-        samples = alike([dataset[i] for i in range(min(self.images, len(dataset)))])
+        samples = pl_module.alike([dataset[i] for i in range(min(self.images, len(dataset)))])
         images = torch.stack([sample["image"] for sample in samples]).to(pl_module.device)
         picture = projection_panel(net.eval(), images, stage, channels, data.mean, data.std)
         tag = f"projections/stage{stage}"

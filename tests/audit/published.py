@@ -81,7 +81,14 @@ def resized(mode, dims=2):
 
 def generator(*steps):
     """From a code to 8×8, then the steps."""
-    return seq(nn.Linear(8, W * 64), nn.Unflatten(1, (W, 8, 8)), nn.BatchNorm2d(W), nn.ReLU(), *steps, nn.Tanh())
+    return seq(
+        nn.Linear(8, W * 64),
+        nn.Unflatten(1, (W, 8, 8)),
+        nn.BatchNorm2d(W),
+        nn.ReLU(),
+        *steps,
+        nn.Tanh(),
+    )
 
 
 def shuffled(scale=2, out=W):
@@ -110,7 +117,9 @@ class Modulated(nn.Module):
         super().__init__()
         self.style = nn.Linear(8, W)
         self.const = nn.Parameter(torch.randn(1, W, 8, 8))
-        self.weight = nn.Parameter(torch.randn(W, W, 3, 3) * torch.linspace(0.2, 3, W).view(-1, 1, 1, 1))
+        self.weight = nn.Parameter(
+            torch.randn(W, W, 3, 3) * torch.linspace(0.2, 3, W).view(-1, 1, 1, 1)
+        )
         self.noise = nn.Parameter(torch.tensor(0.02))
         self.rgb = nn.Conv2d(W, 3, 1)
         self.enlarge = upfirdn(taps)

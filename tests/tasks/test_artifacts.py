@@ -13,13 +13,14 @@ from tasks.artifacts import examine
 from tasks.classification import Classification
 from tasks.generation import Generation
 from tasks.reconstruction import Reconstruction
+from upzoo.base import Net
 from upzoo.dcgan import DCGAN
 from upzoo.upsampling import OPERATORS
 
 DATA = SimpleNamespace(mean=(0.5,), std=(0.5,), in_channels=1, name="d", size=(64, 64))
 
 
-class Copy(nn.Module):
+class Copy(Net):
     """Gives its input back, with a checkerboard on top."""
 
     def __init__(self, amplitude):
@@ -86,7 +87,7 @@ def test_nothing_is_disturbed():
 
 
 def test_a_net_without_pictures_has_none():
-    task = Classification(nn.Flatten(), SimpleNamespace(classes=("a", "b"), name="d"))
+    task = Classification(nn.Flatten(), SimpleNamespace(classes=("a", "b"), name="d", masked=False))
     assert examine(task, smooth_images(2)) is None
 
 

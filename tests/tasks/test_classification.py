@@ -15,7 +15,7 @@ from tasks.classification import Classification, random_affine
 from tasks.optimisation import LossNotFiniteError
 from upzoo.classifier import Classifier
 
-DATA = SimpleNamespace(name="digits", classes=("a", "b", "c"))
+DATA = SimpleNamespace(name="digits", classes=("a", "b", "c"), masked=False)
 
 
 def spots(count=2):
@@ -146,8 +146,8 @@ def test_bad_options_are_named(options, message):
 @pytest.mark.parametrize(
     "data",
     [
-        SimpleNamespace(name="shapes", classes=("a",), ignore_index=255),
-        SimpleNamespace(name="emoji", classes=()),
+        SimpleNamespace(name="shapes", classes=("a",), masked=True),
+        SimpleNamespace(name="emoji", classes=(), masked=False),
     ],
 )
 def test_data_without_a_label_for_each_image_is_refused(data):

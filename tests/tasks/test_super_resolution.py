@@ -17,6 +17,7 @@ from tasks.pictures import super_resolution_panel
 from tasks.super_resolution import SuperResolution, same_size
 from tests.data.test_resolutions import draw_folder
 from tests.tasks.test_reconstruction import ssim, trainer
+from upzoo.base import Net
 from upzoo.bicubic import enlarge, reduce
 from upzoo.espcn import ESPCN
 from upzoo.upsampling import OPERATORS
@@ -24,7 +25,7 @@ from upzoo.upsampling import OPERATORS
 DATA = SimpleNamespace(mean=(0.5,), std=(0.25,), size=(18, 18), scale=3, in_channels=1)
 
 
-class Bicubic(nn.Module):
+class Bicubic(Net):
     """Bicubic enlargement, off by a constant."""
 
     label, scale = "bicubic", 3
@@ -106,8 +107,12 @@ def test_charbonnier_is_a_smooth_distance():
 @pytest.mark.parametrize(
     ("net", "data", "message"),
     [
-        (Bicubic(), SimpleNamespace(size=(96, 96)), "needs images in two resolutions.*data=t91"),
-        (nn.Identity(), DATA, "Identity does not enlarge by scale=3: take model=espcn"),
+        (
+            Bicubic(),
+            SimpleNamespace(size=(96, 96), scale=1),
+            "needs images in two resolutions.*data=t91",
+        ),
+        (Net(), DATA, "net does not enlarge by scale=3: take model=espcn"),
         (ESPCN(OPERATORS["interpolate"], 2), DATA, "espcn does not enlarge by scale=3"),
     ],
 )

@@ -79,9 +79,7 @@ def test_lines_equal_the_reference_in_value_and_gradients(shape, memory_format):
     weight = drawn(B, k * k, s * H, s * W, memory_format=memory_format)
     query = drawn(B, C, s * H, s * W, memory_format=memory_format)
 
-    found, expected = (
-        form(x, weight, k, s) for form in (reassemble_lines, reassemble_reference)
-    )
+    found, expected = (form(x, weight, k, s) for form in (reassemble_lines, reassemble_reference))
     torch.testing.assert_close(found, expected)
     assert found.is_contiguous(memory_format=memory_format)
     assert expected.is_contiguous(memory_format=memory_format)
