@@ -15,6 +15,7 @@ from comparison.analysis import Result
 from comparison.curves import Curves
 from comparison.statistics import Estimate
 from comparison.tables import contrasted
+from runs.escape import printable
 from upzoo.metrics.catalogue import SCORES, Score
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def classes(result: Result, scores: str, overall: str, columns: int = 4) -> Figu
                 plot.cross(axes, e.mean * metric.scale, row, _half(e, metric), 0, look, size=5)
         _limit(axes.set_xlim, list(by_label.values()), metric)
         plot.rows(axes, list(looks), named=panels.index(axes) % columns == 0, size=8)
-        title = "all classes" if name == overall else name.partition("/")[2]
+        title = "all classes" if name == overall else printable(name.partition("/")[2])
         axes.set_title(title, fontsize=9, loc="left", pad=3)
         axes.tick_params(axis="x", labelsize=8)
     for axes in panels[len(names) :]:

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from io import StringIO
 from typing import Any
+from urllib.parse import quote
 
 from comparison.analysis import Result
 from comparison.groups import LeftOut
 from comparison.tables import Sheet, sheets, words
+from runs.escape import markdown as markdown_text
 
 METHOD = (
     "Mean ± half of the 95 % t-interval over seeds. ↑: higher is better, ↓: lower is. Differences "
@@ -33,23 +35,39 @@ def markdown(
     """
     lines = ["# Comparison", "", METHOD, ""]
     for result in results:
-        lines += [f"## {result.group.title}", ""]
-        for sheet in sheets(result):
-            lines += [f"**{sheet.title}**", "", *markdown_table(sheet, result), ""]
-        lines += [f"* {sentence}" for sentence in words(result)]
-        lines += [f"* Note: {note}" for note in result.notes] + [""]
+        lines += section(result)
         for path in figures.get(result.group.name, []):
-            lines += [f"![{path.rpartition('/')[2].removesuffix('.png')}]({path})", ""]
+            name = markdown_text(path.rpartition("/")[2].removesuffix(".png"))
+            lines += [f"![{name}]({quote(path)})", ""]
     if left_out:
-        lines += ["## Left out", "", *(f"* `{e.path}`: {e.reason}" for e in left_out), ""]
+        lines += ["## Left out", "", *listed(left_out), ""]
     return "\n".join(lines)
+
+
+def section(result: Result) -> list[str]:
+    """Lines of a group: its tables, conclusions and notes."""
+    lines = [f"## {markdown_text(result.group.title)}", ""]
+    for sheet in sheets(result):
+        lines += [f"**{markdown_text(sheet.title)}**", "", *markdown_table(sheet, result), ""]
+    sentences = [*words(result), *(f"Note: {note}" for note in result.notes)]
+    return [*lines, *(f"* {markdown_text(sentence)}" for sentence in sentences), ""]
+
+
+def listed(left_out: Iterable[LeftOut]) -> list[str]:
+    """Lines of what is not used, and why."""
+    return [f"* {markdown_text(each)}" for each in left_out]
 
 
 def markdown_table(sheet: Sheet, result: Result) -> list[str]:
     """Lines of a Markdown table, the baseline in bold."""
     base = result.baseline and result.baseline.label
-    rows = [[f"**{c}**" if c else c for c in r] if r[0] == base else r for r in sheet.rows]
-    return [*map(_line, [sheet.header, ["---"] + ["--:"] * (len(sheet.header) - 1), *rows])]
+    rows = []
+    for row in sheet.rows:
+        cells = [markdown_text(cell) for cell in row]
+        rows.append([f"**{c}**" if c else c for c in cells] if row[0] == base else cells)
+    header = [markdown_text(cell) for cell in sheet.header]
+    lines = [header, ["---"] + ["--:"] * (len(header) - 1), *rows]
+    return [f"| {' | '.join(cells)} |" for cells in lines]
 
 
 def csv_text(results: Iterable[Result]) -> str:
@@ -122,7 +140,3 @@ def _plain(result: Result) -> dict[str, Any]:
         "notes": result.notes,
         "variants": variants,
     }
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from runs import records
+from runs.escape import file_name, printable
 from runs.folders import RECORD
 from runs.options import Options, labels, options_of
 from runs.records import Record
@@ -77,12 +78,12 @@ class Group:
     @property
     def title(self) -> str:
         """For people."""
-        return f"{self.model} on {self.data}, {self.split}"
+        return printable(f"{self.model} on {self.data}, {self.split}")
 
     @property
     def name(self) -> str:
         """For files."""
-        return f"{self.model}-{self.data}"
+        return file_name(f"{self.model}-{self.data}", safe="=,+")
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,9 @@ class LeftOut:
 
     path: Path
     reason: str
+
+    def __str__(self) -> str:
+        return printable(f"{self.path}: {self.reason}")
 
 
 @dataclass(frozen=True)
@@ -207,7 +211,7 @@ def _group(model: str, data: str, runs: list[Run], left_out: list[LeftOut]) -> G
             left_out.append(LeftOut(run.path, reason))
         else:
             variant[run.seed] = run
-    named = labels(list(variants))
+    named = [printable(label) for label in labels(list(variants))]
     built = [
         Variant(label, operator, dict(options), dict(sorted(variants[operator, options].items())))
         for label, (operator, options) in zip(named, variants, strict=True)

@@ -56,8 +56,6 @@ def model_file(variant: Variant, seed: int) -> Any:
 
 def write(group: Group, count: int, folder: Path) -> list[Path]:
     """Write so many sheets of a group; says which variants are in none, and why."""
-    from tasks.rebuild import rebuild_data
-
     seed, variants = drawable(group)
     if not count or not variants:
         if count:
@@ -66,6 +64,8 @@ def write(group: Group, count: int, folder: Path) -> list[Path]:
     without = [variant.label for variant in group.variants if variant not in variants]
     if without:
         print(f"no pictures of {', '.join(without)} in {group.title}: no model file of seed {seed}")
+    from tasks.rebuild import rebuild_data
+
     try:
         data = rebuild_data({"config": variants[0].runs[seed].record.config})
         shown = [blocks(group, variants, seed, data, index) for index in range(count)]

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from rich import box
 from rich.console import Console, JustifyMethod
-from rich.markup import escape
 from rich.table import Table
 
 from comparison.analysis import NOT_SIGNIFICANT, ONE_SEED, Contrast, Result, first
 from comparison.groups import LeftOut, Variant
 from comparison.statistics import Estimate
+from runs.escape import terminal
 from upzoo.metrics.catalogue import SCORES, Score, find, is_detail, ordered
 
 ARROWS = {1: "↑ ", -1: "↓ ", 0: ""}
@@ -71,16 +71,15 @@ def words(result: Result) -> list[str]:
 def show(results: Iterable[Result], left_out: Sequence[LeftOut], console: Console) -> None:
     """Print tables no wider than the terminal, conclusions, and what was left out."""
     for result in results:
-        console.rule(f"[bold]{escape(result.group.title)}", align="left")
+        console.rule(f"[bold]{terminal(result.group.title)}", align="left")
         for sheet in sheets(result):
             for part in fit(sheet, console.width):
                 console.print(_rich(part, result, console.width))
         for sentence in [*words(result), *(f"Note: {note}" for note in result.notes)]:
-            console.print(escape(sentence), highlight=False)
+            console.print(terminal(sentence), highlight=False)
         console.print()
     for each in left_out[:MAX_LEFT_OUT]:
-        line = escape(f"left out: {each.path}: {each.reason}")
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(terminal(f"left out: {each}"), highlight=False, soft_wrap=True)
     if len(left_out) > MAX_LEFT_OUT:
         more = len(left_out) - MAX_LEFT_OUT
         console.print(f"left out: {more} more, all of them in comparison.md")
@@ -193,7 +192,7 @@ def _conclusion(result: Result, name: str) -> str:
 
 def _rich(sheet: Sheet, result: Result, width: int) -> Table:
     table = Table(
-        title=escape(sheet.title),
+        title=terminal(sheet.title),
         box=box.SIMPLE_HEAD,
         title_justify="left",
         title_style="bold",
@@ -203,8 +202,8 @@ def _rich(sheet: Sheet, result: Result, width: int) -> Table:
     widths = roomy if 1 + sum(w + 2 for w in roomy) <= width else _widths(sheet)
     for head, each in zip(sheet.header, widths, strict=True):
         side: JustifyMethod = "left" if head in ("operator", "verdict") else "right"
-        table.add_column(head, justify=side, width=each, overflow="fold")
+        table.add_column(terminal(head), justify=side, width=each, overflow="fold")
     base = result.baseline and result.baseline.label
     for row in sheet.rows:
-        table.add_row(*map(escape, row), style="bold" if row[0] == base else None)
+        table.add_row(*map(terminal, row), style="bold" if row[0] == base else None)
     return table

@@ -10,18 +10,16 @@ from __future__ import annotations
 import re
 import struct
 import time
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from comparison import hparams
 from comparison.analysis import Result
 from comparison.curves import Curves, tags
-from comparison.files import METHOD, markdown_table
+from comparison.files import METHOD, listed, section
 from comparison.groups import LeftOut, Run
-from comparison.tables import sheets, words
+from runs.escape import file_name
 from upzoo.metrics.catalogue import SCORES
 
 RUN = "comparison"
@@ -53,33 +51,14 @@ def write(
     _write(folder, _events(results, left_out, figures, curves))
     for label, by_step in _scalars(curves).items():
         events = (_event(*by_step[step], step=step) for step in sorted(by_step))
-        _write(folder / CURVES / folder_name(label), events)
+        _write(folder / CURVES / file_name(label), events)
     for result in results:
         for label, run in _without_row(result, logs):
-            name = f"{result.group.model}-{folder_name(label)}-{result.group.data}"
+            name = file_name(f"{result.group.model}-{label}-{result.group.data}")
             hparams.write(folder / hparams.FOLDER / name / f"seed{run.seed}", run.record)
     for path in earlier:
         path.unlink(missing_ok=True)
     return folder
-
-
-def folder_name(label: str) -> str:
-    """What the folder of a variant is called: another for each label, and no path in itself.
-
-    >>> folder_name("resize_conv mode=nearest"), folder_name("carafe a/b")
-    ('resize_conv mode=nearest', 'carafe a%2Fb')
-    """
-    name = quote(label, safe=" =,+#[]")
-    return name if len(name) <= 100 else f"{name[:90]}~{zlib.crc32(label.encode()):08x}"
-
-
-def page(result: Result) -> str:
-    """The tables and conclusions of a group in Markdown."""
-    lines = [f"## {result.group.title}", ""]
-    for sheet in sheets(result):
-        lines += [f"**{sheet.title}**", "", *markdown_table(sheet, result), ""]
-    lines += [f"* {sentence}" for sentence in [*words(result), *result.notes]]
-    return "\n".join([*lines, "", METHOD])
 
 
 def layout(results: Sequence[Result], curves: Mapping[str, Curves]) -> Any:
@@ -131,13 +110,12 @@ def _events(
     yield _event(layout(results, curves))
     for result in results:
         name = result.group.name
-        yield _event(_text(f"{name}/tables", page(result)))
+        yield _event(_text(f"{name}/tables", "\n".join([*section(result), METHOD])))
         for path in figures.get(name, ()):
             kind = path.stem.removeprefix(f"{name}-")
             yield _event(_image(f"{name}/{kind}", path.read_bytes()))
     if left_out:
-        named = "\n".join(f"* `{each.path}`: {each.reason}" for each in left_out)
-        yield _event(_text("left_out", named))
+        yield _event(_text("left_out", "\n".join(listed(left_out))))
 
 
 def _scalars(curves: Mapping[str, Curves]) -> dict[str, dict[int, list[Any]]]:

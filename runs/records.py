@@ -185,6 +185,8 @@ def _validate(fields: Any) -> None:
     checkpoint = fields["checkpoint"]
     if checkpoint is not None and PurePath(checkpoint).is_absolute():
         raise ValueError(f"checkpoint={checkpoint!r} is absolute: give it relative to the record")
+    if checkpoint is not None and ".." in PurePath(checkpoint).parts:
+        raise ValueError(f"checkpoint={checkpoint!r} leaves the record's folder: give one in it")
 
 
 def _same_keys(name: str, given: Any, expected: Any) -> None:

@@ -10,6 +10,7 @@ from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
+from runs.escape import terminal
 from runs.records import Record
 from upzoo.metrics import catalogue
 
@@ -35,12 +36,12 @@ def scores_table(metrics: Mapping[str, Mapping[str, Any]], title: str = "Scores"
     table = _table(title)
     table.add_column("", overflow="fold")
     for split in metrics:
-        table.add_column(split, justify="right", min_width=7, no_wrap=True)
+        table.add_column(terminal(split), justify="right", min_width=7, no_wrap=True)
     for name in names:
         score = catalogue.find(name)
         cells = (score.text(each.get(name)) for each in numbers)
         style = "bold" if name == "miou" else None
-        table.add_row(score.heading, *cells, style=style)
+        table.add_row(terminal(score.heading), *cells, style=style)
     return table
 
 
@@ -61,22 +62,22 @@ def classes_table(scores: Mapping[str, Any], title: str = "Classes") -> Table | 
     table = _table(title)
     table.add_column("class", overflow="ellipsis", no_wrap=True, max_width=28)
     for name in columns:
-        table.add_column(catalogue.find(name).heading, justify="right")
+        table.add_column(terminal(catalogue.find(name).heading), justify="right")
     table.add_column("", style="cyan", no_wrap=True)
     for label in first:
         cells = (catalogue.find(name).text(each.get(label)) for name, each in columns.items())
-        table.add_row(label, *cells, _bar(first[label]))
+        table.add_row(terminal(label), *cells, _bar(first[label]))
     return table
 
 
 def record_table(record: Record) -> Table:
     """Lay out what a record says of its run, but for the scores."""
-    table = _table(str(record.choices["name"] or "Run"))
+    table = _table(terminal(record.choices["name"] or "Run"))
     table.add_column("", style="dim", no_wrap=True)
     table.add_column("", overflow="fold")
     for name, value in _facts(record).items():
         if value is not None:
-            table.add_row(name, value)
+            table.add_row(name, terminal(value))
     table.show_header = False
     return table
 
@@ -89,7 +90,7 @@ def show(record: Record, console: Console | None = None) -> None:
         split, scores = list(record.metrics.items())[-1]
         parts += [
             scores_table(record.metrics),
-            classes_table(scores, title=f"Classes, {split}"),
+            classes_table(scores, title=f"Classes, {terminal(split)}"),
         ]
     console.print(Group(*(part for part in parts if part is not None)))
 

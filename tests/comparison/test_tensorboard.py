@@ -12,6 +12,7 @@ from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 from comparison import groups, tensorboard
 from comparison.analysis import analyse
 from comparison.curves import Curve
+from runs.escape import file_name
 from tests.comparison.fabricated import write
 
 
@@ -81,7 +82,7 @@ def test_curves_are_scalars_and_overlaid(board, tmp_path):
 
 def test_labels_become_folders_that_differ():
     long = [f"carafe task.class_weights=[{'1.5,' * 40}{i}]" for i in range(2)]
-    names = [tensorboard.folder_name(label) for label in ("..", "a/b", "a_b", *long)]
+    names = [file_name(label) for label in ("..", "a/b", "a_b", *long)]
     assert len(set(names)) == 5
     assert max(map(len, names)) <= 100
     assert not any("/" in name for name in names)
