@@ -104,9 +104,7 @@ def patterns(
         ys = [y - tile(pattern[None], sizes).to(y) for y in ys]
 
 
-def _measure(
-    ys: Sequence[Tensor], periods: tuple[int, ...], stepped: bool
-) -> dict[int, Pattern]:
+def _measure(ys: Sequence[Tensor], periods: tuple[int, ...], stepped: bool) -> dict[int, Pattern]:
     blocks = [means for y in ys for means in _block_means(y, periods, stepped)]
     found: dict[int, Pattern] = {}
     own: dict[int, list[Tensor]] = {}
@@ -150,9 +148,7 @@ def margin(n: int) -> int:
     return n // 8 if n >= 64 else 0
 
 
-def _block_means(
-    y: Tensor, periods: tuple[int, ...], stepped: bool
-) -> list[list[Tensor]]:
+def _block_means(y: Tensor, periods: tuple[int, ...], stepped: bool) -> list[list[Tensor]]:
     """Phase means of every block: for each, by period, (C, p, ...)."""
     y = y.float().mean(0) if y.shape[0] > 1 else y[0].float()
     flat = tuple(range(1, y.ndim))

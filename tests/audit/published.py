@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Small re-statements of the layer patterns of published nets, each with what is true of it.
 
 Weights are drawn and then scaled by channel, as training leaves them: with weights as they were
@@ -81,7 +82,14 @@ def resized(mode, dims=2):
 
 def generator(*steps):
     """From a code to 8×8, then the steps."""
-    return seq(nn.Linear(8, W * 64), nn.Unflatten(1, (W, 8, 8)), nn.BatchNorm2d(W), nn.ReLU(), *steps, nn.Tanh())
+    return seq(
+        nn.Linear(8, W * 64),
+        nn.Unflatten(1, (W, 8, 8)),
+        nn.BatchNorm2d(W),
+        nn.ReLU(),
+        *steps,
+        nn.Tanh(),
+    )
 
 
 def shuffled(scale=2, out=W):
@@ -110,7 +118,9 @@ class Modulated(nn.Module):
         super().__init__()
         self.style = nn.Linear(8, W)
         self.const = nn.Parameter(torch.randn(1, W, 8, 8))
-        self.weight = nn.Parameter(torch.randn(W, W, 3, 3) * torch.linspace(0.2, 3, W).view(-1, 1, 1, 1))
+        self.weight = nn.Parameter(
+            torch.randn(W, W, 3, 3) * torch.linspace(0.2, 3, W).view(-1, 1, 1, 1)
+        )
         self.noise = nn.Parameter(torch.tensor(0.02))
         self.rgb = nn.Conv2d(W, 3, 1)
         self.enlarge = upfirdn(taps)
@@ -184,8 +194,9 @@ def depth():
         tokens = embed(x)
         fine = join(four(tokens))
         deep = F.interpolate(two(tokens), scale_factor=2, mode="bilinear", align_corners=False)
-        y = F.interpolate(head(fine + deep), scale_factor=2, mode="bilinear", align_corners=False)
-        return y
+        return F.interpolate(
+            head(fine + deep), scale_factor=2, mode="bilinear", align_corners=False
+        )
 
     parts = nn.Conv2d(3, W, 8, 8), up(W, k=4, s=4), up(W, k=2, s=2), conv(W), conv(W, 1)
     return Call(forward, *parts)

@@ -6,9 +6,15 @@ import torch
 from tests.audit.published import CASES, build
 from upzoo.audit import audit
 
-
 #: Nets with constants or positions of their own, whose output is no mean of inputs alone.
-PLACED = ("stylegan2", "stylegan2-box", "stylegan2-wrong-filter", "mae", "mae-8", "mae-flat-patches")
+PLACED = (
+    "stylegan2",
+    "stylegan2-box",
+    "stylegan2-wrong-filter",
+    "mae",
+    "mae-8",
+    "mae-flat-patches",
+)
 VERDICTS = {"grid": "checkerboard", "none": "none", "unclear": "unknown"}
 
 
