@@ -276,7 +276,7 @@ class EvenMax(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Any:
         """Share the gradient among what is the largest, but for rounding."""
         x, y = ctx.saved_tensors
         kernel = ctx.geometry[0]

@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser(
         "audit",
         help="examine a net for checkerboards",
-        description="Examine a net for checkerboards: which layers make one, and which is to blame.",
+        description="Examine a net for checkerboards: which layers make one.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -37,6 +37,7 @@ from upzoo.audit.measure import (
     middle,
 )
 from upzoo.audit.phases import PERIODS, Pattern, busiest, cell_means, patterns
+from upzoo.audit.pictures import Shown
 from upzoo.audit.report import CAUSE, PHOTOGRAPH, AuditReport, Cause, Finding, decibels, severity
 from upzoo.audit.trace import Trace, output_period, output_periods, shares
 from upzoo.audit.weights import are_random, load_into
@@ -221,7 +222,7 @@ class Examination:
         self._take_output(ran)
         if ran.watch.filled:
             self.report.notes.append(
-                f"{ran.watch.filled} batch norms had seen no data: they were filled from the example"
+                f"{ran.watch.filled} batch norms had seen no data: filled from the example"
             )
 
     def _take_output(self, ran: Pass) -> None:
@@ -489,7 +490,7 @@ class Examination:
                 )
             ]
 
-    def _find_in_pictures(self, shown: Mapping[int, pictures.Shown], where: str) -> None:
+    def _find_in_pictures(self, shown: Mapping[int, Shown], where: str) -> None:
         """Add what pictures show and a constant does not."""
         known = {f.period for f in self.report.findings}
         for period in pictures.seen_periods(dict(shown)):

@@ -1,4 +1,4 @@
-"""An example for a net that comes without one: what its layers, its signature and its config say."""
+"""An example for a net that has none: what its layers, its signature and its config say."""
 
 from __future__ import annotations
 

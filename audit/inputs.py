@@ -1,4 +1,4 @@
-"""What a net is fed: a tree of arguments, its picture, and the same with a constant for a picture."""
+"""What a net is fed: a tree of arguments, its picture, and a constant in the picture's place."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Target(NamedTuple):
     Attributes:
         net: the module.
         example: its input, where its function gave one; else None.
-        weights: "random", "pretrained", "the net's own" or a file.
+        weights: "random", "pretrained", or the net's own.
     """
 
     net: nn.Module
@@ -39,7 +39,8 @@ def load_target(spec: str, weights: str | None = None) -> Target:
     Args:
         spec: "torchvision:fcn_resnet50", "smp:Unet", "timm:resnet18"; "package.module:function",
             a function or class without arguments that gives a module, or a module and its example;
-            a name of the zoo; or the path of a run, a model's folder, a .ckpt, a TorchScript or an exported program.
+            a name of the zoo; or the path of a run, a model's folder, a .ckpt, a TorchScript or an
+            exported program.
         weights: "DEFAULT" for those that torchvision, timm or smp ship; a file is for `audit`.
 
     Raises:

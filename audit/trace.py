@@ -1,7 +1,7 @@
 """Follow a constant through a net: what each layer adds to it, and what the output makes of that.
 
-Each enlarging layer's output z gets Σ_d α_d·r_d added, with r_d the layer's own grid of period d and
-all α zero. Nothing changes; but the derivative of the output's grid energy by α_d is how much of it
+Each enlarging layer's output z gets Σ_d α_d·r_d added, r_d being its own grid of period d and all α
+zero. Nothing changes; but the derivative of the output's grid energy by α_d is how much of it
 comes with that layer's grid. One backward pass gives it for all layers: their blame to first order,
 exact where the net is linear behind them.
 """

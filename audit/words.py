@@ -21,8 +21,8 @@ def summary(report: AuditReport, width: int = WIDTH) -> str:
     ]
     for line in cause_lines(report):
         lines += _wrapped(line, width, "  ")
-    if (line := gradient_line(report)) is not None:
-        lines += _wrapped(line, width, "  ")
+    if (gradient := gradient_line(report)) is not None:
+        lines += _wrapped(gradient, width, "  ")
     command = next_command(report)
     if command is not None:
         lines.append(f"next: {command}")  # never broken: it is there to be pasted

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Small re-statements of the layer patterns of published nets, each with what is true of it.
 
 Weights are drawn and then scaled by channel, as training leaves them: with weights as they were
@@ -193,8 +194,9 @@ def depth():
         tokens = embed(x)
         fine = join(four(tokens))
         deep = F.interpolate(two(tokens), scale_factor=2, mode="bilinear", align_corners=False)
-        y = F.interpolate(head(fine + deep), scale_factor=2, mode="bilinear", align_corners=False)
-        return y
+        return F.interpolate(
+            head(fine + deep), scale_factor=2, mode="bilinear", align_corners=False
+        )
 
     parts = nn.Conv2d(3, W, 8, 8), up(W, k=4, s=4), up(W, k=2, s=2), conv(W), conv(W, 1)
     return Call(forward, *parts)

@@ -6,7 +6,6 @@ import torch
 from tests.audit.published import CASES, build
 from upzoo.audit import audit
 
-
 #: Nets with constants or positions of their own, whose output is no mean of inputs alone.
 PLACED = (
     "stylegan2",
