@@ -56,8 +56,8 @@ def segmentation_panel(
     rgb, truth, prediction = _resize(rgb, truth, prediction)
     pictures = (255 * rgb).round().byte().permute(0, 2, 3, 1)
     rows = [
-        np.stack(list(_tiles(*(x.numpy() for x in row), colours.numpy(), ignore_index)))
-        for row in zip(pictures, truth, prediction, strict=True)
+        np.stack(list(_tiles(p.numpy(), t.numpy(), m.numpy(), colours.numpy(), ignore_index)))
+        for p, t, m in zip(pictures, truth, prediction, strict=True)
     ]
     return _compose(np.stack(rows), colours.numpy(), classes)
 

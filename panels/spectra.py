@@ -255,4 +255,4 @@ def _bar(drawn: Figure, axes: Axes, image: object, ticks: list[float], form: str
     bar = drawn.add_axes((shown.x1 + 8 / width, shown.y0, 10 / width, shown.height))
     colourbar = drawn.colorbar(image, cax=bar, ticks=ticks, format=form)  # type: ignore[arg-type]
     colourbar.ax.tick_params(labelsize=8, length=2)
-    colourbar.outline.set_linewidth(0.5)  # type: ignore[operator]
+    colourbar.outline.set_linewidth(0.5)
