@@ -1,6 +1,7 @@
 """Configs and code say the same: every option exists, every class can be built."""
 
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -28,11 +29,45 @@ def test_every_model_config_can_be_rebuilt_from_a_checkpoint():
         assert OmegaConf.load(path)._target_ in BUILDABLE
 
 
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "configs" / "experiment").glob("*.yaml")), ids=lambda p: p.stem
-)
-def test_experiments_compose_and_open_with_their_claim(path: Path):
-    cfg = compose_config("train", [f"experiment={path.stem}"])
-    assert cfg.name
-    head = path.read_text().split("\ndefaults:")[0]
-    assert f"python train.py experiment={path.stem}" in head
+EXPERIMENTS = ROOT / "configs" / "experiment"
+NAMES = sorted(p.relative_to(EXPERIMENTS).with_suffix("") for p in EXPERIMENTS.rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", NAMES, ids=str)
+def test_experiments_compose_and_open_with_their_command(name: Path):
+    cfg = compose_config("train", [f"experiment={name}"])
+    assert OmegaConf.to_container(cfg, resolve=True)["name"]
+    head = (EXPERIMENTS / f"{name}.yaml").read_text().split("\ndefaults:")[0]
+    assert re.search(rf"python train\.py (-m )?experiment={name}\b", head)
+
+
+#: Choices of the groups that stand beside a model, with what they need.
+CHOICES = {
+    f"{group}={path.stem}": with_
+    for group, with_ in (
+        ("data", []),
+        ("task", []),
+        ("trainer", []),
+        ("logger", []),
+        ("debug", []),
+        ("recipe", ["model=dcgan"]),
+    )
+    for path in sorted((ROOT / "configs" / group).glob("*.yaml"))
+}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_composes(choice: str):
+    cfg = compose_config("train", [choice, *CHOICES[choice]])
+    assert OmegaConf.to_container(cfg, resolve=True)["task"]["_target_"]
+
+
+def test_the_public_ci_runs_the_same_command_on_every_python():
+    workflow = OmegaConf.load(ROOT / ".github" / "workflows" / "ci.yml")
+    linux, macos = workflow.jobs.linux, workflow.jobs.macos
+    assert linux.steps[-1].run == ".ci/run"
+    assert macos.steps[-1].run == ".ci/smoke"
+    versions = list(linux.strategy.matrix.python)
+    least = re.search(r'requires-python = ">=(.+?)"', (ROOT / "pyproject.toml").read_text())
+    assert least[1] == versions[0]
+    assert versions == [f"3.{minor}" for minor in range(10, 14)]
