@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import sys
@@ -12,6 +11,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+
+from upzoo.closest import did_you_mean
 
 SEED = 0  # of random weights
 DEFAULT = "DEFAULT"  # the weights that a package ships
@@ -70,8 +71,7 @@ def _package(name: str, install: str) -> Any:
 
 
 def _closest(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1)
-    return f"did you mean {close[0]!r}?" if close else f"it has {len(known)} others"
+    return did_you_mean(name, known).strip() or f"it has {len(known)} others"
 
 
 def _torchvision(name: str, pretrained: bool) -> nn.Module:

@@ -17,6 +17,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance, NoTrainInceptionV3
 from torchmetrics.image.kid import KernelInceptionDistance
 from torchmetrics.utilities import dim_zero_cat
 
+from upzoo.counts import check_counts
 from upzoo.metrics.precision_recall import precision_recall
 from upzoo.metrics.sliced_wasserstein import SlicedWasserstein
 
@@ -71,9 +72,7 @@ class GenerationScores(Metric):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        for name, value in (("k", k), ("kid_subsets", kid_subsets)):
-            if value < 1:
-                raise ValueError(f"{name}={value} must be 1 or more")
+        check_counts(k=k, kid_subsets=kid_subsets)
         if kid_subset_size < 2:
             raise ValueError(f"kid_subset_size={kid_subset_size} must be 2 or more")
         # in a tuple, so that a module's weights do not enter checkpoints and optimisers

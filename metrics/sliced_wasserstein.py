@@ -21,6 +21,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from upzoo.counts import check_counts
+
 PATCH = 7  # pixels a side
 SCALE = 1e3
 DIRECTIONS_AT_ONCE = 128
@@ -125,8 +127,7 @@ def sliced_wasserstein_distance(
         raise ValueError(
             f"points {tuple(a.shape)} and {tuple(b.shape)} must both be (n, d), as many of each"
         )
-    if directions < 1:
-        raise ValueError(f"directions={directions} must be 1 or more")
+    check_counts(directions=directions)
     generator = torch.Generator().manual_seed(seed)
     axes = F.normalize(torch.randn(directions, a.shape[1], generator=generator), dim=1).to(a)
     total = a.new_zeros(())
@@ -185,13 +186,7 @@ class SlicedWasserstein(Metric):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        for name, value in (
-            ("patches", patches),
-            ("directions", directions),
-            ("capacity", capacity),
-        ):
-            if value < 1:
-                raise ValueError(f"{name}={value} must be 1 or more")
+        check_counts(patches=patches, directions=directions, capacity=capacity)
         self.patches = patches
         self.directions = directions
         self.capacity = capacity

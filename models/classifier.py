@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from upzoo.base import Net
+from upzoo.counts import check_counts
 
 
 class Classifier(Net):
@@ -25,13 +26,7 @@ class Classifier(Net):
 
     def __init__(self, num_classes: int, in_channels: int = 1, width: int = 24) -> None:
         super().__init__()
-        for name, value in (
-            ("num_classes", num_classes),
-            ("in_channels", in_channels),
-            ("width", width),
-        ):
-            if value < 1:
-                raise ValueError(f"model.{name}={value} must be 1 or more")
+        check_counts("model.", num_classes=num_classes, in_channels=in_channels, width=width)
         self.num_features = 4 * width
         self.body = nn.Sequential(
             *_stage(in_channels, width, pool=True),

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upzoo.base import Net, NoiseNet
+from upzoo.counts import check_counts
 from upzoo.fitting import refuse_needs
 
 #: Side of the coarsest map by side of the image; each ×2 between them is an operator's.
@@ -190,9 +191,7 @@ class DCGAN(NoiseNet):
     ):
         super().__init__()
         side = _side(size)
-        for name, value in (("in_channels", in_channels), ("latent", latent), ("width", width)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}={value!r} must be an integer of at least 1")
+        check_counts(in_channels=in_channels, latent=latent, width=width)
         if stem is not None and (not isinstance(stem, int) or stem < 1 or stem % 2 == 0):
             raise ValueError(f"stem={stem!r} must be an odd kernel, such as 5, or null")
         if not 0 <= dropout < 1:

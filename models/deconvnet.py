@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upzoo.base import Net
+from upzoo.counts import check_counts, is_count
 
 
 class DeconvNet(Net):
@@ -127,12 +128,9 @@ def _check(
     kernel: int,
     from_depth: int | None,
 ) -> None:
-    counts = {"num_classes": num_classes, "in_channels": in_channels, "width": width}
-    for name, value in counts.items():
-        if not _is_count(value):
-            raise ValueError(f"{name}={value} must be an integer of at least 1")
+    check_counts(num_classes=num_classes, in_channels=in_channels, width=width)
     for name, values in (("multipliers", multipliers), ("convs", convs)):
-        if not values or not all(map(_is_count, values)):
+        if not values or not all(map(is_count, values)):
             raise ValueError(
                 f"{name}={list(values)} must hold an integer of at least 1 for each stage"
             )
@@ -141,17 +139,13 @@ def _check(
             f"convs={list(convs)} must have one number for each of the {len(multipliers)} stages "
             f"of multipliers={list(multipliers)}"
         )
-    if not _is_count(kernel) or kernel % 2 == 0:
+    if not is_count(kernel) or kernel % 2 == 0:
         raise ValueError(f"kernel={kernel} must be odd: an even one would shift the map")
-    if from_depth is not None and not (_is_count(from_depth) and from_depth <= len(multipliers)):
+    if from_depth is not None and not (is_count(from_depth) and from_depth <= len(multipliers)):
         raise ValueError(
             f"from_depth={from_depth} must be a stage from 1 to {len(multipliers)}, "
             "or null for the deepest"
         )
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _refuse_guided(upsample: Callable[..., nn.Module]) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from upzoo.backbones import build_backbone
 from upzoo.backbones.base import initialise
 from upzoo.base import Net
+from upzoo.counts import check_counts
 from upzoo.fitting import refuse_needs
 from upzoo.upsampling import Interpolate
 
@@ -49,8 +50,7 @@ class DilatedFCN(Net):
         stretch: bool = False,
     ):
         super().__init__()
-        if num_classes is None or num_classes < 1:
-            raise ValueError(f"num_classes={num_classes} must be an integer of at least 1")
+        check_counts(num_classes=num_classes)
         if backbone not in BACKBONES:
             raise ValueError(f"backbone={backbone!r} must be {' or '.join(BACKBONES)}")
         if not 0 <= dropout < 1:

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from upzoo.base import Net
 from upzoo.bicubic import enlarge
-from upzoo.fitting import check_counts, check_head, initialise, refuse_needs
+from upzoo.counts import check_counts
+from upzoo.fitting import check_head, check_sizes, initialise, refuse_needs
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
@@ -49,7 +50,7 @@ class ESPCN(Net):
         skip: bool = False,
     ):
         super().__init__()
-        check_counts(scale=scale, in_channels=in_channels)
+        check_sizes(scale=scale, in_channels=in_channels)
         if not widths:
             raise ValueError(f"widths={list(widths)} must name the channels of a layer at least")
         for width in widths:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from upzoo.backbones import build_backbone
 from upzoo.base import Net
+from upzoo.counts import check_counts
 from upzoo.fitting import refuse_needs
 
 #: Crops of the paper's padded layout, by stride: one for each skip's score, then the final one.
@@ -53,8 +54,7 @@ class FCN(Net):
         super().__init__()
         if stride not in CROPS:
             raise ValueError(f"stride={stride} is not one of FCN's: choose from 32, 16, 8")
-        if num_classes is None or num_classes < 1:
-            raise ValueError(f"num_classes={num_classes} must be an integer of at least 1")
+        check_counts(num_classes=num_classes)
         if padded and backbone != "vgg16":
             raise ValueError(f"padded=true is the layout of backbone 'vgg16', not of {backbone!r}")
         self.stride = stride

@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import nn
 
+from upzoo.counts import check_counts
+
 
 def operator_class(upsample: Callable[..., nn.Module]) -> Any:
     """The class that a factory builds: a class itself, or the one inside a partial."""
@@ -37,16 +39,17 @@ def refuse_needs(
             )
 
 
-def check_counts(**values: Any) -> None:
-    """Refuse options that are no whole numbers of at least 1, in one line.
+def check_sizes(scale: int, **values: Any) -> None:
+    """Refuse a scale or other sizes that are no whole numbers of at least 1, in one line.
 
     Raises:
         ValueError: with the option and its value.
     """
-    for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            hint = "; data=t91 and data=photos set it" if name == "scale" and value is None else ""
-            raise ValueError(f"{name}={value!r} must be an integer of at least 1{hint}")
+    if scale is None:
+        raise ValueError(
+            "scale=None must be an integer of at least 1; data=t91 and data=photos set it"
+        )
+    check_counts(scale=scale, **values)
 
 
 def check_head(head: int | None) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from upzoo.base import Net
 from upzoo.bicubic import enlarge
-from upzoo.fitting import check_counts, check_head, initialise, refuse_needs
+from upzoo.fitting import check_head, check_sizes, initialise, refuse_needs
 
 
 class FSRCNN(Net):
@@ -49,7 +49,7 @@ class FSRCNN(Net):
         skip: bool = False,
     ):
         super().__init__()
-        check_counts(scale=scale, in_channels=in_channels, width=width, shrink=shrink, depth=depth)
+        check_sizes(scale=scale, in_channels=in_channels, width=width, shrink=shrink, depth=depth)
         check_head(head)
         refuse_needs(
             upsample, "FSRCNN", no_switches="it has no pooling", no_guide="it has no skips"

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from upzoo.base import Net
 from upzoo.bicubic import enlarge
-from upzoo.fitting import check_counts, refuse_needs, steps_of
+from upzoo.fitting import check_sizes, refuse_needs, steps_of
 
 
 class SRResNet(Net):
@@ -41,7 +41,7 @@ class SRResNet(Net):
         skip: bool = False,
     ):
         super().__init__()
-        check_counts(scale=scale, in_channels=in_channels, width=width, blocks=blocks)
+        check_sizes(scale=scale, in_channels=in_channels, width=width, blocks=blocks)
         refuse_needs(
             upsample, "SRResNet", no_switches="it has no pooling", no_guide="it has no encoder"
         )

@@ -9,6 +9,7 @@ from upzoo.backbones import build_backbone
 from upzoo.backbones.base import initialise
 from upzoo.backbones.compact import ConvBlock
 from upzoo.base import Net
+from upzoo.counts import check_counts
 from upzoo.fitting import operator_class
 
 
@@ -58,8 +59,7 @@ class UNet(Net):
         bias: bool = False,
     ):
         super().__init__()
-        if num_classes is None or num_classes < 1:
-            raise ValueError(f"num_classes={num_classes} must be an integer of at least 1")
+        check_counts(num_classes=num_classes)
         given = {k: v for k, v in (("depth", depth), ("widths", widths)) if v is not None}
         if given and backbone != "plain":
             raise ValueError(

@@ -2,6 +2,8 @@
 
 from omegaconf import DictConfig
 
+from upzoo.counts import check_counts, is_count
+
 
 def check(cfg: DictConfig) -> None:
     """Refuse root options out of their range.
@@ -21,25 +23,19 @@ def check(cfg: DictConfig) -> None:
         )
     for name in ("train", "val", "test"):
         _check_limit(f"limit_{name}_batches", cfg.trainer[f"limit_{name}_batches"])
-    accumulated = cfg.trainer.accumulate_grad_batches
-    if not isinstance(accumulated, int) or isinstance(accumulated, bool) or accumulated < 1:
-        raise ValueError(
-            f"trainer.accumulate_grad_batches={accumulated!r} must be an integer of at least 1"
-        )
+    steps = {name: cfg.trainer[name] for name in ("accumulate_grad_batches", "max_epochs")}
+    check_counts("trainer.", **steps)
     if cfg.trainer.get("overfit_batches"):
         raise ValueError(
             f"trainer.overfit_batches={cfg.trainer.overfit_batches}: use data.overfit=IMAGES, "
             "which leaves augmentation out too"
         )
-    if not isinstance(cfg.trainer.max_epochs, int) or cfg.trainer.max_epochs < 1:
-        raise ValueError(f"trainer.max_epochs={cfg.trainer.max_epochs!r} must be at least 1")
 
 
 def _check_limit(name: str, value: object) -> None:
     """Refuse a limit that leaves nothing to train on or to score."""
     share = isinstance(value, float) and 0 < value <= 1
-    count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-    if not share and not count:
+    if not share and not is_count(value):
         raise ValueError(
             f"trainer.{name}={value!r} must be a number of batches from 1 or a share above 0 to 1.0"
         )

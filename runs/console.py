@@ -1,13 +1,14 @@
 """What the scripts say in the terminal when something is wrong: one line, no traceback."""
 
 import contextlib
-import difflib
 import os
 import re
 import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+
+from upzoo.closest import did_you_mean
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -100,6 +101,4 @@ def _unknown_option(key: str, text: str) -> str:
 
 
 def _closest(value: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(value, known, 1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{hint} (there are: {', '.join(known)})"
+    return f"; {did_you_mean(value, known)}there are: {', '.join(known)}"

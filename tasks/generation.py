@@ -16,6 +16,7 @@ from tasks.optimisation import LossNotFiniteError, check_choice
 from tasks.pictures import COLUMNS, draw
 from upzoo.audit import AuditReport, audit
 from upzoo.base import NoiseNet
+from upzoo.counts import check_counts
 from upzoo.dcgan import DCGAN
 from upzoo.digits import load_features
 from upzoo.metrics.generation import GenerationScores, inception_features
@@ -80,9 +81,7 @@ class Generation(Task):
         for name, rate in (("generator_lr", generator_lr), ("discriminator_lr", discriminator_lr)):
             if not rate > 0:
                 raise ValueError(f"task.{name}={rate!r} must be a number above 0")
-        for name, count in (("generator_steps", generator_steps), ("r1_every", r1_every)):
-            if not isinstance(count, int) or count < 1:
-                raise ValueError(f"task.{name}={count!r} must be an integer of at least 1")
+        check_counts("task.", generator_steps=generator_steps, r1_every=r1_every)
         if r1_gamma < 0:
             raise ValueError(f"task.r1_gamma={r1_gamma!r} must be a number of at least 0")
         check_choice("loss", loss, tuple(LOSSES))

@@ -18,6 +18,7 @@ from data.transforms import denormalise
 from panels.samples import sample_grid
 from upzoo.atomic import whole
 from upzoo.base import Net, NoiseNet
+from upzoo.counts import check_counts
 
 
 def plan(
@@ -149,8 +150,7 @@ def own_statistics(image: Tensor) -> tuple[list[float], list[float]]:
 @torch.inference_mode()
 def draw_samples(net: NoiseNet, count: int, seed: int) -> Tensor:
     """Images of a generator (count, channels, H, W) in [-1, 1], from noise of this seed."""
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ValueError(f"samples={count!r} must be an integer of at least 1")
+    check_counts(samples=count)
     noise = torch.randn(count, net.latent, generator=torch.Generator().manual_seed(seed))
     return torch.cat([net(z) for z in noise.split(64)])
 

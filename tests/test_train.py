@@ -284,7 +284,7 @@ def refused(train_run: Callable[..., Path], tmp_path: Path, *overrides: str) -> 
         (["task.class_weights=inverse"], r"class_weights='inverse' must be null or"),
         (["data.batch_size=13"], r"batch_size=13 is larger than the 12 training images"),
         (["trainer.precision=fp7"], r"fp7"),
-        (["trainer.max_epochs=0"], r"trainer.max_epochs=0 must be at least 1"),
+        (["trainer.max_epochs=0"], r"trainer.max_epochs=0 must be an integer of at least 1"),
         (["average=1"], r"average=1 must be a decay"),
         (["ckpt=last"], r"ckpt=last: no unfinished run"),
         (["ckpt=nowhere/checkpoints/x.ckpt"], r"nowhere/checkpoints/x.ckpt: no such checkpoint"),

@@ -1,10 +1,12 @@
 """What the backbones share: their contract, their start, their refusals."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import ClassVar
 
 from torch import Tensor, nn
+
+from upzoo.closest import did_you_mean
+from upzoo.counts import check_counts
 
 
 class Backbone(nn.Module):
@@ -26,9 +28,7 @@ class Backbone(nn.Module):
 
     def __init__(self, in_channels: int = 3, weights: str | None = None, width: int | None = None):
         super().__init__()
-        for option, value in (("in_channels", in_channels), ("width", width)):
-            if value is not None and value < 1:
-                raise ValueError(f"{option}={value} must be an integer of at least 1")
+        check_counts(in_channels=in_channels, **({} if width is None else {"width": width}))
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
         """(B, in_channels, H, W) -> features by stride."""
@@ -67,7 +67,5 @@ def unknown(what: str, value: str, known: Iterable[str], where: str = "") -> Val
         where: where all of them are listed, said instead of the list when it is long.
     """
     known = list(known)
-    matches = get_close_matches(value, known)
-    hint = f", did you mean {' or '.join(matches)}?" if matches else ":"
     listed = where or f"choose from {', '.join(known) if known else 'nothing but null'}"
-    return ValueError(f"{what} is unknown{hint} {listed}")
+    return ValueError(f"{what} is unknown: {did_you_mean(value, known, 3)}{listed}")

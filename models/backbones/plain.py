@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from upzoo.backbones.base import Backbone, initialise
 from upzoo.backbones.compact import ConvBlock
+from upzoo.counts import check_counts, is_count
 from upzoo.upsampling.base import is_traced
 
 
@@ -48,12 +49,11 @@ class Plain(Backbone):
             )
         if widths is None:
             widths = [(16 if width is None else width) << i for i in range(depth)]
-        if len(widths) < 2 or min(widths) < 1:
+        if len(widths) < 2 or not all(map(is_count, widths)):
             raise ValueError(
                 f"widths={list(widths)} must be two or more integers of at least 1, one a level"
             )
-        if convs < 1:
-            raise ValueError(f"convs={convs} must be at least 1")
+        check_counts(convs=convs)
         # True: poolings round down, as torch's own, and a decoder has to pad: `PortedUNet` sets it.
         self.floor = False
         self.channels = {1 << i: channels for i, channels in enumerate(widths)}

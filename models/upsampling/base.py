@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from upzoo.counts import check_counts
 from upzoo.upsampling.interpolation import bilinear_additive
 
 
@@ -63,15 +64,12 @@ class Upsample(nn.Module):
         self, in_channels: int, out_channels: int, scale: int = 2, *, residual: bool = False
     ):
         super().__init__()
-        for name, value in (
-            ("in_channels", in_channels),
-            ("out_channels", out_channels),
-            ("scale", scale),
-        ):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"{type(self).__name__}: {name}={value!r} must be an integer of at least 1"
-                )
+        check_counts(
+            f"{type(self).__name__}: ",
+            in_channels=in_channels,
+            out_channels=out_channels,
+            scale=scale,
+        )
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.scale = scale

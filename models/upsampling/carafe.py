@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from upzoo.counts import check_counts
 from upzoo.upsampling.base import Summary, Upsample, check_kernel, projection
 from upzoo.upsampling.reassembly import reassemble
 
@@ -64,7 +65,7 @@ class Carafe(Upsample):
         check_kernel(
             self, self.kernel_encoder, least=1, odd=True, why="kernel_encoder needs a centre"
         )
-        check_channels(self, "compressed", compressed)
+        check_counts(f"{type(self).__name__}: ", compressed=compressed)
         self.project = projection(in_channels, out_channels)
         self.compress = nn.Conv2d(out_channels, compressed, 1)
         self.encode = nn.Conv2d(
@@ -96,11 +97,3 @@ class Carafe(Upsample):
 def kernel_softmax(logits: Tensor) -> Tensor:
     """Softmax over the k² channels of (B, k², h, w), laid out channels-last for `reassemble`."""
     return logits.permute(0, 2, 3, 1).softmax(-1).permute(0, 3, 1, 2)
-
-
-def check_channels(operator: nn.Module, name: str, value: object) -> None:
-    """Refuse a number of channels that is no integer or below 1, in one line."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(
-            f"{type(operator).__name__}: {name}={value!r} must be an integer of at least 1"
-        )

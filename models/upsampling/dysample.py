@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from upzoo.counts import check_counts
 from upzoo.upsampling.base import Summary, Upsample, check_choice, projection
-from upzoo.upsampling.carafe import check_channels
 from upzoo.upsampling.reassembly import memory_format
 
 GROUPS = 4  # the paper's choice
@@ -69,7 +69,7 @@ class DySample(Upsample):
         check_choice(self, "style", style, ("lp", "pl"))
         if groups is None:
             groups = next(g for g in range(GROUPS, 0, -1) if out_channels % g == 0)
-        check_channels(self, "groups", groups)
+        check_counts(f"{type(self).__name__}: ", groups=groups)
         if out_channels % groups:
             raise ValueError(
                 f"DySample: groups={groups} does not divide {out_channels} output channels: "

@@ -9,6 +9,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from upzoo.counts import is_count
+
 Padding = Literal["same", "valid"] | int
 Size = int | Sequence[int] | Tensor
 
@@ -126,7 +128,7 @@ def geometry(
 def _both(value: int | Sequence[int], name: str) -> tuple[int, int]:
     """`value` for height and width."""
     pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or any(not isinstance(v, int) or v < 1 for v in pair):
+    if len(pair) != 2 or not all(map(is_count, pair)):
         raise ValueError(f"{name}={value!r} must be an integer of at least 1, or two of them")
     return pair
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from upzoo.counts import check_counts
 from upzoo.upsampling.base import Upsample, crop, is_traced
-from upzoo.upsampling.carafe import check_channels
 
 
 class GuidedUpsample(Upsample):
@@ -38,7 +38,7 @@ class GuidedUpsample(Upsample):
         residual: bool = False,
     ):
         super().__init__(in_channels, out_channels, scale, residual=residual)
-        check_channels(self, "guide_channels", guide_channels)
+        check_counts(f"{type(self).__name__}: ", guide_channels=guide_channels)
         self.guide_channels = guide_channels
 
     def enlarge_to(

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from upzoo.counts import is_count
+
 Axes = int | Sequence[int]
 
 
@@ -110,6 +112,6 @@ def each_axis(value: Axes, dims: int, name: str, least: int = 1) -> tuple[int, .
     values = (value,) * dims if isinstance(value, int) else tuple(value)
     if len(values) != dims:
         raise ValueError(f"{name}={value!r} must be an integer or {dims} of them")
-    if any(isinstance(v, bool) or not isinstance(v, int) or v < least for v in values):
+    if not all(is_count(v, least) for v in values):
         raise ValueError(f"{name}={value!r} must hold integers of at least {least}")
     return values

@@ -4,8 +4,9 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from upzoo.counts import check_counts
 from upzoo.upsampling.base import Summary, check_kernel, projection
-from upzoo.upsampling.carafe import check_channels, kernel_softmax
+from upzoo.upsampling.carafe import kernel_softmax
 from upzoo.upsampling.guided import GuidedUpsample
 from upzoo.upsampling.interpolation import resize
 from upzoo.upsampling.reassembly import reassemble, similarity
@@ -72,7 +73,7 @@ class Sapa(GuidedUpsample):
             in_channels, out_channels, scale, guide_channels=guide_channels, residual=residual
         )
         check_kernel(self, kernel_up, least=3, odd=True, why="kernel_up has a centre and a border")
-        check_channels(self, "embedding", embedding)
+        check_counts(f"{type(self).__name__}: ", embedding=embedding)
         self.kernel_up = kernel_up
         self.gated = gated
         self.project = projection(in_channels, out_channels)

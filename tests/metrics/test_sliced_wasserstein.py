@@ -220,7 +220,7 @@ def test_reset_forgets_images_and_their_size():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: SlicedWasserstein(patches=0), "patches=0 must be 1 or more"),
+        (lambda: SlicedWasserstein(patches=0), "patches=0 must be an integer of at least 1"),
         (lambda: laplacian_pyramid(torch.rand(1, 1, 13, 40)), "at least 14×14"),
         (lambda: laplacian_pyramid(torch.zeros(1, 1, 32, 32).byte()), "must be floats"),
         (

@@ -197,7 +197,7 @@ def _convs(net):
         (
             "resnt18",
             {},
-            "backbone='resnt18' is unknown, did you mean resnet18.*compact, vgg16, resnet18",
+            "backbone='resnt18' is unknown: did you mean 'resnet18.*compact, vgg16, resnet18",
         ),
         ("compact", {"weights": "IMAGENET1K_V1"}, "weights='IMAGENET1K_V1'.*trains from scratch"),
         ("compact", {"width": 0}, "width=0 must be"),
@@ -207,7 +207,7 @@ def _convs(net):
             {"weights": "IMAGENET1K"},
             "weights='IMAGENET1K' of vgg16 is unknown.* from IMAGENET1K_V1, DEFAULT$",
         ),
-        ("vgg16", {"weights": "IMAGENET1K_FEATURES"}, "is unknown, did you mean"),
+        ("vgg16", {"weights": "IMAGENET1K_FEATURES"}, "is unknown: did you mean"),
         ("vgg16", {"weights": "DEFAULT", "in_channels": 1}, "not in_channels=1 and width=64"),
         ("resnet50", {"weights": "best"}, "weights='best' of resnet50.*IMAGENET1K_V2"),
         ("resnet18", {"weights": "DEFAULT", "in_channels": 4}, "not in_channels=4"),
@@ -275,8 +275,8 @@ class TestTimm:
     @pytest.mark.parametrize(
         ("name", "options", "message"),
         [
-            ("resnet18x", {}, "backbone='timm/resnet18x' is unknown, did you mean.*resnet18"),
-            ("resnet18", {"weights": "a1_in2k"}, "did you mean a1_in1k"),
+            ("resnet18x", {}, "backbone='timm/resnet18x' is unknown: did you mean.*resnet18"),
+            ("resnet18", {"weights": "a1_in2k"}, "did you mean 'a1_in1k"),
             ("resnet18", {"width": 4}, "fixed widths"),
         ],
     )

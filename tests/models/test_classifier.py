@@ -63,7 +63,7 @@ def test_every_parameter_learns():
 
 @pytest.mark.parametrize("option", ["num_classes", "in_channels", "width"])
 def test_bad_options_are_named(option):
-    with pytest.raises(ValueError, match=f"model.{option}=0 must be 1 or more"):
+    with pytest.raises(ValueError, match=f"model.{option}=0 must be an integer of at least 1"):
         Classifier(**{"num_classes": 10, option: 0})
 
 

@@ -286,7 +286,7 @@ class Unpool(nn.Module):
         ({"num_classes": None}, "num_classes=None must be"),
         ({"num_classes": 0}, "num_classes=0 must be"),
         ({"padded": True}, "padded=true is the layout of backbone 'vgg16', not of 'compact'"),
-        ({"backbone": "vgg"}, "backbone='vgg' is unknown, did you mean vgg16"),
+        ({"backbone": "vgg"}, "backbone='vgg' is unknown: did you mean 'vgg16'"),
         ({"weights": "DEFAULT"}, "weights='DEFAULT'.*trains from scratch"),
         ({"upsample": Unpool}, "not take Unpool: it needs the switches.*choose another operator"),
     ],
