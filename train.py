@@ -8,7 +8,7 @@ import sys
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from runs import console, folders, sweeps
+from runs import arguments, console, folders, sweeps
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")
@@ -105,5 +105,6 @@ def train(cfg: DictConfig) -> None:
 
 if __name__ == "__main__":
     with console.user_errors():
+        sys.argv[1:] = arguments.without_null_groups(sys.argv[1:])
         sweeps.check_launcher(sys.argv[1:])
         main()

@@ -1,0 +1,191 @@
+"""Runs that are stopped or killed anywhere: what they leave, and that they go on exactly."""
+
+import functools
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from runs import folders, records
+from tests.conftest import SMALL, compose_config
+from tests.test_train import StopAt, last, same, weights
+
+#: The defaults of a training, at a size of about a second; weights are averaged.
+DEFAULT = ("average=0.9", "callbacks.artifacts=null", "callbacks.panels=null", "artifacts=0")
+
+Strike = Callable[[], None]
+
+
+def in_step(number: int, strike: Strike, times: int = 1) -> None:
+    from tasks.segmentation import Segmentation
+
+    plain = Segmentation.training_step
+
+    def training_step(task, batch, batch_idx):
+        if task.global_step == number:
+            for _ in range(times):
+                strike()
+        return plain(task, batch, batch_idx)
+
+    Segmentation.training_step = training_step
+
+
+def in_checkpoint(strike: Strike) -> None:
+    """Half of a checkpoint's file is written."""
+    from upzoo import atomic
+
+    plain = atomic._sync
+
+    def sync(path):
+        if path.name.startswith(".last.ckpt"):
+            os.truncate(path, 1000)
+            strike()
+        plain(path)
+
+    atomic._sync = sync
+
+
+def in_scoring(strike: Strike) -> None:
+    from tasks.callbacks import Divergence
+
+    plain = Divergence.on_test_start
+
+    def on_test_start(callback, trainer, task):
+        strike()
+        plain(callback, trainer, task)
+
+    Divergence.on_test_start = on_test_start
+
+
+def in_model(strike: Strike) -> None:
+    """The scored model is being written."""
+    from upzoo import checkpoint
+
+    plain = checkpoint.to_bytes
+
+    def to_bytes(tensors):
+        strike()
+        return plain(tensors)
+
+    checkpoint.to_bytes = to_bytes
+
+
+def train_in_child(arguments: list[str], place: Callable[[Strike], None], number: int) -> None:
+    """What a process of its own does: train.py, struck at a place."""
+    import train
+    from runs import console
+
+    logs = Path(next(a for a in arguments if a.startswith("logs=")).partition("=")[2])
+    for descriptor, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(logs / name, os.O_CREAT | os.O_WRONLY), descriptor)
+    torch.set_num_threads(1)
+    place(lambda: os.kill(os.getpid(), number))
+    with console.user_errors():
+        train.train(compose_config("train", arguments))
+    sys.stdout.flush()
+
+
+@pytest.fixture(scope="module")
+def struck():
+    """Trains in a child that has imported all beforehand; gives its exit status."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.test_stops", "train", "tasks.training"])
+
+    def run(logs: Path, place: Callable[[Strike], None], number: int, *more: str) -> int:
+        arguments = [*SMALL, *DEFAULT, f"logs={logs}", *more]
+        child = context.Process(target=train_in_child, args=(arguments, place, int(number)))
+        child.start()
+        child.join()
+        return child.exitcode
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def whole(train_run):
+    """A run at the defaults that nothing disturbs."""
+    return train_run(*DEFAULT)
+
+
+def run_of(logs: Path) -> Path:
+    (run,) = logs.glob("*/*/seed0-*")
+    return run
+
+
+def metrics(run: Path) -> dict:
+    return records.read(run / "record.json").metrics
+
+
+@pytest.mark.parametrize(
+    ("step", "number"), [(1, signal.SIGTERM), (3, signal.SIGINT), (4, signal.SIGHUP)]
+)
+def test_a_stop_in_mid_epoch_keeps_the_average(
+    train_run, whole, tmp_path, monkeypatch, step, number
+):
+    with monkeypatch.context() as patch:
+        StopAt(step, number)(patch)
+        with pytest.raises(SystemExit) as stopped:
+            train_run(*DEFAULT, logs=tmp_path)
+    assert stopped.value.code == 128 + number
+    run = run_of(tmp_path)
+    assert records.read(run / "record.json").status == "interrupted"
+    state = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert state["global_step"] == step + 1
+    assert state["averaging_state"]["n_averaged"] == step + 1  # that step's average is in it
+    assert str(tmp_path) not in str(state["callbacks"])  # no path
+
+    train_run(*DEFAULT, "ckpt=last", logs=tmp_path)
+    assert same(weights(run), weights(whole))
+    assert same(last(run), last(whole))
+    assert metrics(run) == metrics(whole)
+
+
+KILL, TERM, INT, HUP = signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("place", "number"),
+    [
+        *[(functools.partial(in_step, step), KILL) for step in (1, 3, 4, 5)],
+        *[(functools.partial(in_step, step), TERM) for step in (0, 2, 3, 5)],
+        *[(functools.partial(in_step, step), INT) for step in (1, 4)],
+        *[(functools.partial(in_step, step), HUP) for step in (0, 2)],
+        *[(functools.partial(in_step, 4, times=2), number) for number in (INT, TERM)],
+        *[(in_checkpoint, number) for number in (KILL, TERM, INT)],
+        *[(in_scoring, number) for number in (KILL, TERM, INT, HUP)],
+        *[(in_model, number) for number in (KILL, TERM)],
+    ],
+)
+def test_killed_or_stopped_anywhere_it_goes_on_exactly(
+    train_run, struck, whole, tmp_path, place, number
+):
+    status = struck(tmp_path, place, number)
+    assert status == (-number if number == KILL else 128 + number), (tmp_path / "err").read_text()
+    assert (tmp_path / "err").read_text() == ""
+    run = run_of(tmp_path)
+    left = "running" if number == KILL else "interrupted"
+    assert records.read(run / "record.json").status == left
+    assert number == KILL or not list(run.rglob(".*"))
+
+    resumed = ["ckpt=last"] if (run / folders.LAST).exists() else []
+    again = train_run(*DEFAULT, *resumed, logs=tmp_path)
+    assert again == run or not resumed
+    assert not list(again.rglob(".*"))
+    assert records.read(again / "record.json").status == "finished"
+    assert same(weights(again), weights(whole))
+    assert same(last(again), last(whole))
+    assert metrics(again) == metrics(whole)
+
+
+@pytest.mark.slow
+def test_killed_with_workers_that_outlive_it_it_goes_on_at_once(train_run, struck, tmp_path):
+    place = functools.partial(in_step, 4)
+    assert struck(tmp_path, place, KILL, "data.num_workers=1") == -KILL
+    run = train_run(*DEFAULT, "ckpt=last", logs=tmp_path)
+    assert records.read(run / "record.json").status == "finished"
