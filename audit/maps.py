@@ -29,6 +29,7 @@ def leaves(output: Any, name: str = "") -> Iterator[Leaf]:
     """Every tensor of an output, in its order.
 
     Example:
+        >>> import torch
         >>> [leaf.name for leaf in leaves({"out": torch.ones(1), "more": [torch.ones(1)]})]
         ['out', 'more.0']
     """
@@ -106,6 +107,7 @@ def to_map(x: Tensor, like: Sequence[int] | None, dims: int) -> Tensor | None:
     """A tensor as (B, C, *spatial) floats; None for labels and for what is no map or an empty one.
 
     Example:
+        >>> import torch
         >>> to_map(torch.ones(2, 64, 96, 3), (64, 96), 2).shape
         torch.Size([2, 3, 64, 96])
     """

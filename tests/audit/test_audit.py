@@ -170,7 +170,7 @@ def test_a_generator(options, unevenness):
 
 
 def test_a_pixel_shuffle_is_seen_through_its_convolution():
-    """As in SRGAN: the convolution is the one that ran before the shuffle, not the one beside it."""
+    """As in SRGAN: its convolution is the one that ran before it, not the one beside it."""
 
     class Net(nn.Module):
         def __init__(self):

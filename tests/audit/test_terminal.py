@@ -48,7 +48,7 @@ def test_the_terminal_says_it_in_order(report):
     file = io.StringIO()
     show(report, Console(width=80, file=file))
     lines = file.getvalue().splitlines()
-    assert lines[0] == "Sequential, random weights: 1×3×64×64 -> 1×2×64×64"
+    assert lines[0] == "Sequential, weights: the net's own: 1×3×64×64 -> 1×2×64×64"
     assert lines[1].startswith("Strong checkerboard at period 2: ")
     assert lines[2].strip().startswith("1 (transposed convolution 3×3 s2) makes 100% of period 2")
     assert any(line.strip().startswith("gradient: 0 (convolution 3×3 s2)") for line in lines)
