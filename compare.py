@@ -14,7 +14,7 @@ from rich.console import Console
 
 from comparison import files, groups, tables
 from comparison.analysis import Result, analyse
-from runs import console
+from runs import arguments, checks, console
 from upzoo.atomic import whole
 
 #: What Hydra takes itself: an option, or key=value with a dotted key.
@@ -30,9 +30,7 @@ def main(cfg: DictConfig) -> None:
 
 def compare(cfg: DictConfig) -> None:
     """Read the records, print the tables, write files, figures and TensorBoard's run."""
-    for name in ("figures", "pictures"):
-        if not isinstance(cfg[name], int) or cfg[name] < 0:
-            raise ValueError(f"{name}={cfg[name]!r} must be a number of at least 0, true or false")
+    checks.check_options(cfg, checks.COMPARE)
     study = groups.collect(cfg.runs)
     results = [analyse(group, cfg.baseline) for group in study.groups]
     check_baseline(cfg.baseline, results)
@@ -97,6 +95,6 @@ def folders_to_runs(arguments: Sequence[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = folders_to_runs(sys.argv[1:])
     with console.user_errors():
+        sys.argv[1:] = arguments.prepared(folders_to_runs(sys.argv[1:]))
         main()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from omegaconf import DictConfig
 
-from runs import audits, console
+from runs import arguments, audits, checks, console
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,6 +36,7 @@ def main(cfg: DictConfig) -> None:
 
 def use(cfg: DictConfig) -> None:
     """Rebuild the net, then apply, draw, export or score; or examine anybody's."""
+    checks.check_evaluation(cfg)
     if cfg.list is not False:
         show_list(cfg.list)
         return
@@ -112,6 +113,6 @@ def show_list(wanted: bool | str) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = audits.spelled_out(sys.argv[1:])
     with console.user_errors():
+        sys.argv[1:] = arguments.prepared(audits.spelled_out(sys.argv[1:]))
         main()

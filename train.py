@@ -105,6 +105,6 @@ def train(cfg: DictConfig) -> None:
 
 if __name__ == "__main__":
     with console.user_errors():
-        sys.argv[1:] = arguments.without_null_groups(sys.argv[1:])
+        sys.argv[1:] = arguments.without_null_groups(arguments.prepared(sys.argv[1:]))
         sweeps.check_launcher(sys.argv[1:])
         main()

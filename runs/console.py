@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+from runs.arguments import MEANT
 from upzoo.closest import did_you_mean
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,7 +46,14 @@ def explain(error: BaseException) -> str | None:
         return _hydra_line(error)
     if isinstance(error, ValueError | OSError) and _ours(error):
         return _one_line(error)
+    if isinstance(error, ValueError) and _raised_in(error).parts[-3:-1] == ("hydra", "_internal"):
+        return _one_line(error)
     return None
+
+
+def _raised_in(error: BaseException) -> Path:
+    frames = traceback.extract_tb(error.__traceback__)
+    return Path(frames[-1].filename if frames else "")
 
 
 def _ours(error: BaseException) -> bool:
@@ -86,6 +94,8 @@ def _unknown_option(key: str, text: str) -> str:
     from omegaconf import DictConfig, OmegaConf
 
     parent, _, name = key.rpartition(".")
+    if key in MEANT:
+        return f"{key}: there is no such option; did you mean {MEANT[key]}=…?"
     choices = [a for a in sys.argv[1:] if (ROOT / "configs" / a.split("=")[0]).is_dir()]
     GlobalHydra.instance().clear()
     try:
