@@ -14,9 +14,10 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from panels.samples import sample_grid
-from tasks import collapse, generation_panels
+from tasks import collapse
 from tasks.adversarial import LOSSES, frozen, r1, untracked
 from tasks.callbacks import GenerationPanels, Repeatable
+from tasks.callbacks import generation as generation_callback
 from tasks.callbacks.generation import interpolate
 from tasks.generation import Generation
 from tasks.pictures import draw
@@ -90,7 +91,7 @@ def run(tmp_path_factory):
     torch.manual_seed(0)
     task = make(OPTIONS)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(generation_panels, "kernel_panel", lambda *_: IMAGES[0].clamp(0, 1))
+        patch.setattr(generation_callback, "kernel_panel", lambda *_: IMAGES[0].clamp(0, 1))
         trainer = fit(task, folder, callbacks=whole_set(folder))
     return SimpleNamespace(task=task, trainer=trainer, folder=folder, events=events(folder))
 

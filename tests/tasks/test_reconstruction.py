@@ -7,6 +7,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
 from scipy.ndimage import gaussian_filter
 from torch import nn
 from torch.utils.data import DataLoader
@@ -181,8 +182,19 @@ class Pictures:
         self.shapes[tag] = tuple(picture.shape)
 
 
+class Logger(TensorBoardLogger):
+    """Writes nothing."""
+
+    def __init__(self):
+        self.pictures = Pictures()
+
+    @property
+    def experiment(self):
+        return self.pictures
+
+
 def fake_trainer(images):
-    logger = SimpleNamespace(experiment=Pictures())
+    logger = Logger()
     samples = [{"image": image} for image in images]
     return SimpleNamespace(
         sanity_checking=False,
@@ -190,7 +202,7 @@ def fake_trainer(images):
         current_epoch=0,
         max_epochs=2,
         global_step=7,
-        logger=logger,
+        loggers=[logger],
         datamodule=SimpleNamespace(**vars(DATA), prepared={"val": samples}.__getitem__),
         val_dataloaders=loader(images),
         precision_plugin=pl.plugins.Precision(),
@@ -203,7 +215,7 @@ def test_callbacks_add_their_pictures():
     run = fake_trainer(normalised(3))
     ReconstructionPanels(images=2).on_validation_epoch_end(run, task)
     ProjectionPanels(stage=1, channels=3, images=2).on_train_end(run, task.train())
-    shapes = run.logger.experiment.shapes
+    shapes = run.loggers[0].experiment.shapes
     assert set(shapes) == {
         "reconstructions/validation",
         "projections/stage1",
