@@ -80,12 +80,12 @@ class TwoStep(nn.Module):
         refuse_needs(upsample, "TwoStep", no_switches="it has no pooling", no_guide="no skips")
         self.down = nn.Conv2d(in_channels, width, 3, stride=2, padding=1)
         self.head = nn.Conv2d(width, num_classes, 1)
-        self.up = upsample(width, width, 2)
+        self.upsamples = nn.ModuleList([upsample(width, width, 2)])
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores, (B, num_classes, H, W)."""
         size: Sequence[int] = x.shape[-2:]
-        return self.head(self.up(self.down(x).relu(), size))
+        return self.head(self.upsamples[0](self.down(x).relu(), size))
 '''
 
 DATA = '''
@@ -244,7 +244,7 @@ def test_an_operator_in_three_edits(copy):
     assert "hold" in copy.python("-c", "import upzoo; print(upzoo.list_operators())")
     assert copy.train("upsample=hold", *SCENES)["choices"]["upsample"] == "hold"
     copy.train("upsample=bilinear_init", *SCENES)
-    assert "hold" in copy.python("compare.py", "logs/debug", "output=comparison")
+    assert "hold" in copy.python("compare.py", "logs/debug", "out=comparison")
     assert list((copy.root / "comparison").rglob("*.png"))
 
     record = copy.root / "benchmarks/results/operators.json"
