@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from comparison.groups import Variant
+from upzoo.architectures import list_operators
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,24 +26,6 @@ INK, GREY, PALE = "#22282f", "#6b747d", "#dfe3e8"
 COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKS = ("o", "s", "^")
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
-#: An operator's place gives its colour and mark: the first seven have circles, the next squares.
-OPERATORS = (
-    "bilinear_init",
-    "transposed_conv",
-    "resize_conv",
-    "pixel_shuffle",
-    "max_unpool",
-    "bilinear_additive",
-    "interpolate",
-    "smooth_transposed",
-    "decomposed_transposed",
-    "carafe",
-    "dysample",
-    "pixel_transposed",
-    "fade",
-    "fir_transposed",
-    "sapa",
-)
 #: Where a name may stand: points right and up of its mark, and which of its sides is there.
 PLACES = tuple(
     (dx, dy, side) for dy in (9, -9, 22, -22, -35) for dx, side in ((-9, "right"), (9, "left"))
@@ -73,9 +56,13 @@ STYLE = {
 
 
 def style(variant: Variant, variants: Sequence[Variant]) -> dict[str, Any]:
-    """Colour, mark and dash of a variant; an operator's further variants are hollow."""
-    known = variant.operator in OPERATORS
-    place = OPERATORS.index(variant.operator) if known else zlib.crc32(variant.operator.encode())
+    """Colour, mark and dash of a variant, by its operator's place in `OPERATORS`.
+
+    An operator's further variants are hollow.
+    """
+    known = list_operators()
+    name = variant.operator
+    place = known.index(name) if name in known else zlib.crc32(name.encode())
     row = place // len(COLOURS) % len(MARKS)
     colour = COLOURS[place % len(COLOURS)]
     alike = sorted(a.label for a in variants if a.operator == variant.operator)

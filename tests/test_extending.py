@@ -51,10 +51,11 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
+from upzoo.base import Net
 from upzoo.fitting import refuse_needs
 
 
-class TwoStep(nn.Module):
+class TwoStep(Net):
     """Down by a convolution, up by the operator.
 
     Args:
@@ -67,8 +68,6 @@ class TwoStep(nn.Module):
         ValueError: for an operator that needs an encoder.
     """
 
-    label = "two_step"
-
     def __init__(
         self,
         upsample: Callable[[int, int, int], nn.Module],
@@ -80,12 +79,12 @@ class TwoStep(nn.Module):
         refuse_needs(upsample, "TwoStep", no_switches="it has no pooling", no_guide="no skips")
         self.down = nn.Conv2d(in_channels, width, 3, stride=2, padding=1)
         self.head = nn.Conv2d(width, num_classes, 1)
-        self.up = upsample(width, width, 2)
+        self.upsamples = nn.ModuleList([upsample(width, width, 2)])
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores, (B, num_classes, H, W)."""
         size: Sequence[int] = x.shape[-2:]
-        return self.head(self.up(self.down(x).relu(), size))
+        return self.head(self.upsamples[0](self.down(x).relu(), size))
 '''
 
 DATA = '''
@@ -244,7 +243,7 @@ def test_an_operator_in_three_edits(copy):
     assert "hold" in copy.python("-c", "import upzoo; print(upzoo.list_operators())")
     assert copy.train("upsample=hold", *SCENES)["choices"]["upsample"] == "hold"
     copy.train("upsample=bilinear_init", *SCENES)
-    assert "hold" in copy.python("compare.py", "logs/debug", "output=comparison")
+    assert "hold" in copy.python("compare.py", "logs/debug", "out=comparison")
     assert list((copy.root / "comparison").rglob("*.png"))
 
     record = copy.root / "benchmarks/results/operators.json"
@@ -272,32 +271,32 @@ def test_an_operator_in_three_edits(copy):
 
 
 def test_a_model_in_three_edits(copy):
-    copy.write("models/two_step.py", MODEL)
+    copy.write("models/twostep.py", MODEL)
     copy.replace(
         "models/architectures.py",
         '    "unet": Architecture(',
-        '    "two_step": Architecture(TwoStep, "bilinear_init"),\n    "unet": Architecture(',
+        '    "twostep": Architecture(TwoStep, "bilinear_init"),\n    "unet": Architecture(',
     )
     copy.replace(
         "models/architectures.py",
         "from upzoo.unet import UNet\n",
-        "from upzoo.two_step import TwoStep\nfrom upzoo.unet import UNet\n",
+        "from upzoo.twostep import TwoStep\nfrom upzoo.unet import UNet\n",
     )
     copy.write(
-        "configs/model/two_step.yaml",
-        "# Down and up.\n_target_: models.two_step.TwoStep\n_convert_: all\n\n"
+        "configs/model/twostep.yaml",
+        "# Down and up.\n_target_: models.twostep.TwoStep\n_convert_: all\n\n"
         "upsample: ${upsample}\nnum_classes: null # filled from the data\n"
         "in_channels: null # filled from the data\n\nwidth: 8\n",
     )
-    code = "import upzoo; print(upzoo.create('two_step', 'carafe', num_classes=3).label)"
-    assert copy.python("-c", code).strip() == "two_step"
-    code = "import hubconf; print(hubconf.two_step(num_classes=3).label)"
-    assert copy.python("-c", code).strip() == "two_step"
-    record = copy.train("model=two_step", "upsample=dysample", *SCENES)
-    assert record["choices"]["model"] == "two_step"
+    code = "import upzoo; print(upzoo.create('twostep', 'carafe', num_classes=3).label)"
+    assert copy.python("-c", code).strip() == "twostep"
+    code = "import hubconf; print(hubconf.twostep(num_classes=3).label)"
+    assert copy.python("-c", code).strip() == "twostep"
+    record = copy.train("model=twostep", "upsample=dysample", *SCENES)
+    assert record["choices"]["model"] == "twostep"
     run = next((copy.root / "logs").rglob("record.json")).parent
-    copy.python("-c", f"import upzoo; assert upzoo.load({str(run)!r}).label == 'two_step'")
-    copy.test("tests/models/test_contract.py", "-k", "two_step")
+    copy.python("-c", f"import upzoo; assert upzoo.load({str(run)!r}).label == 'twostep'")
+    copy.test("tests/models/test_contract.py", "-k", "twostep")
     copy.test("tests/test_configs.py", "tests/test_hub.py", "-k", "model or lists")
 
 
@@ -325,3 +324,4 @@ def test_a_task_in_three_edits(copy):
     record = copy.train("task=focal", "task.gamma=1.5", *SCENES)
     assert record["config"]["task"]["gamma"] == 1.5
     assert "miou" in record["metrics"]["test"]
+    copy.test("tests/test_configs.py", "-k", "focal")
