@@ -11,6 +11,7 @@ from comparison import curves, figures, groups, plot
 from comparison.analysis import analyse
 from runs.console import ROOT
 from tests.comparison.fabricated import write
+from upzoo.upsampling import OPERATORS
 
 
 @pytest.fixture
@@ -141,17 +142,15 @@ def test_a_figure_full_of_noise_is_brought_under_the_limit(tmp_path):
 
 def test_every_operator_looks_different_whoever_else_is_there(result):
     names = {path.stem for path in (ROOT / "configs" / "upsample").glob("*.yaml")}
-    assert set(plot.OPERATORS) == names
-    variants = [groups.Variant(name, name, {}, {}) for name in plot.OPERATORS]
-    looks = [plot.style(variant, variants) for variant in variants]
+    assert set(OPERATORS) == names
+    variants = [groups.Variant(name, name, {}, {}) for name in OPERATORS]
+    looks = [plot.look(variant, variants) for variant in variants]
     assert len({(look["color"], look["marker"]) for look in looks}) == len(variants)
     assert all(
-        plot.style(variant, [variant]) == look
-        for variant, look in zip(variants, looks, strict=True)
+        plot.look(variant, [variant]) == look for variant, look in zip(variants, looks, strict=True)
     )
     further = groups.Variant("carafe kernel_up=7", "carafe", {}, {})
-    carafe = variants[plot.OPERATORS.index("carafe")]
+    carafe = variants[list(OPERATORS).index("carafe")]
     assert (
-        plot.style(further, [*variants, further])["marker"]
-        != plot.style(carafe, variants)["marker"]
+        plot.look(further, [*variants, further])["marker"] != plot.look(carafe, variants)["marker"]
     )
