@@ -131,8 +131,7 @@ def classes(result: Result, scores: str, overall: str, columns: int = 4) -> Figu
     rows = -(-len(names) // columns)
     panel, gap = 14 + 13 * len(variants), 48
     height = 76 + rows * panel + (rows - 1) * gap + 34
-    shape = {"columns": columns, "rows": rows, "left": 0.2, "bottom": 34, "gap": gap / panel}
-    figure, panels = plot.page(height, **shape)
+    figure, panels = plot.page(height, columns, rows, left=0.2, bottom=34, gap=gap / panel)
     for axes, name in zip(panels, names, strict=False):
         by_label = result.estimates[name]
         base = by_label.get(result.baseline.label) if result.baseline else None

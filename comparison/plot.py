@@ -90,7 +90,7 @@ def title(figure: Figure, text: str, subtitle: str) -> None:
     """A bold line and a grey one, at the top left of the figure."""
     height = figure.get_size_inches()[1] * DPI
     left = 14 / WIDTH
-    place = {"ha": "left", "va": "top"}
+    place: dict[str, Any] = {"ha": "left", "va": "top"}
     figure.text(left, 1 - 9 / height, text, fontsize=11, weight="bold", **place)
     figure.text(left, 1 - 30 / height, subtitle, fontsize=8.5, color=GREY, **place)
 
@@ -139,7 +139,8 @@ def name(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
     """
     from matplotlib.patheffects import withStroke
 
-    halo, taken = withStroke(linewidth=3, foreground="white"), []
+    halo = withStroke(linewidth=3, foreground="white")
+    taken: list[Any] = []  # boxes of names
     transform = axes.transData.transform
     for text, x, y in sorted(_together(axes, points), key=lambda p: -transform(p[1:])[1]):
         for dx, dy, side in PLACES:

@@ -24,7 +24,7 @@ MARKED = ("#3fd0ff", "#7dff6a", "#e8e8e8", "#ffb000")
 SIGNED, UNSIGNED, POWER = "RdBu_r", "viridis", "magma"
 
 #: Of everything that is drawn, for `matplotlib.rc_context`.
-RC = {
+RC: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
     "axes.grid": True,
