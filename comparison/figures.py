@@ -15,6 +15,7 @@ from comparison.analysis import Result
 from comparison.curves import Curves
 from comparison.statistics import Estimate
 from comparison.tables import contrasted
+from panels import style
 from runs.escape import printable
 from upzoo.metrics.catalogue import SCORES, Score
 
@@ -35,7 +36,7 @@ def draw(result: Result, curves: Curves, folder: Path) -> list[Path]:
         "curves": lambda r: learning(r, curves),
     }
     written = []
-    with rc_context(plot.STYLE):
+    with rc_context(style.RC):
         for kind, make in kinds.items():
             figure = make(result)
             if figure is not None:
@@ -56,14 +57,14 @@ def pareto_front(result: Result) -> Figure | None:
     for variant in variants:
         a, b = xs[variant.label], ys[variant.label]
         star = " ★" if variant.label in result.pareto_front else ""
-        look = plot.style(variant, result.group.variants)
+        look = plot.look(variant, result.group.variants)
         look |= {"label": plot.cut(variant.label, 30) + star}
         look["linestyle"] = "none"
         place = (a.mean * x.scale, b.mean * y.scale, _half(a, x), _half(b, y))
         plot.cross(axes, *place, look, size=8)
     points = [(n, xs[n].mean * x.scale, ys[n].mean * y.scale) for n in result.pareto_front]
     along = sorted(place for _, *place in points)
-    axes.plot(*zip(*along, strict=True), color=plot.GREY, linewidth=1.2, linestyle="--", zorder=1)
+    axes.plot(*zip(*along, strict=True), color=style.GREY, linewidth=1.2, linestyle="--", zorder=1)
     clipped = [
         _limit(axes.set_xlim, [xs[a.label] for a in variants], x),
         _limit(axes.set_ylim, [ys[a.label] for a in variants], y),
@@ -96,10 +97,10 @@ def forest(result: Result) -> Figure | None:
     figure, panels = plot.page(150 + 26 * len(variants), columns=len(names), left=0.25, bottom=66)
     for axes, name in zip(panels, names, strict=True):
         metric = SCORES[name]
-        axes.axvline(0, color=plot.INK, linewidth=1)
+        axes.axvline(0, color=style.INK, linewidth=1)
         for row, variant in enumerate(variants):
             c = result.contrasts[name][variant.label]
-            look = plot.style(variant, result.group.variants)
+            look = plot.look(variant, result.group.variants)
             if c.difference is None:
                 continue
             look |= {"linestyle": "none", "marker": "o"}
@@ -126,17 +127,16 @@ def classes(result: Result, scores: str, overall: str, columns: int = 4) -> Figu
         return None
     names = [overall, *names] if overall in result.estimates else names
     variants, metric = result.group.variants, SCORES[scores]
-    looks = {variant.label: plot.style(variant, variants) for variant in variants}
+    looks = {variant.label: plot.look(variant, variants) for variant in variants}
     rows = -(-len(names) // columns)
     panel, gap = 14 + 13 * len(variants), 48
     height = 76 + rows * panel + (rows - 1) * gap + 34
-    shape = {"columns": columns, "rows": rows, "left": 0.2, "bottom": 34, "gap": gap / panel}
-    figure, panels = plot.page(height, **shape)
+    figure, panels = plot.page(height, columns, rows, left=0.2, bottom=34, gap=gap / panel)
     for axes, name in zip(panels, names, strict=False):
         by_label = result.estimates[name]
         base = by_label.get(result.baseline.label) if result.baseline else None
         if base is not None:
-            axes.axvline(base.mean * metric.scale, color=plot.GREY, linewidth=1, linestyle=":")
+            axes.axvline(base.mean * metric.scale, color=style.GREY, linewidth=1, linestyle=":")
         for row, variant in enumerate(variants):
             if (e := by_label.get(variant.label)) is not None:
                 look = looks[variant.label] | {"linestyle": "none"}
@@ -165,7 +165,7 @@ def learning(result: Result, curves: Curves) -> Figure | None:
         return None
     figure, axes = plot.page(height=max(430, 70 + 24 * len(drawn)), right=0.70)
     for variant, c in drawn:
-        look = plot.style(variant, variants) | {"markersize": 5, "linewidth": 1.5}
+        look = plot.look(variant, variants) | {"markersize": 5, "linewidth": 1.5}
         mean, low, high = (values * metric.scale for values in (c.mean, c.low, c.high))
         axes.fill_between(c.steps, low, high, color=look["color"], alpha=0.12, linewidth=0)
         axes.plot(c.steps, mean, **look, label=plot.cut(variant.label, 32))

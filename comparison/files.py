@@ -85,7 +85,8 @@ def csv_text(results: Iterable[Result]) -> str:
             for name, by_label in result.estimates.items():
                 if (e := by_label.get(variant.label)) is None:
                     continue
-                row = [group.model, group.data, group.split, variant.label, variant.operator, name]
+                row: list[Any] = [group.model, group.data, group.split, variant.label]
+                row += [variant.operator, name]
                 row += [e.n, e.mean, e.half, e.spread]
                 c = result.contrasts.get(name, {}).get(variant.label)
                 if c is not None and c.difference is not None and result.baseline is not None:

@@ -116,10 +116,9 @@ def collect(folders: Iterable[str | os.PathLike[str]]) -> Study:
     if not folders:
         raise ValueError("no folder is given: python compare.py logs/study")
     paths, left_out = find(folders)
-    runs = []
-    for path in paths:
-        run = _read(path)
-        (left_out if isinstance(run, LeftOut) else runs).append(run)  # type: ignore[arg-type]
+    read = [_read(path) for path in paths]
+    runs = [each for each in read if isinstance(each, Run)]
+    left_out += [each for each in read if isinstance(each, LeftOut)]
     groups = []
     for model, data in sorted({run.subject for run in runs}):
         mine = [run for run in runs if run.subject == (model, data)]

@@ -15,6 +15,7 @@ import numpy as np
 
 from comparison import plot
 from comparison.groups import Group, Variant
+from panels import style
 from runs import console
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def sheet(shown: Sequence[Block], title: str, subtitle: str) -> Figure:
     cell = plot.WIDTH / COLUMNS - 12
     block = cell * tall / wide + 0.62 * cell + 34
     height = 60 + rows * block
-    figure = Figure((plot.WIDTH / plot.DPI, height / plot.DPI), dpi=plot.DPI, facecolor="white")
+    figure = Figure((plot.WIDTH / style.DPI, height / style.DPI), dpi=style.DPI, facecolor="white")
     FigureCanvasAgg(figure)
     plot.title(figure, title, subtitle)
     values = np.concatenate([b.spectrum.ravel() for b in shown if b.spectrum is not None])
@@ -224,7 +225,7 @@ def sheet(shown: Sequence[Block], title: str, subtitle: str) -> Figure:
         axes.set_title(
             plot.cut(each.title, 29),
             fontsize=8,
-            color=plot.INK,
+            color=style.INK,
             loc="left",
             pad=3,
             parse_math=False,
@@ -232,13 +233,15 @@ def sheet(shown: Sequence[Block], title: str, subtitle: str) -> Figure:
         if each.spectrum is not None:
             side = 0.58 * cell
             axes = _box(figure, left, top + 22 + cell * tall / wide, side, side)
-            axes.imshow(each.spectrum, cmap="magma", vmin=low, vmax=high, interpolation="nearest")
+            axes.imshow(
+                each.spectrum, cmap=style.POWER, vmin=low, vmax=high, interpolation="nearest"
+            )
     return figure
 
 
 def _box(figure: Figure, left: float, top: float, width: float, height: float) -> Any:
     """Bare axes at a place in pixels from the top left."""
-    total = figure.get_size_inches()[1] * plot.DPI
+    total = figure.get_size_inches()[1] * style.DPI
     place = (left / plot.WIDTH, 1 - (top + height) / total, width / plot.WIDTH, height / total)
     axes = figure.add_axes(place)
     axes.set_axis_off()

@@ -7,73 +7,32 @@ from __future__ import annotations
 
 import io
 import math
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from comparison.groups import Variant
-from upzoo.architectures import list_operators
+from panels import style
+from panels.style import DPI, GREY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH, DPI = 900, 100
-MAX_FILE_BYTES = 200_000  # bytes of a file
-INK, GREY, PALE = "#22282f", "#6b747d", "#dfe3e8"
-#: Okabe and Ito's colours, told apart by the colour-blind; without yellow, pale on white.
-COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKS = ("o", "s", "^")
-DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
+WIDTH = 900
+MAX_FILE_BYTES = 200_000
 #: Where a name may stand: points right and up of its mark, and which of its sides is there.
 PLACES = tuple(
     (dx, dy, side) for dy in (9, -9, 22, -22, -35) for dx, side in ((-9, "right"), (9, "left"))
 )
 #: Pixels below which two marks are one.
 SAME_POINT = 7
-#: Marks of an operator's further variants.
-VARIANT_MARKS = ("D", "v", "P", "X", "<", ">")
 
 
-#: Of everything that is drawn, for `matplotlib.rc_context`.
-STYLE = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": INK,
-    "axes.grid": True,
-    "axes.labelcolor": INK,
-    "axes.labelsize": 9.5,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "grid.color": PALE,
-    "text.color": INK,
-    "text.parse_math": False,
-    "xtick.color": INK,
-    "xtick.labelsize": 9,
-    "ytick.color": INK,
-    "ytick.labelsize": 9,
-}
-
-
-def style(variant: Variant, variants: Sequence[Variant]) -> dict[str, Any]:
-    """Colour, mark and dash of a variant, by its operator's place in `OPERATORS`.
-
-    An operator's further variants are hollow.
-    """
-    known = list_operators()
-    name = variant.operator
-    place = known.index(name) if name in known else zlib.crc32(name.encode())
-    row = place // len(COLOURS) % len(MARKS)
-    colour = COLOURS[place % len(COLOURS)]
-    alike = sorted(a.label for a in variants if a.operator == variant.operator)
-    rank = alike.index(variant.label)
-    hollow = rank > 0
-    return {
-        "color": colour,
-        "marker": VARIANT_MARKS[(rank - 1) % len(VARIANT_MARKS)] if hollow else MARKS[row],
-        "linestyle": (0, (6, 1.5, 1, 1.5)) if hollow else DASHES[row],
-        "markerfacecolor": "white" if hollow else colour,
-    }
+def look(variant: Variant, variants: Sequence[Variant]) -> dict[str, Any]:
+    """Colour, mark and dash of a variant; an operator's further variants are hollow."""
+    alike = sorted(v.label for v in variants if v.operator == variant.operator)
+    return style.operator(variant.operator, alike.index(variant.label))
 
 
 def save(figure: Figure, path: Path) -> Path:
@@ -131,7 +90,7 @@ def title(figure: Figure, text: str, subtitle: str) -> None:
     """A bold line and a grey one, at the top left of the figure."""
     height = figure.get_size_inches()[1] * DPI
     left = 14 / WIDTH
-    place = {"ha": "left", "va": "top"}
+    place: dict[str, Any] = {"ha": "left", "va": "top"}
     figure.text(left, 1 - 9 / height, text, fontsize=11, weight="bold", **place)
     figure.text(left, 1 - 30 / height, subtitle, fontsize=8.5, color=GREY, **place)
 
@@ -146,16 +105,16 @@ def cut(text: str, longest: int) -> str:
 
 
 def cross(
-    axes: Axes, x: float, y: float, dx: float, dy: float, look: dict[str, Any], size: float
+    axes: Axes, x: float, y: float, dx: float, dy: float, drawn: dict[str, Any], size: float
 ) -> None:
     """A mark at (x, y) over its intervals ±dx and ±dy; limits are the caller's to set."""
     from matplotlib.lines import Line2D
 
     if dx:
-        axes.add_line(Line2D((x - dx, x + dx), (y, y), color=look["color"], linewidth=1.2))
+        axes.add_line(Line2D((x - dx, x + dx), (y, y), color=drawn["color"], linewidth=1.2))
     if dy:
-        axes.add_line(Line2D((x, x), (y - dy, y + dy), color=look["color"], linewidth=1.2))
-    axes.add_line(Line2D((x,), (y,), markersize=size, **look))
+        axes.add_line(Line2D((x, x), (y - dy, y + dy), color=drawn["color"], linewidth=1.2))
+    axes.add_line(Line2D((x,), (y,), markersize=size, **drawn))
 
 
 def rows(axes: Axes, labels: Sequence[str], named: bool, size: float = 9) -> None:
@@ -180,7 +139,8 @@ def name(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
     """
     from matplotlib.patheffects import withStroke
 
-    halo, taken = withStroke(linewidth=3, foreground="white"), []
+    halo = withStroke(linewidth=3, foreground="white")
+    taken: list[Any] = []  # boxes of names
     transform = axes.transData.transform
     for text, x, y in sorted(_together(axes, points), key=lambda p: -transform(p[1:])[1]):
         for dx, dy, side in PLACES:

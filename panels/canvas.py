@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from panels.style import DPI, INK
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-DPI = 100
 
 
 def figure(width: int, height: int) -> Figure:
@@ -38,7 +38,7 @@ def pixels(drawn: Figure) -> Tensor:
 def write(drawn: Figure, x: float, y: float, text: str, px: float = 14, **style: object) -> None:
     """Put text at a point, in pixels from the top left corner; dollar signs are no maths."""
     width, height = drawn.get_size_inches() * DPI
-    style = {"color": "#222222", "va": "center", "parse_math": False} | style
+    style = {"color": INK, "va": "center", "parse_math": False} | style
     drawn.text(x / width, 1 - y / height, text, fontsize=px * 72 / DPI, **style)  # type: ignore[arg-type]
 
 

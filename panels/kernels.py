@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor, nn
 
-from panels import canvas
+from panels import canvas, style
 from upzoo.upsampling import Upsample
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def kernel_panel(weight: Tensor, title: str = "kernels", transposed: bool = True
     drawn = canvas.figure(HEIGHT + SIDE + 190, HEIGHT)
     grid, caption = _mosaic_of(kernels)
     canvas.write(drawn, 24, 24, title, px=18, weight="bold")
-    canvas.write(drawn, 24, 48, caption, px=13, color="#555555")
+    canvas.write(drawn, 24, 48, caption, px=13, color=style.GREY)
     _picture(drawn, (24, 76, HEIGHT - 100), _tiled(grid), frame=False)
     for place, (name, kernel) in enumerate(means.items()):
         top = 76 + place * (SIDE + 44)
@@ -110,14 +110,14 @@ def _tiled(grid: np.ndarray) -> np.ndarray:
 
 def _picture(drawn: Figure, place: tuple[int, int, int], values: np.ndarray, frame: bool) -> Axes:
     """Draw values with a colour bar into a square at (left, top, side), in pixels."""
-    width, height = drawn.get_size_inches() * canvas.DPI
+    width, height = drawn.get_size_inches() * style.DPI
     left, top, side = place
     box = (left / width, 1 - (top + side) / height, side / width, side / height)
     axes = drawn.add_axes(box, anchor="NW")
     finite = values[np.isfinite(values)]
     # symmetric about zero, so that white is zero
     limit = float(np.abs(finite).max(initial=0)) or 1.0
-    image = axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    image = axes.imshow(values, cmap=style.SIGNED, vmin=-limit, vmax=limit, interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(frame)
@@ -133,5 +133,5 @@ def _picture(drawn: Figure, place: tuple[int, int, int], values: np.ndarray, fra
 def _annotate(axes: Axes, kernel: np.ndarray) -> None:
     limit = np.abs(kernel).max()
     for (row, column), value in np.ndenumerate(kernel):
-        colour = "white" if abs(value) > 0.6 * limit else "#222222"
+        colour = "white" if abs(value) > 0.6 * limit else style.INK
         axes.text(column, row, f"{value:.2g}", ha="center", va="center", fontsize=8.5, color=colour)

@@ -87,9 +87,11 @@ def transpose(layers: nn.Module, y: Tensor) -> Tensor:
         if isinstance(layer, nn.ReLU):
             y = F.relu(y)
         elif isinstance(layer, nn.BatchNorm2d):
-            scale = layer.weight * (layer.running_var + layer.eps).rsqrt()
+            assert layer.running_var is not None
+            scale = layer.weight * torch.rsqrt(layer.running_var + layer.eps)
             y = y * scale.view(-1, 1, 1)
         elif isinstance(layer, nn.Conv2d):
+            assert not isinstance(layer.padding, str)
             y = F.conv_transpose2d(y, layer.weight, padding=layer.padding)
         else:
             raise ValueError(f"{type(layer).__name__}: no transpose of this layer is known")
@@ -207,8 +209,8 @@ def _row(net: DeconvNet, images: Tensor, stage: int, channel: int) -> tuple[Tens
         top, left = max(0, min(top, height - h)), max(0, min(left, width - w))
         window = (..., slice(top, top + h), slice(left, left + w))
         pairs.append((projection[window].cpu(), image[window].cpu()))
-    projections, crops = zip(*pairs, strict=True)
-    return torch.stack(projections), torch.stack(crops)
+    windows, crops = zip(*pairs, strict=True)
+    return torch.stack(windows), torch.stack(crops)
 
 
 def _tiles(block: Tensor, tile: int) -> np.ndarray:

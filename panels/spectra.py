@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from panels import canvas
+from panels import canvas, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 SIDE, GAP, LEFT, HEAD, FOOT = 300, 84, 58, 84, 48  # pixels: of a picture, around it
 LOWEST_DB = 70.0  # what is shown below the highest power
-BLUE, GREY = "#2f6db3", "#555555"
 
 
 def spectrum_panel(
@@ -52,7 +51,7 @@ def spectrum_panel(
         axes = _axes(drawn, place, name)
         image = axes.imshow(
             db,
-            cmap="magma",
+            cmap=style.POWER,
             vmin=lowest,
             vmax=highest,
             extent=_extent(*db.shape),
@@ -77,7 +76,6 @@ def _extent(height: int, width: int) -> tuple[float, float, float, float]:
 
 def _mark(axes: Axes, periods: Sequence[int]) -> None:
     """Ring every frequency (i/p, j/p) ≠ 0, the larger the smaller its period."""
-    colours = ("#3fd0ff", "#7dff6a", "#e8e8e8", "#ffb000")
     seen = {(0.0, 0.0)}
     for place, period in enumerate(sorted(set(periods))):
         steps = [i / period for i in range(-(period // 2), period // 2 + 1)]
@@ -89,7 +87,7 @@ def _mark(axes: Axes, periods: Sequence[int]) -> None:
             "o",
             markersize=max(9 - 2 * place, 3),
             markerfacecolor="none",
-            markeredgecolor=colours[place % len(colours)],
+            markeredgecolor=style.MARKED[place % len(style.MARKED)],
             markeredgewidth=1.0,
             linestyle="none",
             clip_on=False,
@@ -162,9 +160,8 @@ def step_panel(
     width = max(2 * SIDE, 520)
     drawn = canvas.figure(LEFT + width + 24, HEAD + SIDE + FOOT)
     _titles(drawn, title, "value against pixel; a checkerboard shows as teeth on the plateaus")
-    w, h = drawn.get_size_inches() * canvas.DPI
+    w, h = drawn.get_size_inches() * style.DPI
     axes = drawn.add_axes((LEFT / w, FOOT / h, width / w, SIDE / h))
-    shades = (BLUE, "#e08214", "#2a9d6f", "#7a5fb0")
     for place, (name, curve) in enumerate(curves.items()):
         rows = np.atleast_2d(_array(curve))
         x = np.arange(start, start + rows.shape[1])
@@ -172,14 +169,14 @@ def step_panel(
             axes.plot(
                 x,
                 row,
-                color=shades[place % len(shades)],
+                color=style.CURVES[place % len(style.CURVES)],
                 lw=1.3,
                 marker="o",
                 markersize=3,
                 alpha=1 - 0.5 * number / len(rows),
                 label=name if number == 0 else None,
             )
-    axes.grid(color="#e3e6ea", lw=0.8)
+    axes.grid(color=style.PALE, lw=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=9)
@@ -209,12 +206,12 @@ def _page(count: int, title: str, caption: str) -> Figure:
 
 def _titles(drawn: Figure, title: str, caption: str) -> None:
     canvas.write(drawn, 20, 22, title, px=18, weight="bold")
-    canvas.write(drawn, 20, 46, caption, px=12.5, color=GREY)
+    canvas.write(drawn, 20, 46, caption, px=12.5, color=style.GREY)
 
 
 def _axes(drawn: Figure, place: int, name: str) -> Axes:
     """The axes of one picture, its name above."""
-    width, height = drawn.get_size_inches() * canvas.DPI
+    width, height = drawn.get_size_inches() * style.DPI
     left = LEFT + place * (SIDE + GAP)
     canvas.write(drawn, left, HEAD - 11, name, px=14)
     axes = drawn.add_axes((left / width, FOOT / height, SIDE / width, SIDE / height))
@@ -230,9 +227,9 @@ def _map(
     low, high = float(values.min()), float(values.max())
     if low < 0 < high:
         high = max(high, -low)
-        low, colours = -high, "RdBu_r"
+        low, colours = -high, style.SIGNED
     else:
-        low, colours = (low if floor is None else floor), "viridis"
+        low, colours = (low if floor is None else floor), style.UNSIGNED
     if high <= low:
         high = low + (abs(low) or 1.0)
     image = axes.imshow(values, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
@@ -242,15 +239,15 @@ def _map(
     if max(values.shape) <= 4:
         for (row, column), value in np.ndenumerate(values):
             light = (value - low) / (high - low)
-            dark = abs(light - 0.5) > 0.3 if colours == "RdBu_r" else light < 0.6
-            colour = "white" if dark else "#222222"
+            dark = abs(light - 0.5) > 0.3 if colours == style.SIGNED else light < 0.6
+            colour = "white" if dark else style.INK
             axes.text(column, row, form % value, ha="center", va="center", fontsize=9, color=colour)
     _bar(drawn, axes, image, [low, high], form)
 
 
 def _bar(drawn: Figure, axes: Axes, image: object, ticks: list[float], form: str) -> None:
     axes.apply_aspect()
-    width = drawn.get_size_inches()[0] * canvas.DPI
+    width = drawn.get_size_inches()[0] * style.DPI
     shown = axes.get_position()
     bar = drawn.add_axes((shown.x1 + 8 / width, shown.y0, 10 / width, shown.height))
     colourbar = drawn.colorbar(image, cax=bar, ticks=ticks, format=form)  # type: ignore[arg-type]

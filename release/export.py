@@ -8,10 +8,11 @@ from typing import Any
 from torch import nn
 
 from upzoo import checkpoint
+from upzoo.base import Net
 from upzoo.export import to_onnx
 
 
-def export(net: nn.Module, card: Mapping[str, Any], target: str) -> None:
+def export(net: Net, card: Mapping[str, Any], target: str) -> None:
     """Write the net as ONNX, with what its checkpoint says of images and classes."""
     if Path(target).suffix != ".onnx":
         raise ValueError(f"export={target}: give a name ending in .onnx")

@@ -91,7 +91,7 @@ def halve(net: nn.Module) -> nn.Module:
     return halved
 
 
-def used_part(net: nn.Module, spec: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
+def used_part(net: nn.Module, spec: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """What is used of a trained net, and its spec: the generator of a DCGAN, else all."""
     from upzoo.dcgan import DCGAN, Generator
 

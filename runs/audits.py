@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def named(cfg: DictConfig) -> str | None:
     """The net to audit: of `audit=NET` or `audit.net=NET`."""
-    return cfg.audit.net if isinstance(cfg.audit, Mapping) else cfg.audit
+    return cfg.audit["net"] if isinstance(cfg.audit, Mapping) else cfg.audit
 
 
 def spelled_out(arguments: Sequence[str]) -> list[str]:
@@ -39,11 +39,12 @@ def audit_command(cfg: DictConfig) -> AuditReport:
     options: Mapping[str, Any] = cfg.audit if isinstance(cfg.audit, Mapping) else {}
     spec = named(cfg)
     assert spec is not None
-    given = {key: options.get(key) for key in ("size", "example", "output", "weights")}
-    more = {"images": cfg.input, "arguments": list(options.get("args") or ()), "seed": cfg.seed}
-    reports = {"audit": audit_target(spec, **given, **more)}
+    names = ("size", "example", "output", "weights")
+    given: dict[str, Any] = {name: options.get(name) for name in names}
+    given |= {"images": cfg.input, "arguments": list(options.get("args") or ()), "seed": cfg.seed}
+    reports = {"audit": audit_target(spec, **given)}
     if cfg.equalise:
-        reports["equalised"] = audit_target(spec, **given, **more, change=equalised)
+        reports["equalised"] = audit_target(spec, **given, change=equalised)
     folder = folders.new_folder(Path(cfg.logs, "audit", reports["audit"].net.lower()), cfg.seed)
     for name, report in reports.items():
         show(report, tables=bool(options.get("tables")))

@@ -99,11 +99,12 @@ def run_job(cfg: DictConfig, train: Callable[[DictConfig], None]) -> None:
     """
     folder, started = Path(cfg.logs, cfg.name), time.time()
     line: dict[str, Any] = {"overrides": list(HydraConfig.get().overrides.task)}
-    earlier = finished_run(folder, OmegaConf.to_container(cfg, resolve=True))
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    earlier = finished_run(folder, config)
     if earlier is not None:
         line |= {"status": "skipped", "run": str(earlier)}
     else:
-        unfinished = resume.resumable(folder, OmegaConf.to_container(cfg, resolve=True))
+        unfinished = resume.resumable(folder, config)
         if unfinished is not None and cfg.ckpt is None:
             cfg.ckpt = str(unfinished)
         try:

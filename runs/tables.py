@@ -96,7 +96,7 @@ def show(record: Record, console: Console | None = None) -> None:
 
 
 def _facts(record: Record) -> dict[str, str | None]:
-    choices, cost, data, commit = record.choices, record.cost, record.data, record.commit
+    choices, cost, data = record.choices, record.cost, record.data
     size, gpu = cost["image_size"], record.machine.get("gpu")
     where = [gpu or record.machine.get("cpu"), None if gpu else f"{record.machine['cores']} cores"]
     where.append(record.machine.get("precision"))
@@ -111,9 +111,15 @@ def _facts(record: Record) -> dict[str, str | None]:
         **{catalogue.SCORES[name].title.lower(): _cost(name, cost[name]) for name in COSTS},
         "machine": ", ".join(str(part) for part in where if part),
         "versions": ", ".join(versions),
-        "commit": commit and commit["sha"][:12] + (" + changes" if commit["dirty"] else ""),
+        "commit": _commit(record.commit),
         "checkpoint": record.checkpoint,
     }
+
+
+def _commit(commit: Mapping[str, Any] | None) -> str | None:
+    if commit is None:
+        return None
+    return commit["sha"][:12] + (" + changes" if commit["dirty"] else "")
 
 
 def _count(parameters: int | None, of: int | None) -> str | None:

@@ -100,7 +100,7 @@ def test_the_command_as_typed_reads_records_without_torch(study):
         "runpy.run_path('compare.py', run_name='__main__')\n"
         "assert not {'torch', 'lightning'} & set(sys.modules), 'slow to import'"
     )
-    command = [sys.executable, "-c", code, "compare.py", str(study), "logs=null"]
+    command = [sys.executable, "-c", code, "compare.py", str(study), "logs=null", "figures=false"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "6 runs compared" in done.stdout

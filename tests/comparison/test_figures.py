@@ -140,16 +140,16 @@ def test_a_figure_full_of_noise_is_brought_under_the_limit(tmp_path):
 
 
 def test_every_operator_looks_different_whoever_else_is_there(result):
+    names = {path.stem for path in (ROOT / "configs" / "upsample").glob("*.yaml")}
+    assert set(OPERATORS) == names
     variants = [groups.Variant(name, name, {}, {}) for name in OPERATORS]
-    looks = [plot.style(variant, variants) for variant in variants]
+    looks = [plot.look(variant, variants) for variant in variants]
     assert len({(look["color"], look["marker"]) for look in looks}) == len(variants)
     assert all(
-        plot.style(variant, [variant]) == look
-        for variant, look in zip(variants, looks, strict=True)
+        plot.look(variant, [variant]) == look for variant, look in zip(variants, looks, strict=True)
     )
     further = groups.Variant("carafe kernel_up=7", "carafe", {}, {})
     carafe = variants[list(OPERATORS).index("carafe")]
     assert (
-        plot.style(further, [*variants, further])["marker"]
-        != plot.style(carafe, variants)["marker"]
+        plot.look(further, [*variants, further])["marker"] != plot.look(carafe, variants)["marker"]
     )
