@@ -183,6 +183,25 @@ def test_killed_or_stopped_anywhere_it_goes_on_exactly(
     assert metrics(again) == metrics(whole)
 
 
+def without_room(limit: int, strike: Strike) -> None:
+    """No file may grow beyond so many bytes: the disk says the same as a full one."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+
+
+@pytest.mark.slow
+def test_without_room_for_a_checkpoint_it_ends_with_one_line(struck, train_run, whole, tmp_path):
+    assert struck(tmp_path, functools.partial(without_room, 100_000), 0) == 2
+    (line,) = (tmp_path / "err").read_text().splitlines()
+    run = run_of(tmp_path)
+    assert line.startswith(f"error: {run / 'checkpoints'}")
+    assert "not written: File too large; the run stopped at step 3: make room" in line
+    assert records.read(run / "record.json").status == "failed"
+    assert not list(run.rglob("*.ckpt"))
+    assert not list(run.rglob(".*"))
+
+
 @pytest.mark.slow
 def test_killed_with_workers_that_outlive_it_it_goes_on_at_once(train_run, struck, tmp_path):
     place = functools.partial(in_step, 4)
