@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -33,7 +34,7 @@ def write(
         figures: for each budget, split → name → figures of the images, (N, …).
         names: split → the images' names in the same order.
     """
-    arrays = {"steps": np.array(steps, dtype=np.int64)}
+    arrays: dict[str, Any] = {"steps": np.array(steps, dtype=np.int64)}
     for split, by_name in figures[0].items():
         arrays[f"{split}.images"] = np.array(list(names[split]))
         for name in by_name:

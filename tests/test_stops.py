@@ -84,6 +84,7 @@ def train_in_child(arguments: list[str], place: Callable[[Strike], None], number
     for descriptor, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(logs / name, os.O_CREAT | os.O_WRONLY), descriptor)
     torch.set_num_threads(1)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup ignores, and we with it
     place(lambda: os.kill(os.getpid(), number))
     with console.user_errors():
         train.train(compose_config("train", arguments))
@@ -127,10 +128,12 @@ def metrics(run: Path) -> dict:
 def test_a_stop_in_mid_epoch_keeps_the_average(
     train_run, whole, tmp_path, monkeypatch, step, number
 ):
+    hung_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup ignores, and we with it
     with monkeypatch.context() as patch:
         StopAt(step, number)(patch)
         with pytest.raises(SystemExit) as stopped:
             train_run(*DEFAULT, logs=tmp_path)
+    assert signal.signal(signal.SIGHUP, hung_up) == signal.SIG_DFL  # given back
     assert stopped.value.code == 128 + number
     run = run_of(tmp_path)
     assert records.read(run / "record.json").status == "interrupted"
