@@ -11,7 +11,7 @@ from runs.records import Record
 from upzoo.atomic import NotWrittenError
 
 #: What the system says where nothing more can be written.
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 
 @contextlib.contextmanager

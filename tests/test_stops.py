@@ -84,6 +84,7 @@ def train_in_child(arguments: list[str], place: Callable[[Strike], None], number
     for descriptor, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(logs / name, os.O_CREAT | os.O_WRONLY), descriptor)
     torch.set_num_threads(1)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup ignores, and we with it
     place(lambda: os.kill(os.getpid(), number))
     with console.user_errors():
         train.train(compose_config("train", arguments))
@@ -127,10 +128,12 @@ def metrics(run: Path) -> dict:
 def test_a_stop_in_mid_epoch_keeps_the_average(
     train_run, whole, tmp_path, monkeypatch, step, number
 ):
+    hung_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup ignores, and we with it
     with monkeypatch.context() as patch:
         StopAt(step, number)(patch)
         with pytest.raises(SystemExit) as stopped:
             train_run(*DEFAULT, logs=tmp_path)
+    assert signal.signal(signal.SIGHUP, hung_up) == signal.SIG_DFL  # given back
     assert stopped.value.code == 128 + number
     run = run_of(tmp_path)
     assert records.read(run / "record.json").status == "interrupted"
@@ -181,6 +184,25 @@ def test_killed_or_stopped_anywhere_it_goes_on_exactly(
     assert same(weights(again), weights(whole))
     assert same(last(again), last(whole))
     assert metrics(again) == metrics(whole)
+
+
+def without_room(limit: int, strike: Strike) -> None:
+    """No file may grow beyond so many bytes: the disk says the same as a full one."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+
+
+@pytest.mark.slow
+def test_without_room_for_a_checkpoint_it_ends_with_one_line(struck, train_run, whole, tmp_path):
+    assert struck(tmp_path, functools.partial(without_room, 100_000), 0) == 2
+    (line,) = (tmp_path / "err").read_text().splitlines()
+    run = run_of(tmp_path)
+    assert line.startswith(f"error: {run / 'checkpoints'}")
+    assert "not written: File too large; the run stopped at step 3: make room" in line
+    assert records.read(run / "record.json").status == "failed"
+    assert not list(run.rglob("*.ckpt"))
+    assert not list(run.rglob(".*"))
 
 
 @pytest.mark.slow

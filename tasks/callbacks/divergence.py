@@ -44,6 +44,8 @@ class Divergence(pl.Callback):
     on_test_start = on_validation_start
     on_test_end = on_validation_end
 
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
         """The same after an error."""
         self.on_validation_end(trainer, pl_module)

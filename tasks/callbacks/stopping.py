@@ -42,12 +42,23 @@ class GracefulStop(pl.Callback):
         self._stop_if_asked(trainer)
 
     def _stop_if_asked(self, trainer: pl.Trainer) -> None:
-        # processes that train together stop together, whichever of them was asked
-        asked = self._asked.number is not None
-        if trainer.strategy.reduce_boolean_decision(asked, all=False):
+        if self._is_asked(trainer):
             trainer.save_checkpoint(Path(trainer.default_root_dir) / folders.LAST)
             raise signals.StoppedError(self._asked.number or signal.SIGTERM)
 
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Give the signals back."""
+    def _is_asked(self, trainer: pl.Trainer) -> bool:
+        # processes that train together stop together, whichever of them was asked
+        asked = self._asked.number is not None
+        return trainer.strategy.reduce_boolean_decision(asked, all=False)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Give the signals back; stop now if one came while the last checkpoint was written."""
+        self._handlers.close()
+        if self._is_asked(trainer):
+            raise signals.StoppedError(self._asked.number or signal.SIGTERM)
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """The same after an error, or a stop."""
         self._handlers.close()

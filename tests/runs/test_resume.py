@@ -21,9 +21,10 @@ from tests.test_train import StopAt, last, same, steps, weights
 def stopped(train_run, tmp_path_factory):
     """The folder of logs of a run that was stopped in its second epoch."""
     logs = tmp_path_factory.mktemp("stopped")
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+    with pytest.MonkeyPatch.context() as patch:
         StopAt(4, signal.SIGTERM)(patch)
-        train_run(logs=logs)
+        with pytest.raises(SystemExit):
+            train_run(logs=logs)
     return logs
 
 
@@ -72,7 +73,7 @@ def test_other_data_of_the_same_name_are_refused(stopped):
     run = run_of(stopped)
     new = copy.deepcopy(metadata_of(run))
     new["data"]["fingerprint"] = "0" * 16
-    with pytest.raises(ValueError, match="another one: its data had the fingerprint .* changed"):
+    with pytest.raises(ValueError, match=r"another one: its data had the fingerprint .* changed"):
         resume.check_same(run / folders.LAST, new)
 
 
