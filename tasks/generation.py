@@ -240,8 +240,7 @@ class Generation(Task):
         self.iteration = checkpoint["generation"]["iteration"]
         self.watch.load_state_dict(checkpoint["generation"]["watch"])
 
-    @property
-    def steps_done(self) -> int:
+    def steps_done(self, trainer: pl.Trainer) -> int:
         """Iterations so far: Lightning's own count is of two optimizers."""
         return self.iteration
 
