@@ -26,6 +26,24 @@ def luma(rgb: Tensor) -> Tensor:
     return y.round().to(rgb.dtype if rgb.is_floating_point() else torch.float32)
 
 
+def image_psnr(found: Tensor, truth: Tensor, peak: float) -> Tensor:
+    """Peak signal-to-noise ratio of each image, 10·log₁₀(peak² / mean squared error).
+
+    Args:
+        found: (B, C, H, W).
+        truth: the same.
+        peak: range of the values.
+
+    Returns:
+        (B,) in decibels, inf where both are equal.
+
+    >>> image_psnr(torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.1), 1.0)
+    tensor([20.])
+    """
+    error = (found.double() - truth.double()).square().mean((1, 2, 3))
+    return (10 * (peak**2 / error).log10()).float()
+
+
 def scored(images: Tensor, border: int) -> Tensor:
     """What PSNR and SSIM compare: luma of 8 bits, the border cut off.
 

@@ -60,10 +60,9 @@ class Task(pl.LightningModule):
                 "super_resolution or classification"
             )
 
-    @property
-    def steps_done(self) -> int:
-        """Training steps so far."""
-        return self.trainer.global_step
+    def steps_done(self, trainer: pl.Trainer) -> int:
+        """Training steps of a trainer so far, which need not be the one that scores now."""
+        return trainer.global_step
 
     def alike(self, samples: Samples) -> Samples:
         """Those samples, or parts of them, that fit into one batch: of the first one's size."""

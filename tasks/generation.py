@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
@@ -240,8 +241,7 @@ class Generation(Task):
         self.iteration = checkpoint["generation"]["iteration"]
         self.watch.load_state_dict(checkpoint["generation"]["watch"])
 
-    @property
-    def steps_done(self) -> int:
+    def steps_done(self, trainer: pl.Trainer) -> int:
         """Iterations so far: Lightning's own count is of two optimizers."""
         return self.iteration
 

@@ -216,7 +216,7 @@ def training_steps(trainer: pl.Trainer) -> int:
 def steps_done(trainer: pl.Trainer) -> int:
     """Steps so far; a task with two optimizers counts its iterations itself."""
     task: Any = trainer.lightning_module
-    return task.steps_done
+    return task.steps_done(trainer)
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:

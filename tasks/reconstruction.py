@@ -1,6 +1,6 @@
 """Reconstruction: rebuild the image from what a net kept of it."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from tasks.base import Batch, Samples
 from tasks.optimisation import Optimisation, check_choice
 from tasks.pictures import reconstruction_panel
 from tasks.supervised import Supervised
+from upzoo.metrics.restoration import image_psnr
 
 
 def charbonnier(found: Tensor, truth: Tensor) -> Tensor:
@@ -48,6 +49,8 @@ class Reconstruction(Supervised):
 
     defaults = Optimisation(weight_decay=1e-4)
     shown = ("psnr", "ssim")
+    #: Range of the values that PSNR and SSIM compare.
+    peak: ClassVar[float] = 1.0
 
     def __init__(self, net: nn.Module, data: Any, *, distance: str = "l1", **options: Any) -> None:
         check_choice("distance", distance, tuple(DISTANCES))
@@ -56,6 +59,7 @@ class Reconstruction(Supervised):
         self.distance = DISTANCES[distance]
         self.register_buffer("mean", torch.tensor(data.mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(data.std).view(-1, 1, 1), persistent=False)
+        self._psnr: list[Tensor] = []
         self.count_with({split: self.fresh_counters() for split in ("val", "test")})
 
     @staticmethod
@@ -106,8 +110,19 @@ class Reconstruction(Supervised):
         found, truth = self.predict(batch["image"]), self.truth(batch)
         counters["loss"].update(self.loss(found, truth), weight=truth.numel())
         with torch.autocast(truth.device.type, enabled=False):  # SSIM's variances cancel in bf16
+            pair = self.scored(found), self.scored(truth)
             for name in ("psnr", "ssim"):
-                counters[name].update(self.scored(found), self.scored(truth))
+                counters[name].update(*pair)
+        self._psnr.append(image_psnr(*pair, self.peak).cpu())
+
+    def log_scores(self, split: str) -> None:
+        """Log and keep the scores of a split, and each of its images' PSNR."""
+        super().log_scores(split)
+        self.per_image = {"psnr": torch.cat(self._psnr)} if self._psnr else {}
+
+    def _reset(self, split: str) -> None:
+        super()._reset(split)
+        self._psnr = []
 
     def made(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Colours that the net makes, and those that it has to."""

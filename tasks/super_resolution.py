@@ -37,6 +37,7 @@ class SuperResolution(Reconstruction):
     """
 
     defaults = Optimisation(weight_decay=0.0)
+    peak = 255.0
 
     def __init__(
         self,

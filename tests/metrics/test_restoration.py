@@ -1,10 +1,13 @@
 """Luma against known values, PSNR's and SSIM's picture without its border."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
+from torchmetrics.image import PeakSignalNoiseRatio
 
-from upzoo.metrics.restoration import luma, scored
+from upzoo.metrics.restoration import image_psnr, luma, scored
 
 
 @pytest.mark.parametrize(
@@ -43,3 +46,15 @@ def test_colours_are_rounded_then_scored_on_their_luma():
 def test_an_image_that_is_all_border_is_refused():
     with pytest.raises(ValueError, match="6×9 pixels are all border: 3 are cut off"):
         scored(torch.zeros(1, 1, 6, 9), 3)
+
+
+def test_psnr_of_images_averages_to_torchmetrics():
+    torch.manual_seed(0)
+    found, truth = torch.rand(2, 3, 1, 8, 8) * 255
+    images = image_psnr(found, truth, 255.0)
+    whole = PeakSignalNoiseRatio(data_range=255.0, dim=(1, 2, 3))
+    torch.testing.assert_close(images.mean(), whole(found, truth))
+    errors = [(f - t).square().mean().item() for f, t in zip(found, truth, strict=True)]
+    by_hand = [10 * math.log10(255**2 / error) for error in errors]
+    assert images.tolist() == pytest.approx(by_hand, rel=1e-5)
+    assert image_psnr(truth, truth, 1.0).isinf().all()

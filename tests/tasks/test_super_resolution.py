@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from panels.projection import GAP, HEAD
-from runs import records
+from runs import per_image, records
 from tasks.artifacts import examine
 from tasks.pictures import super_resolution_panel
 from tasks.super_resolution import SuperResolution, same_size
@@ -230,6 +230,18 @@ def bicubic_psnr(folder):
         error = (made - pair["target"].float())[..., 3:-3, 3:-3]
         values.append(10 * math.log10(255**2 / (error**2).mean().item()))
     return np.mean(values)
+
+
+def test_budgets_keep_the_psnr_of_every_image(train_run, sets):
+    options = ("average=0", "average_power=3", "task.schedule=constant", "artifacts=0")
+    run = train_run(*SHORT, *options, f"data.root={sets}", "budgets=[1,2]", small=False)
+    record, figures = records.read(run / "record.json"), per_image.read(run / per_image.FILE)
+    assert figures["steps"].tolist() == [1, 2]
+    assert figures["set5.psnr"].shape == (2, 2)
+    for at, entry in enumerate(record.budgets):
+        for split in ("set5", "set14"):
+            mean = figures[f"{split}.psnr"][at].mean()
+            assert entry["metrics"][split]["psnr"] == pytest.approx(mean, rel=1e-5)
 
 
 def test_a_model_and_a_task_that_do_not_go_together_are_refused(train_run, sets, tmp_path):

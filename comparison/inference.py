@@ -1,0 +1,271 @@
+"""What seeds and images allow to say of several variants: differences, equivalence, ranks.
+
+Scores are given as variant → seed → value. The runs of a seed share data order and the other
+layers' first weights, so that seeds are blocks: value = variant + seed + error, with one variance
+(a randomised complete block design). Seeds that a variant lacks are left out for all.
+docs/protocol.md says which of these decides what. scipy and statsmodels are imported in functions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from comparison.statistics import holm
+
+Scores = Mapping[str, Mapping[int, float]]
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Scores of variants by common seeds, with the error of the additive model.
+
+    Attributes:
+        labels: the variants.
+        seeds: that all of them have.
+        values: (variants, seeds).
+        error: standard deviation of the residuals.
+        df: their degrees of freedom, (variants − 1)·(seeds − 1).
+    """
+
+    labels: list[str]
+    seeds: list[int]
+    values: np.ndarray
+    error: float
+    df: int
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Label → mean over the seeds."""
+        return dict(zip(self.labels, self.values.mean(axis=1).tolist(), strict=True))
+
+    @property
+    def standard_error(self) -> float:
+        """Of the difference of two means: error·√(2/n)."""
+        return self.error * math.sqrt(2 / len(self.seeds))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two variants: the second's mean less the first's.
+
+    Attributes:
+        first: label.
+        second: label.
+        difference: of the means over common seeds.
+        low: end of the interval; simultaneous over all pairs, or of the equivalence test.
+        high: its other end.
+        p: adjusted for all pairs.
+    """
+
+    first: str
+    second: str
+    difference: float
+    low: float
+    high: float
+    p: float
+
+    @property
+    def differs(self) -> bool:
+        """Whether the interval excludes 0."""
+        return self.low > 0 or self.high < 0
+
+
+def blocks(scores: Scores) -> Blocks:
+    """Arrange scores by common seeds and fit the additive model by least squares.
+
+    Raises:
+        ValueError: fewer than two variants, or than two seeds that all of them have.
+    """
+    labels = list(scores)
+    seeds = sorted(set.intersection(*(set(scores[label]) for label in labels))) if labels else []
+    if len(labels) < 2 or len(seeds) < 2:
+        raise ValueError(
+            f"{len(labels)} variants with {len(seeds)} common seeds tell nothing of the error: "
+            "two of either are the least"
+        )
+    values = np.array([[scores[label][seed] for seed in seeds] for label in labels], dtype=float)
+    fitted = values.mean(1, keepdims=True) + values.mean(0, keepdims=True) - values.mean()
+    df = (len(labels) - 1) * (len(seeds) - 1)
+    error = math.sqrt(((values - fitted) ** 2).sum() / df)
+    if error <= 1e-12 * np.abs(values).max():  # equal but for rounding
+        error = 0.0
+    return Blocks(labels, seeds, values, error, df)
+
+
+def all_pairs(scores: Scores, level: float = 0.95) -> list[Pair]:
+    """Simultaneous intervals of all differences (Tukey's HSD in a randomised block design).
+
+    x̄ᵢ − x̄ⱼ ± q·error/√n with q the quantile of the studentised range of all variants.
+
+    Args:
+        scores: variant → seed → value.
+        level: the chance that all intervals hold the true differences.
+
+    Raises:
+        ValueError: see `blocks`.
+    """
+    from scipy.stats import studentized_range
+
+    found = blocks(scores)
+    count, width = len(found.labels), found.error / math.sqrt(len(found.seeds))
+    half = float(studentized_range.ppf(level, count, found.df)) * width
+    pairs, means = [], found.means
+    for first, second in combinations(found.labels, 2):
+        difference = means[second] - means[first]
+        q = abs(difference) / width if width else math.inf * abs(difference or math.nan)
+        p = 1.0 if math.isnan(q) else float(studentized_range.sf(q, count, found.df))
+        pairs.append(Pair(first, second, difference, difference - half, difference + half, p))
+    return pairs
+
+
+def near_best(scores: Scores, better: int = 1, level: float = 0.95) -> list[str]:
+    """The variants that are not distinguishable from the one with the best mean, the best first.
+
+    Those whose simultaneous interval (`all_pairs`) against it holds 0.
+
+    Args:
+        scores: variant → seed → value.
+        better: 1 where higher is better, -1 where lower is.
+        level: of the intervals.
+    """
+    means = blocks(scores).means
+    ordered = sorted(means, key=lambda label: -better * means[label])
+    apart = {frozenset((p.first, p.second)) for p in all_pairs(scores, level) if p.differs}
+    return [label for label in ordered if frozenset((label, ordered[0])) not in apart]
+
+
+def equivalences(scores: Scores, margin: float, alpha: float = 0.05) -> list[Pair]:
+    """Two one-sided t-tests of every pair, by seed, against ±margin (Schuirmann 1987).
+
+    Args:
+        scores: variant → seed → value.
+        margin: above 0, in the scores' unit.
+        alpha: level; the intervals are those of 1 − 2·alpha.
+
+    Returns:
+        Every pair with p corrected after Holm; equivalent within the margin are those with p below
+        alpha.
+
+    Raises:
+        ValueError: see `blocks`; a margin that is not above 0.
+    """
+    from scipy.stats import t
+    from statsmodels.stats.weightstats import ttost_paired
+
+    if not margin > 0:
+        raise ValueError(f"margin={margin} must be above 0: the largest difference that is none")
+    found = blocks(scores)
+    rows, n = dict(zip(found.labels, found.values, strict=True)), len(found.seeds)
+    pairs, p_values = list(combinations(found.labels, 2)), []
+    for first, second in pairs:
+        gains = rows[second] - rows[first]
+        if np.ptp(gains) > 1e-12 * np.abs(found.values).max():
+            p_values.append(float(ttost_paired(rows[second], rows[first], -margin, margin)[0]))
+        else:  # equal gains have no spread, and leave nothing to test
+            p_values.append(float(abs(gains[0]) >= margin))
+    tested = []
+    for (first, second), p in zip(pairs, holm(p_values), strict=True):
+        gains = rows[second] - rows[first]
+        half = float(t.ppf(1 - alpha, n - 1) * gains.std(ddof=1) / math.sqrt(n))
+        mean = float(gains.mean())
+        tested.append(Pair(first, second, mean, mean - half, mean + half, float(p)))
+    return tested
+
+
+def detectable(scores: Scores, level: float = 0.95, power: float = 0.8) -> float:
+    """The smallest true difference of two variants that `all_pairs` finds with this probability.
+
+    P(|T| > q/√2) = power for T of the noncentral t distribution with shift δ/standard error, q the
+    quantile of the studentised range, the error taken as the true one.
+    """
+    from scipy.optimize import brentq
+    from scipy.stats import nct, studentized_range
+
+    found = blocks(scores)
+    if found.error == 0:
+        return 0.0
+    threshold = float(studentized_range.ppf(level, len(found.labels), found.df)) / math.sqrt(2)
+
+    def lack(shift: float) -> float:
+        return float(nct.sf(threshold, found.df, shift)) - power
+
+    return float(brentq(lack, 0.0, 20 * threshold)) * found.standard_error
+
+
+@dataclass(frozen=True)
+class Floor:
+    """How far two variants that compute one function came apart: what training alone does.
+
+    Attributes:
+        means: difference of their means over common seeds.
+        largest: largest difference at one seed.
+    """
+
+    means: float
+    largest: float
+
+
+def noise_floor(scores: Scores, twin: str, other: str) -> Floor:
+    """The noise floor from an A/A pair, both signs dropped.
+
+    Raises:
+        ValueError: the two have no common seed.
+    """
+    common = sorted(set(scores.get(twin, {})) & set(scores.get(other, {})))
+    if not common:
+        raise ValueError(f"{twin} and {other} have no common seed: train both with one")
+    gaps = [scores[twin][seed] - scores[other][seed] for seed in common]
+    return Floor(abs(math.fsum(gaps)) / len(gaps), max(map(abs, gaps)))
+
+
+#: Fewest settings over which variants are ranked.
+FEWEST_SETTINGS = 8
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Mean ranks over settings.
+
+    Attributes:
+        mean: label → mean rank, 1 the best.
+        p: of Friedman's test that all rank alike.
+        critical: two mean ranks that differ by more differ significantly (Nemenyi).
+    """
+
+    mean: dict[str, float]
+    p: float
+    critical: float
+
+
+def mean_ranks(
+    scores: Mapping[str, Sequence[float]], better: int = 1, alpha: float = 0.05
+) -> Ranks:
+    """Friedman's test and Nemenyi's critical difference (Demšar 2006, section 3.2.2).
+
+    Args:
+        scores: variant → its mean score in every setting, in one order.
+        better: 1 where higher is better, -1 where lower is.
+        alpha: level.
+
+    Raises:
+        ValueError: fewer than eight settings, or than three variants.
+    """
+    from scipy.stats import friedmanchisquare, rankdata, studentized_range
+
+    labels, values = list(scores), np.array(list(scores.values()), dtype=float)
+    count, settings = values.shape if values.ndim == 2 else (len(labels), 0)
+    if settings < FEWEST_SETTINGS or count < 3:
+        raise ValueError(
+            f"{count} variants in {settings} settings are not ranked: three variants in "
+            f"{FEWEST_SETTINGS} settings are the least"
+        )
+    ranks = rankdata(-better * values, axis=0).mean(axis=1)
+    q = float(studentized_range.ppf(1 - alpha, count, np.inf)) / math.sqrt(2)
+    critical = q * math.sqrt(count * (count + 1) / (6 * settings))
+    p = float(friedmanchisquare(*values).pvalue)
+    return Ranks(dict(zip(labels, ranks.tolist(), strict=True)), p, critical)
