@@ -30,6 +30,8 @@ class ESPCN(Net):
         widths: channels of the convolutions; the first is 5×5, the others are 3×3.
         activation: "tanh", the paper's, or "relu".
         head: odd kernel of a convolution at full size behind the operator; None for none.
+        gain: factor of what is added to the bias; 0.1 lets the last layer start small and learn at a
+            tenth of the rate, as FSRCNN's paper trains its deconvolution.
         skip: add the image as bicubic interpolation enlarges it, so that the net learns the rest.
 
     Raises:
@@ -47,6 +49,7 @@ class ESPCN(Net):
         widths: Sequence[int] = (64, 32),
         activation: str = "tanh",
         head: int | None = None,
+        gain: float = 1.0,
         skip: bool = False,
     ):
         super().__init__()
@@ -60,6 +63,7 @@ class ESPCN(Net):
         check_head(head)
         refuse_needs(upsample, "ESPCN", no_switches="it has no pooling", no_guide="it has no skips")
         self.scale = scale
+        self.gain = gain
         self.skip = skip
         layers: list[nn.Module] = []
         for before, after in pairwise([in_channels, *widths]):
@@ -79,5 +83,7 @@ class ESPCN(Net):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, in_channels, scale·H, scale·W)."""
         y = self.upsamples[0](self.body(x))
-        y = y + self.bias if self.head is None else self.head(y)
+        y = self.gain * (y if self.head is None else self.head(y))
+        if self.bias is not None:
+            y = y + self.bias
         return y + enlarge(x, self.scale) if self.skip else y

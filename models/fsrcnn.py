@@ -28,6 +28,8 @@ class FSRCNN(Net):
         shrink: channels that they are mapped in, the paper's s.
         depth: 3×3 convolutions of the mapping, the paper's m.
         head: odd kernel of a convolution at full size behind the operator; None for none.
+        gain: factor of what is added to the bias; 0.1 lets the last layer start small and learn at a
+            tenth of the rate, as FSRCNN's paper trains its deconvolution.
         skip: add the image as bicubic interpolation enlarges it, so that the net learns the rest.
 
     Raises:
@@ -46,6 +48,7 @@ class FSRCNN(Net):
         shrink: int = 12,
         depth: int = 4,
         head: int | None = None,
+        gain: float = 1.0,
         skip: bool = False,
     ):
         super().__init__()
@@ -55,6 +58,7 @@ class FSRCNN(Net):
             upsample, "FSRCNN", no_switches="it has no pooling", no_guide="it has no skips"
         )
         self.scale = scale
+        self.gain = gain
         self.skip = skip
         layers = [*_convolution(in_channels, width, 5), *_convolution(width, shrink, 1)]
         for _ in range(depth):
@@ -69,7 +73,9 @@ class FSRCNN(Net):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, in_channels, scale·H, scale·W)."""
         y = self.upsamples[0](self.body(x))
-        y = y + self.bias if self.head is None else self.head(y)
+        y = self.gain * (y if self.head is None else self.head(y))
+        if self.bias is not None:
+            y = y + self.bias
         return y + enlarge(x, self.scale) if self.skip else y
 
 
