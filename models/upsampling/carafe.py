@@ -19,8 +19,8 @@ class Carafe(Upsample):
     as zeros, as in the official code, and darken the outermost kernel_up // 2 source pixels.
     It starts near the mean of the neighbourhood: the encoder's weights are N(0, .001²).
 
-    Checkpoints of the official CARAFEPack load as they are, if its up_group and encoder_dilation are
-    1. A 1×1 convolution projects first where in_channels ≠ out_channels.
+    Checkpoints of the official CARAFEPack load as they are, if up_group and encoder_dilation are 1.
+    A 1×1 convolution projects first where in_channels ≠ out_channels.
 
     Args:
         in_channels: channels of the input.
