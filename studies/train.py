@@ -133,7 +133,8 @@ def lengthened(job: Job, epochs: int) -> list[str]:
     """Options that lengthen a training, its budgets doubled up to the new length."""
     if NO_BUDGETS in job.overrides:
         return [f"trainer.max_epochs={epochs}"]
-    path = console.ROOT / "configs" / "experiment" / "study" / f"{job.setting}.yaml"
+    path = console.ROOT / "configs" / "experiment" / "study"
+    path /= f"{SETTINGS[job.setting].experiment}.yaml"
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     steps, own = list(config["budgets"]), config["trainer"]["max_epochs"]
     if epochs % own or (epochs // own).bit_count() != 1:
