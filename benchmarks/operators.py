@@ -207,8 +207,20 @@ def merged(record: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, A
     rows = [row if alike else {**row, "elsewhere": own} for row in results["operators"]]
     again = {row["operator"] for row in rows}
     kept = [row for row in record["operators"] if row["operator"] not in again]
-    order = list(OPERATORS)
-    return {**record, "operators": sorted([*kept, *rows], key=lambda r: order.index(r["operator"]))}
+    places = [
+        {value: place for place, value in enumerate(dict.fromkeys(values))}
+        for values in (
+            [row["setting"] for row in (*record["operators"], *rows)],
+            [row["dtype"] for row in (*record["operators"], *rows)],
+            OPERATORS,
+        )
+    ]
+
+    def place(row: Mapping[str, Any]) -> tuple[int, ...]:
+        keys = (row["setting"], row["dtype"], row["operator"])
+        return tuple(known[key] for known, key in zip(places, keys, strict=True))
+
+    return {**record, "operators": sorted([*kept, *rows], key=place)}
 
 
 def main() -> None:

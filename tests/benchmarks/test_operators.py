@@ -60,7 +60,7 @@ def test_quick_run_writes_what_the_report_reads(tmp_path, monkeypatch, capsys):
 
 
 def measured(name, seconds):
-    row = {"operator": name, "seconds": seconds}
+    row = {"operator": name, "setting": "a", "dtype": "b", "seconds": seconds}
     return {
         "machine": {"cpu": "A"},
         "versions": {"torch": "1"},
