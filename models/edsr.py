@@ -4,12 +4,11 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from upzoo.base import Net
-from upzoo.bicubic import enlarge
-from upzoo.fitting import check_sizes, refuse_needs, steps_of
+from upzoo.fitting import steps_of
+from upzoo.super_resolver import SuperResolver
 
 
-class EDSR(Net):
+class EDSR(SuperResolver):
     """Residual blocks without batch norm at low resolution, the operator, a 3×3 convolution.
 
     The operator keeps the channels; a power of two is taken in steps of ×2, any other scale in
@@ -17,19 +16,12 @@ class EDSR(Net):
     has 16 blocks of 64 channels; 12 keep `pixel_shuffle` below 1.5 million parameters at ×3.
 
     Args:
-        upsample: builds an operator from (in_channels, out_channels, scale).
-        scale: integer enlargement.
-        in_channels: channels of the low and of the large image.
+        upsample, scale, in_channels, skip: see `SuperResolver`, which also says what is refused.
         width: channels of all layers.
         blocks: residual blocks.
-        skip: add the image as bicubic interpolation enlarges it, so that the net learns the rest.
-
-    Raises:
-        ValueError: for an option out of range, or an operator that needs an encoder.
     """
 
     label = "edsr"
-    makes = "images"
 
     def __init__(
         self,
@@ -40,13 +32,7 @@ class EDSR(Net):
         blocks: int = 12,
         skip: bool = False,
     ):
-        super().__init__()
-        check_sizes(scale=scale, in_channels=in_channels, width=width, blocks=blocks)
-        refuse_needs(
-            upsample, "EDSR", no_switches="it has no pooling", no_guide="it has no encoder"
-        )
-        self.scale = scale
-        self.skip = skip
+        super().__init__(upsample, scale, in_channels, skip, width=width, blocks=blocks)
         self.start = nn.Conv2d(in_channels, width, 3, padding=1)
         self.body = nn.Sequential(
             *(Block(width) for _ in range(blocks)), nn.Conv2d(width, width, 3, padding=1)
@@ -62,7 +48,7 @@ class EDSR(Net):
         for up in self.upsamples:
             y = up(y)
         y = self.head(y)
-        return y + enlarge(x, self.scale) if self.skip else y
+        return self.finished(y, x)
 
 
 class Block(nn.Module):

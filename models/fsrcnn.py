@@ -2,15 +2,12 @@
 
 from collections.abc import Callable
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from upzoo.base import Net
-from upzoo.bicubic import enlarge
-from upzoo.fitting import check_head, check_sizes, initialise, refuse_needs
+from upzoo.super_resolver import OperatorLast
 
 
-class FSRCNN(Net):
+class FSRCNN(OperatorLast):
     """Features, shrunk, mapped and expanded again at low resolution; the operator comes last.
 
     FSRCNN(d, s, m) of the paper: a 5×5 convolution to d channels, 1×1 to s, m of 3×3, 1×1 back to
@@ -21,23 +18,13 @@ class FSRCNN(Net):
     makes the image.
 
     Args:
-        upsample: builds an operator from (in_channels, out_channels, scale).
-        scale: integer enlargement.
-        in_channels: channels of the low and of the large image.
+        upsample, scale, in_channels, head, gain, skip: see `OperatorLast`.
         width: channels of the features, the paper's d.
         shrink: channels that they are mapped in, the paper's s.
         depth: 3×3 convolutions of the mapping, the paper's m.
-        head: odd kernel of a convolution at full size behind the operator; None for none.
-        gain: factor of what is added to the bias; 0.1 lets the last layer start small and learn at a
-            tenth of the rate, as FSRCNN's paper trains its deconvolution.
-        skip: add the image as bicubic interpolation enlarges it, so that the net learns the rest.
-
-    Raises:
-        ValueError: for an option out of range, or an operator that needs an encoder.
     """
 
     label = "fsrcnn"
-    makes = "images"
 
     def __init__(
         self,
@@ -51,32 +38,14 @@ class FSRCNN(Net):
         gain: float = 1.0,
         skip: bool = False,
     ):
-        super().__init__()
-        check_sizes(scale=scale, in_channels=in_channels, width=width, shrink=shrink, depth=depth)
-        check_head(head)
-        refuse_needs(
-            upsample, "FSRCNN", no_switches="it has no pooling", no_guide="it has no skips"
+        super().__init__(
+            upsample, scale, in_channels, skip, width=width, shrink=shrink, depth=depth
         )
-        self.scale = scale
-        self.gain = gain
-        self.skip = skip
         layers = [*_convolution(in_channels, width, 5), *_convolution(width, shrink, 1)]
         for _ in range(depth):
             layers += _convolution(shrink, shrink, 3)
         self.body = nn.Sequential(*layers, *_convolution(shrink, width, 1))
-        self.head = nn.Conv2d(width, in_channels, head, padding=head // 2) if head else None
-        initialise(self)
-        self.bias = nn.Parameter(torch.zeros(in_channels, 1, 1)) if head is None else None
-        # The operator comes last: with one seed, all else starts alike whatever it draws.
-        self.upsamples = nn.ModuleList([upsample(width, width if head else in_channels, scale)])
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, in_channels, H, W) -> (B, in_channels, scale·H, scale·W)."""
-        y = self.upsamples[0](self.body(x))
-        y = self.gain * (y if self.head is None else self.head(y))
-        if self.bias is not None:
-            y = y + self.bias
-        return y + enlarge(x, self.scale) if self.skip else y
+        self.end(upsample, width, in_channels, head, gain)
 
 
 def _convolution(before: int, after: int, kernel: int) -> list[nn.Module]:

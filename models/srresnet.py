@@ -4,12 +4,11 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from upzoo.base import Net
-from upzoo.bicubic import enlarge
-from upzoo.fitting import check_sizes, refuse_needs, steps_of
+from upzoo.fitting import steps_of
+from upzoo.super_resolver import SuperResolver
 
 
-class SRResNet(Net):
+class SRResNet(SuperResolver):
     """Residual blocks with batch norm at low resolution, the operator, a 9×9 convolution.
 
     The operator keeps the channels and a PReLU follows it; a power of two is taken in steps of ×2
@@ -17,19 +16,12 @@ class SRResNet(Net):
     the same behind every operator.
 
     Args:
-        upsample: builds an operator from (in_channels, out_channels, scale).
-        scale: integer enlargement.
-        in_channels: channels of the low and of the large image.
+        upsample, scale, in_channels, skip: see `SuperResolver`, which also says what is refused.
         width: channels of all layers.
         blocks: residual blocks; a small variant is width=32, blocks=6.
-        skip: add the image as bicubic interpolation enlarges it, so that the net learns the rest.
-
-    Raises:
-        ValueError: for an option out of range, or an operator that needs an encoder.
     """
 
     label = "srresnet"
-    makes = "images"
 
     def __init__(
         self,
@@ -40,13 +32,7 @@ class SRResNet(Net):
         blocks: int = 16,
         skip: bool = False,
     ):
-        super().__init__()
-        check_sizes(scale=scale, in_channels=in_channels, width=width, blocks=blocks)
-        refuse_needs(
-            upsample, "SRResNet", no_switches="it has no pooling", no_guide="it has no encoder"
-        )
-        self.scale = scale
-        self.skip = skip
+        super().__init__(upsample, scale, in_channels, skip, width=width, blocks=blocks)
         self.start = nn.Sequential(nn.Conv2d(in_channels, width, 9, padding=4), nn.PReLU())
         self.body = nn.Sequential(
             *(Block(width) for _ in range(blocks)),
@@ -66,7 +52,7 @@ class SRResNet(Net):
         for up, activation in zip(self.upsamples, self.activations, strict=True):
             y = activation(up(y))
         y = self.head(y)
-        return y + enlarge(x, self.scale) if self.skip else y
+        return self.finished(y, x)
 
 
 class Block(nn.Module):

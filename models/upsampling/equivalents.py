@@ -18,23 +18,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from upzoo.upsampling.functional import conv_transpose2d
-from upzoo.upsampling.geometry import Axis, Padding, Size, full_size, geometry
+from upzoo.upsampling.geometry import Axis, Padding, full_size, geometry
 
 
-def by_forward_gradient(
-    x: Tensor,
-    weight: Tensor,
-    stride: int | Sequence[int],
-    padding: Padding = "same",
-    output_size: Size | None = None,
-    dilation: int | Sequence[int] = 1,
-) -> Tensor:
+def by_forward_gradient(x: Tensor, weight: Tensor, axes: tuple[Axis, Axis]) -> Tensor:
     """What `x` becomes when it goes back through a convolution as the gradient of its output.
 
     This is the definition, in TensorFlow and in Dumoulin & Visin (2016, section 4). The crop of the
     transposed convolution is the padding of the forward one.
     """
-    axes = geometry(x.shape[-2:], weight.shape[-2:], stride, padding, output_size, dilation)
     h, w = axes
     image = x.new_zeros(len(x), weight.shape[1], h.out, w.out, requires_grad=True)
     padded = F.pad(image, (w.before, w.after, h.before, h.after))
@@ -43,19 +35,11 @@ def by_forward_gradient(
     return torch.autograd.grad(y, image, grad_outputs=x)[0]
 
 
-def by_zero_insertion(
-    x: Tensor,
-    weight: Tensor,
-    stride: int | Sequence[int],
-    padding: Padding = "same",
-    output_size: Size | None = None,
-    dilation: int | Sequence[int] = 1,
-) -> Tensor:
+def by_zero_insertion(x: Tensor, weight: Tensor, axes: tuple[Axis, Axis]) -> Tensor:
     """Spread the pixels with s−1 zeros between, then convolve by the kernel turned by 180°.
 
     The padding is "full": d·(k−1) zeros, so that every stamp is whole. In and out channels swap.
     """
-    axes = geometry(x.shape[-2:], weight.shape[-2:], stride, padding, output_size, dilation)
     h, w = axes
     spread = x.new_zeros(*x.shape[:2], (h.n - 1) * h.stride + 1, (w.n - 1) * w.stride + 1)
     spread[..., :: h.stride, :: w.stride] = x
@@ -68,31 +52,15 @@ def by_zero_insertion(
     return crop(full, axes)
 
 
-def by_matrix(
-    x: Tensor,
-    weight: Tensor,
-    stride: int | Sequence[int],
-    padding: Padding = "same",
-    output_size: Size | None = None,
-    dilation: int | Sequence[int] = 1,
-) -> Tensor:
+def by_matrix(x: Tensor, weight: Tensor, axes: tuple[Axis, Axis]) -> Tensor:
     """Multiply by Cᵀ, where the forward convolution multiplies by C: see `conv_matrix`."""
-    axes = geometry(x.shape[-2:], weight.shape[-2:], stride, padding, output_size, dilation)
     # y = Cᵀ·x, with images as rows: yᵀ = xᵀ·C
     y = x.flatten(1) @ conv_matrix(weight, axes)
     return y.view(len(x), weight.shape[1], axes[0].out, axes[1].out)
 
 
-def by_scatter(
-    x: Tensor,
-    weight: Tensor,
-    stride: int | Sequence[int],
-    padding: Padding = "same",
-    output_size: Size | None = None,
-    dilation: int | Sequence[int] = 1,
-) -> Tensor:
+def by_scatter(x: Tensor, weight: Tensor, axes: tuple[Axis, Axis]) -> Tensor:
     """Let every pixel stamp the kernel, times its value, on a canvas where stamps add up."""
-    axes = geometry(x.shape[-2:], weight.shape[-2:], stride, padding, output_size, dilation)
     h, w = axes
     full = x.new_zeros(
         len(x), weight.shape[1], *(full_size(a.n, a.kernel, a.stride, a.dilation) for a in axes)

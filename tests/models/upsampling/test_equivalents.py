@@ -35,7 +35,8 @@ def test_all_ways_agree(way, padding):
         weight = torch.randn(3, 2, k, k, dtype=torch.float64)
         for out in output_sizes(n, k, s, padding, d):
             expected = conv_transpose2d(x, weight, s, padding, out, d)
-            torch.testing.assert_close(way(x, weight, s, padding, out, d), expected)
+            axes = geometry((n, n), (k, k), s, padding, out, d)
+            torch.testing.assert_close(way(x, weight, axes), expected)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -43,7 +44,8 @@ def test_axes_may_differ(way):
     x = torch.randn(1, 2, 3, 4, dtype=torch.float64)
     weight = torch.randn(2, 2, 2, 5, dtype=torch.float64)
     options = {"stride": (3, 2), "output_size": (8, 7), "dilation": (2, 1)}
-    torch.testing.assert_close(way(x, weight, **options), conv_transpose2d(x, weight, **options))
+    axes = geometry((3, 4), (2, 5), **options)
+    torch.testing.assert_close(way(x, weight, axes), conv_transpose2d(x, weight, **options))
 
 
 def test_matrix_is_that_of_the_forward_convolution():
