@@ -43,7 +43,7 @@ def check_node(node: Mapping[str, Any], path: str) -> None:
     target = node.get("_target_")
     hints: Mapping[str, Any] = {}
     if target is not None or "_target_" in node:
-        hints = annotations(_locate(target, path))
+        hints = declared(_locate(target, path))
     for name, value in node.items():
         where = f"{path}.{name}"
         if name in HYDRA_KEYS:
@@ -57,7 +57,7 @@ def check_node(node: Mapping[str, Any], path: str) -> None:
             check_node(value, where)
 
 
-def annotations(cls: type) -> dict[str, Any]:
+def declared(cls: type) -> dict[str, Any]:
     """Option → annotated type, of a class's constructor and of those that its **options reach."""
     found: dict[str, Any] = {}
     for base in cls.__mro__:

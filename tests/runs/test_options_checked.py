@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 import evaluate
 import train
 from runs import arguments, checks, console
-from runs.types import annotations, matches, words
+from runs.types import declared, matches, words
 from tests.conftest import SMALL, compose_config
 from upzoo.upsampling import Carafe
 
@@ -145,7 +145,7 @@ def test_what_evaluate_would_ignore_is_refused(overrides, message):
 
 
 def test_types_are_those_of_the_constructor():
-    hints = annotations(Carafe)
+    hints = declared(Carafe)
     assert matches(5, hints["kernel_up"])
     assert not matches(True, hints["kernel_up"])
     assert not matches("5", hints["kernel_up"])
