@@ -1,0 +1,82 @@
+"""Measure finished nets of the study on their test splits once more: shifts, and their own grid.
+
+python -m studies.measure DATA                   # every finished run of the plan in logs/
+python -m studies.measure DATA --settings fcn8s_camvid
+
+The figures join the run's record, and its copy in results/. What has them is skipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from runs import console, records
+from runs import folders as runs
+from studies import archive
+from studies.plan import SETTINGS, read_rates, study_jobs
+from studies.train import newest
+
+#: A figure that tells whether a record has been measured.
+MARKS = ("shift_consistency", "shift_equivariance")
+
+
+def measure(run: Path, root: Path) -> dict[str, Any]:
+    """The further figures of one run on its test split.
+
+    Args:
+        run: a finished run's folder.
+        root: folder of its data.
+
+    Raises:
+        ValueError: a net that neither labels nor makes pictures of images.
+    """
+    from tasks.invariance import of_labels, of_pictures
+    from tasks.rebuild import rebuild
+    from tasks.reconstruction import Reconstruction
+    from tasks.segmentation import Segmentation
+    from upzoo import checkpoint
+
+    net, card = checkpoint.load(run)
+    task, data = rebuild(card, net, root=str(root))
+    dataset = data.prepared(data.test_split)
+    samples = (dataset[index] for index in range(len(dataset)))
+    if isinstance(task, Segmentation):
+        return of_labels(task, samples)
+    if isinstance(task, Reconstruction):
+        return of_pictures(task, samples)
+    raise ValueError(f"{run}: {type(task).__name__} has no such figures: measure images or labels")
+
+
+def main() -> None:
+    """Measure what the command line names."""
+    about, _, more = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.measure",
+        description=about,
+        epilog=more,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("data", type=Path, help="folder that holds camvid/, …")
+    parser.add_argument("--settings", default=",".join(SETTINGS), help="default: %(default)s")
+    parser.add_argument("--logs", type=Path, default=Path("logs"))
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    given = parser.parse_args()
+    for job in study_jobs(given.settings.split(","), read_rates(), None):
+        run = newest(given.logs / job.folder, job.seed)
+        record = None if run is None else records.read(run / runs.RECORD)
+        if run is None or record is None or record.status != "finished":
+            continue
+        scores = record.metrics[record.data["split"]]
+        if any(mark in scores for mark in MARKS):
+            continue
+        scores |= measure(run, given.data / SETTINGS[job.setting].data)
+        records.write(run / runs.RECORD, record)
+        archive.keep_run(run, given.results / run.relative_to(given.logs))
+        print(f"measured: {run}", flush=True)
+
+
+if __name__ == "__main__":
+    with console.user_errors():
+        main()
