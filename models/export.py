@@ -1,7 +1,9 @@
-"""A net as an ONNX file of dynamic size, checked against PyTorch before it gets its name."""
+"""A net as a program of dynamic size: torch.export's, or an ONNX file that is checked first."""
 
+import importlib
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,41 @@ def to_onnx(
     return error
 
 
+def to_program(net: Net, in_channels: int = 3) -> torch.export.ExportedProgram:
+    """A net as `torch.export` records it, for images of any batch, height and width.
+
+    Recorded as usual, a program refuses the sides whose coarsest map has one pixel: up to 32 for a
+    net of stride 32. Here it takes them too, where PyTorch has `backed_size_oblivious`; `fade` and
+    `sapa` need more than one pixel in one of the two directions.
+
+    Args:
+        net: in evaluation mode; of a GAN the generator is taken, for noise of any batch.
+        in_channels: channels of the images.
+
+    >>> from upzoo import create
+    >>> program = to_program(create("fcn8s", num_classes=2, width=4).eval()).module()
+    >>> program(torch.ones(1, 3, 5, 40)).shape
+    torch.Size([1, 2, 5, 40])
+    """
+    example = _example(net, TRACED, in_channels)
+    with _any_size():
+        return torch.export.export(net.deployed, (example,), dynamic_shapes=_dynamic(example))
+
+
+def _any_size() -> AbstractContextManager[None]:
+    """While a program is recorded: sizes of one pixel are sizes like any other."""
+    config: Any = importlib.import_module("torch.fx.experimental._config")
+    if not hasattr(config, "backed_size_oblivious"):
+        return nullcontext()
+    patched: AbstractContextManager[None] = config.patch(backed_size_oblivious=True)
+    return patched
+
+
+def _dynamic(example: Tensor) -> tuple[dict[int, Any]]:
+    """All axes may have any size but the channels'."""
+    return ({axis: torch.export.Dim.DYNAMIC for axis in range(example.ndim) if axis != 1},)
+
+
 def _example(net: Net, size: tuple[int, int, int], in_channels: int) -> Tensor:
     """An input that owes nothing to the global random state."""
     batch, *image = size
@@ -71,8 +108,6 @@ def _example(net: Net, size: tuple[int, int, int], in_channels: int) -> Tensor:
 
 def _trace(net: nn.Module, example: Tensor, takes: str) -> Any:
     """The exporter's program, dynamic in all but the channels."""
-    any_size = torch.export.Dim.DYNAMIC
-    dynamic = {axis: any_size for axis in range(example.ndim) if axis != 1}
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
@@ -80,13 +115,13 @@ def _trace(net: nn.Module, example: Tensor, takes: str) -> Any:
         raise ValueError(
             f"export needs {error.name}, which is not installed: pip install onnx onnxscript"
         ) from None
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _any_size():
         warnings.simplefilter("ignore")  # the exporter's own, about its own code
         return torch.onnx.export(
             net,
             (example,),
             dynamo=True,
-            dynamic_shapes=(dynamic,),
+            dynamic_shapes=_dynamic(example),
             input_names=[takes.removesuffix("s")],
             output_names=["output"],
             verbose=False,

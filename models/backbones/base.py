@@ -1,6 +1,6 @@
 """What the backbones share: their contract, their start, their refusals."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -18,7 +18,8 @@ class Backbone(nn.Module):
 
     Args:
         in_channels: channels of the image.
-        weights: name of released weights to start from; None starts at random.
+        weights: name of released weights to start from; None starts at random. `build_backbone`
+            takes a file of weights too, for every backbone.
         width: base number of channels, where a backbone has one; None is its own default.
     """
 
@@ -29,6 +30,14 @@ class Backbone(nn.Module):
     def __init__(self, in_channels: int = 3, weights: str | None = None, width: int | None = None):
         super().__init__()
         check_counts(in_channels=in_channels, **({} if width is None else {"width": width}))
+
+    def translate(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors of a file by this backbone's names, where released files have others."""
+        return dict(state)
+
+    def unused_names(self) -> set[str]:
+        """Names in released files, beside a classifier's, that this encoder does not need."""
+        return set()
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
         """(B, in_channels, H, W) -> features by stride."""

@@ -1,7 +1,9 @@
 """timm's nets as encoders."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -25,6 +27,7 @@ class Timm(Backbone):
     """
 
     net: Any
+    name: str
 
     def __init__(
         self,
@@ -43,6 +46,7 @@ class Timm(Backbone):
             raise ValueError(
                 f"backbone={backbone!r} needs timm, which is not installed: pip install timm"
             ) from None
+        self.name = name
         models = timm.list_models()
         if name not in models:
             raise unknown(f"backbone={backbone!r}", name, models, "timm.list_models() has them all")
@@ -61,6 +65,18 @@ class Timm(Backbone):
         info = self.net.feature_info
         self.channels = dict(zip(info.reduction(), info.channels(), strict=True))
         self.channels_come_last = getattr(self.net, "output_fmt", None) == "NHWC"
+
+    def translate(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors of timm's whole net by the names here, where stages are `stages_0`."""
+        own = {key.removeprefix("net.").replace(".", "_"): key for key in self.state_dict()}
+        return {own.get(key.replace(".", "_"), key): value for key, value in state.items()}
+
+    def unused_names(self) -> set[str]:
+        """Names of timm's whole net: its last layers are in no feature map."""
+        import timm
+
+        with torch.device("meta"):
+            return set(timm.create_model(self.name).state_dict())
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
         """(B, in_channels, H, W) -> features at the net's own strides."""

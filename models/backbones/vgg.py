@@ -1,5 +1,7 @@
 """VGG-16 turned into a fully convolutional encoder."""
 
+from collections.abc import Mapping
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -73,10 +75,23 @@ class VGG16(Backbone):
     def _load_torchvision(self, name: str) -> None:
         """Copy torchvision's VGG-16: the same layers in the same order, but for its last one."""
         source = torchvision_weights("vgg16", name).get_state_dict(progress=True, check_hash=True)
-        values = [value for key, value in source.items() if not key.startswith("classifier.6.")]
-        # A dense layer over a 512×7×7 map is a 7×7 convolution of 512 channels: only reshaped.
-        state = {
-            key: value.reshape(old.shape)
-            for (key, old), value in zip(self.state_dict().items(), values, strict=True)
-        }
-        self.load_state_dict(state)
+        state = self.translate(source)
+        self.load_state_dict({key: state[key] for key in self.state_dict()})
+
+    def translate(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors of torchvision's or timm's VGG-16 by the names here; those of others as they are.
+
+        A dense layer over a 512×7×7 map is a 7×7 convolution of 512 channels: only reshaped.
+        """
+        layers = [name for name, module in self.named_modules() if isinstance(module, nn.Conv2d)]
+        places = [f"features.{i}" for i in (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)]
+        names = dict(zip(places, layers, strict=False))
+        for dense in (("classifier.0", "classifier.3"), ("pre_logits.fc1", "pre_logits.fc2")):
+            names |= dict(zip(dense, ("fc6", "fc7"), strict=True))
+        own, found = self.state_dict(), {}
+        for key, value in state.items():
+            layer, _, kind = key.rpartition(".")
+            ours = f"{names.get(layer, layer)}.{kind}"
+            dense = ours in own and value.numel() == own[ours].numel()
+            found[ours] = value.reshape(own[ours].shape) if dense else value
+        return found

@@ -182,8 +182,16 @@ def is_traced() -> bool:
     return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
+def is_exported() -> bool:
+    """Whether `torch.export` records, and so turns every question about sizes into a condition."""
+    exporting = getattr(torch.compiler, "is_exporting", None)  # of PyTorch 2.7 and later
+    return exporting is not None and bool(exporting())
+
+
 def is_channels_last(x: Tensor) -> bool:
     """Whether (B, C, H, W) lies in memory with the channels innermost."""
+    if is_exported():  # a condition here would be that a map has more than one pixel
+        return False
     return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
 
 

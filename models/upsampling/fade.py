@@ -24,7 +24,7 @@ class Fade(GuidedUpsample):
     Both terms share conv₃, with its bias, as in the official code. A 1×1 convolution projects the
     input first where in_channels ≠ out_channels, and the gated guide where its channels differ.
     Pixels beyond the border count as zeros, as in CARAFE. Checkpoints of both official forms load
-    as they are, those of FADE-Lite, whose convolutions are depthwise, do not.
+    as they are; those of FADE-Lite, whose convolutions are depthwise, do not.
 
     Args:
         in_channels: channels of the input.

@@ -16,13 +16,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from upzoo.upsampling.base import is_traced
+from upzoo.upsampling.base import is_exported, is_traced
 
 
 def neighbours(x: Tensor, kernel: int, scale: int) -> Tensor:
     """The neighbourhood of every output pixel's source, (B, C, k², scale·H, scale·W)."""
-    H, W = x.shape[-2:]
-    patches = F.unfold(x, kernel, padding=kernel // 2).unflatten(-1, (H, W))  # (B, C·k², H, W)
+    C, H, W = x.shape[1:]
+    if is_exported():
+        # Unfolding would make it a condition that the map has more than one pixel; a convolution
+        # with one-hot kernels does not.
+        places = torch.eye(kernel**2, dtype=x.dtype, device=x.device).view(-1, 1, kernel, kernel)
+        patches = F.conv2d(x.contiguous(), places.repeat(C, 1, 1, 1), padding=kernel // 2, groups=C)
+    else:
+        patches = F.unfold(x, kernel, padding=kernel // 2).unflatten(-1, (H, W))
+    # (B, C·k², H, W)
     patches = F.interpolate(patches, size=[scale * H, scale * W], mode="nearest")
     return patches.unflatten(1, (-1, kernel**2))
 
@@ -80,7 +87,7 @@ def similarity(query: Tensor, key: Tensor, kernel: int, scale: int) -> Tensor:
 
 def memory_format(x: Tensor) -> torch.memory_format:
     """Channels-last where `x` is, contiguous otherwise."""
-    last = x.is_contiguous(memory_format=torch.channels_last)
+    last = not is_exported() and x.is_contiguous(memory_format=torch.channels_last)
     return torch.channels_last if last else torch.contiguous_format
 
 
