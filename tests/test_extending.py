@@ -18,6 +18,7 @@ OPERATOR = '''
 from torch import Tensor
 
 from upzoo.upsampling.base import Upsample, projection
+from upzoo.upsampling.interpolation import resize
 
 
 class Hold(Upsample):
@@ -40,8 +41,7 @@ class Hold(Upsample):
 
     def enlarge(self, x: Tensor) -> Tensor:
         """The whole map, (B, out_channels, scale·H, scale·W)."""
-        y = self.project(x)
-        return y.repeat_interleave(self.scale, -2).repeat_interleave(self.scale, -1)
+        return resize(self.project(x), self.scale, "nearest")
 '''
 
 MODEL = '''
