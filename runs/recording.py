@@ -52,9 +52,9 @@ def recording(run: Path, record: Record, steps_done: Callable[[], int]) -> Itera
             if error.errno not in NO_ROOM and not isinstance(error, NotWrittenError):
                 raise
             line = str(error) if isinstance(error, NotWrittenError) else f"{run}: {error.strerror}"
+            way_on = "go on with ckpt=last" if (run / folders.LAST).exists() else "start it again"
             raise NotWrittenError(
-                f"{line}; the run stopped at step {steps_done()}: make room, then go on with "
-                "ckpt=last"
+                f"{line}; the run stopped at step {steps_done()}: make room, then {way_on}"
             ) from None
         finally:
             if record.status != "interrupted":

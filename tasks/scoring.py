@@ -20,6 +20,7 @@ def quiet() -> None:
     for message in (
         ".*does not have many workers.*",
         ".*exists and is not empty.*",
+        ".*smaller than the logging interval.*",
         ".*LeafSpec.*is deprecated",
         ".*sync_dist=True.*",  # our scores are those of all processes
     ):

@@ -92,6 +92,31 @@ def test_learned_kernels_are_shown_as_they_change(train_run):
     assert pictures[0].encoded_image_string != pictures[-1].encoded_image_string
 
 
+def test_a_finished_run_keeps_what_it_is_used_for_and_no_more(train_run, trained):
+    run = train_run("keep_checkpoints=false", "logger=none", "callbacks.throughput=null")
+    assert {p.name for p in run.iterdir()} == {"config.yaml", "model", "record.json"}
+    assert same(weights(run), weights(trained))
+    record = records.read(run / "record.json")
+    assert record.metrics == records.read(trained / "record.json").metrics
+    assert record.cost["train_seconds"] is None
+    with pytest.raises(FileNotFoundError, match="that run is finished and its checkpoints are rem"):
+        train_run(f"ckpt={run / 'checkpoints' / 'last.ckpt'}")
+    assert "None" not in str([v for v in flat(record.config) if isinstance(v, str)])
+
+
+def flat(config):
+    for value in config.values():
+        yield from flat(value) if isinstance(value, dict) else [value]
+
+
+def test_without_any_callback_the_last_weights_are_the_model(train_run, trained):
+    more = [o for o in SMALL if not o.startswith("callbacks.")]
+    run = train_run(*more, "callbacks=none", "average=0.9", small=False)
+    assert records.read(run / "record.json").status == "finished"
+    averaged = train_run("average=0.9", "callbacks.best=null")
+    assert same(weights(run), weights(averaged))
+
+
 def test_the_config_of_a_run_is_kept_resolved(trained):
     text = (trained / "config.yaml").read_text()
     assert "${" not in text
@@ -123,7 +148,7 @@ def test_a_generator_and_a_task_that_do_not_go_together_are_refused(overrides):
     from tasks import training
 
     class Data:
-        num_classes, in_channels, size = 9, 3, (96, 96)
+        num_classes, in_channels, size, scale = 9, 3, (96, 96), None
 
     with pytest.raises(ValueError, match="cannot be trained by this task: generators"):
         training.build_net(compose_config("train", overrides), Data)
@@ -136,7 +161,7 @@ def test_operators_share_the_start_of_everything_else():
         from tasks import training
 
         class Data:
-            num_classes, in_channels, size = 9, 3, (96, 96)
+            num_classes, in_channels, size, scale = 9, 3, (96, 96), None
 
         torch.manual_seed(0)
         net, _ = training.build_net(compose_config("train", [f"upsample={name}"]), Data)
@@ -234,7 +259,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
         return plain(task, logits, mask) * (float("nan") if broken else 1)
 
     monkeypatch.setattr(Segmentation, "loss", loss)
-    with pytest.raises(ValueError, match=r"became nan at step 4, epoch 1; .*best\.ckpt"):
+    with pytest.raises(ValueError, match=r"became nan at step 4, epoch 1: .*best\.ckpt"):
         train_run(logs=tmp_path)
     (run,) = tmp_path.glob("default/*/seed0-*")
     assert steps(run) == 3
@@ -286,6 +311,12 @@ def refused(train_run: Callable[..., Path], tmp_path: Path, *overrides: str) -> 
         (["trainer.precision=fp7"], r"fp7"),
         (["trainer.max_epochs=0"], r"trainer.max_epochs=0 must be an integer of at least 1"),
         (["average=1"], r"average=1 must be a decay"),
+        (["trainer.precision=64-true"], r"weights are kept and scored in float32: give auto, 32"),
+        (["trainer.precision=bf16-true"], r"trainer.precision=bf16-true: weights are kept"),
+        (["trainer.limit_train_batches=0"], r"limit_train_batches=0 must be a number of batches"),
+        (["trainer.limit_val_batches=1.5"], r"limit_val_batches=1.5 must be a number of batches"),
+        (["trainer.accumulate_grad_batches=-1"], r"=-1 must be an integer of at least 1"),
+        (["+trainer.overfit_batches=1"], r"overfit_batches=1: use data.overfit=IMAGES"),
         (["ckpt=last"], r"ckpt=last: no unfinished run"),
         (["ckpt=nowhere/checkpoints/x.ckpt"], r"nowhere/checkpoints/x.ckpt: no such checkpoint"),
         (["+upsample.kernal=4"], r"has no option 'kernal': did you mean 'kernel'"),
