@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from upzoo.upsampling.functional import conv_transpose2d
-from upzoo.upsampling.geometry import Axis, Padding, full_size, geometry
+from upzoo.upsampling.geometry import Axis, Padding, full_size
 
 
 def by_forward_gradient(x: Tensor, weight: Tensor, axes: tuple[Axis, Axis]) -> Tensor:
@@ -120,20 +120,13 @@ def weight_gradient_by_autograd(
     return torch.autograd.grad(y, weight, grad_outputs=gradient)[0]
 
 
-def weight_gradient_by_convolution(
-    x: Tensor,
-    gradient: Tensor,
-    kernel: Sequence[int],
-    stride: int | Sequence[int],
-    padding: Padding = "same",
-    dilation: int | Sequence[int] = 1,
-) -> Tensor:
+def weight_gradient_by_convolution(x: Tensor, gradient: Tensor, axes: tuple[Axis, Axis]) -> Tensor:
     """Slide the input over the output's gradient: dW[t] = Σᵢ x[i]·g[s·i + d·t − L].
 
     A convolution with the batch in the place of the channels, in which stride and dilation have
-    exchanged their roles. Arguments as for `weight_gradient_by_autograd`.
+    exchanged their roles. `axes` are those of the forward pass, from `geometry`.
     """
-    h, w = geometry(x.shape[-2:], kernel, stride, padding, gradient.shape, dilation)
+    h, w = axes
     whole = F.pad(gradient, (w.before, w.after, h.before, h.after))
     return F.conv2d(
         whole.transpose(0, 1),  # (out, B, …)
@@ -144,26 +137,21 @@ def weight_gradient_by_convolution(
 
 
 def weight_gradient_by_outer_products(
-    x: Tensor,
-    gradient: Tensor,
-    kernel: Sequence[int],
-    stride: int | Sequence[int],
-    padding: Padding = "same",
-    dilation: int | Sequence[int] = 1,
+    x: Tensor, gradient: Tensor, axes: tuple[Axis, Axis]
 ) -> Tensor:
     """Sum, over pixels, the outer product of the pixel and the gradient under its stamp.
 
-    As one product of matrices: X·Gᵀ, a column for each pixel. Arguments as for
-    `weight_gradient_by_autograd`.
+    As one product of matrices: X·Gᵀ, a column for each pixel. `axes` are those of the forward
+    pass, from `geometry`.
     """
-    h, w = geometry(x.shape[-2:], kernel, stride, padding, gradient.shape, dilation)
+    h, w = axes
     whole = F.pad(gradient, (w.before, w.after, h.before, h.after))
     pixels, patches = [], []
     for i, j in product(range(h.n), range(w.n)):
         pixels.append(x[..., i, j])  # (B, C)
         patches.append(whole[..., stamped(i, h), stamped(j, w)].flatten(1))  # (B, out·kh·kw)
     product_of_all = torch.cat(pixels).T @ torch.cat(patches)
-    return product_of_all.view(x.shape[1], gradient.shape[1], *kernel)
+    return product_of_all.view(x.shape[1], gradient.shape[1], h.kernel, w.kernel)
 
 
 def crop(full: Tensor, axes: tuple[Axis, Axis]) -> Tensor:

@@ -135,7 +135,7 @@ def test_records_events_and_checkpoints_of_earlier_versions_are_read(tmp_path):
         "data": "d",
         "licence": "MIT",
         "split": "test",
-        "bytes": 10,
+        "files": {"model.safetensors": {"bytes": 10}},
         "scores": scores,
     }
     assert "Checkerboard" in printed(*listing.tables({"a.d": entry}))
@@ -143,7 +143,7 @@ def test_records_events_and_checkpoints_of_earlier_versions_are_read(tmp_path):
 
 def test_the_list_shows_quality_and_artifacts_the_best_first():
     entry = {"model": "unet", "data": "d", "recipe": "r", "split": "val"}
-    entry |= {"licence": "MIT", "bytes": 2_000_000}
+    entry |= {"licence": "MIT", "files": {"model.safetensors": {"bytes": 2_000_000}}}
     a = {"miou": 0.5, "global_accuracy": 0.8, "boundary_f1": 0.3, "checkerboard_db": -0.2}
     b = {"miou": 0.6, "boundary_f1": 0.2, "checkerboard_db": 12.0}
     table = printed(*listing.tables({"a": entry | {"scores": a}, "b": entry | {"scores": b}}))

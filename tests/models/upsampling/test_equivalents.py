@@ -67,7 +67,7 @@ def test_weight_gradients_agree(way, padding):
             x = torch.randn(2, 3, n, n, dtype=torch.float64)
             gradient = torch.randn(2, 4, out, out, dtype=torch.float64)
             expected = weight_gradient_by_autograd(x, gradient, (k, k), s, padding, d)
-            found = way(x, gradient, (k, k), s, padding, d)
+            found = way(x, gradient, geometry((n, n), (k, k), s, padding, out, d))
             torch.testing.assert_close(found, expected)
 
 
