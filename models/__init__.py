@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from upzoo import audit, metrics, upsampling
     from upzoo.architectures import create, list_architectures, list_operators
+    from upzoo.audit.correction import correct
     from upzoo.zoo import list_models, load
 
 __all__ = [
     "audit",
+    "correct",
     "create",
     "list_architectures",
     "list_models",
@@ -31,6 +33,7 @@ __all__ = [
 #: Public names and the modules that hold them; a module's own name stands for itself.
 PUBLIC = {
     "audit": "upzoo.audit",
+    "correct": "upzoo.audit.correction",
     "create": "upzoo.architectures",
     "list_architectures": "upzoo.architectures",
     "list_models": "upzoo.zoo",
