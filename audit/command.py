@@ -7,22 +7,24 @@ import contextlib
 import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from upzoo.audit import audit, photos
-from upzoo.audit.correction import correct, output_change
+from upzoo.audit.changes import Change, Examined, before_after, choose_change, written
+from upzoo.audit.correction import output_change
 from upzoo.audit.examples import natural_noise
 from upzoo.audit.figure import draw
 from upzoo.audit.report import AuditReport
 from upzoo.audit.targets import DEFAULT, load_target
 from upzoo.audit.terminal import progress, show, write
 from upzoo.audit.weights import load_into
-from upzoo.saving import check_target, save_state
-from upzoo.upsampling.equalise import KEEP, change_line
+from upzoo.saving import check_target
+from upzoo.upsampling.equalise import KEEP
 
 EPILOG = """examples:
   upzoo audit mynets:build                   a function of yours that returns the module
@@ -31,13 +33,11 @@ EPILOG = """examples:
   upzoo audit mynets:unet --size 160 --args timestep=10
   upzoo audit smp:Unet --json audit.json --figure audit.png --tables
   upzoo audit mynets:build --input photos/ --correct --output better.safetensors
+  upzoo audit mynets:build --swap resize_conv --where "decoder.*" --output better/
 
 It ends with status 0 where the net is free of checkerboards, 1 where it is not or nobody can tell,
 and 2 where it could not be examined."""
 TITLES = ("before", "after")
-NOTICED = 30.0  # dB below the output's variance, from which on a change may be seen
-#: (net, its report) -> another net, and what was done in lines.
-Change = Callable[[torch.nn.Module, AuditReport], tuple[torch.nn.Module, list[str]]]
 SHAPE = re.compile(r"\d+(x\d+)+")
 
 
@@ -84,21 +84,26 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--figure", metavar="FILE", help="draw it")
     one.add_argument("--correct", action="store_true", help="level the kernels of a copy, see both")
     one.add_argument("--keep", choices=KEEP, default="weights", help="as close as can be")
-    one.add_argument("--output", metavar="FILE", help="write its weights: .safetensors, .pth")
+    one.add_argument("--swap", metavar="OPERATOR", help="put another into a copy, see both")
+    one.add_argument("--where", default="*", metavar="PATTERN", help="of the modules to swap in")
+    one.add_argument(
+        "--output",
+        metavar="PATH",
+        help="write the copy's weights: .safetensors, .pth; of a swap also a folder",
+    )
     return top
 
 
 def examine(given: argparse.Namespace) -> AuditReport:
     """Load, audit, print and write."""
-    if given.output is not None and not given.correct:
-        raise ValueError(
-            f"--output {given.output} is for corrected weights: give --correct with it"
-        )
-    if given.output is not None:
+    change = choose_change(given.correct, given.swap, given.keep, given.where)
+    if given.output is not None and change is None:
+        raise ValueError(f"--output {given.output} is for a changed net: give --correct or --swap")
+    if given.output is not None and (given.swap is None or Path(given.output).suffix):
         check_target(given.output)
     before, after = audit_both(
         given.net,
-        (lambda net, report: corrected(net, report, given.keep)) if given.correct else None,
+        change,
         size=given.size,
         images=given.input,
         example=given.example,
@@ -114,20 +119,12 @@ def examine(given: argparse.Namespace) -> AuditReport:
         show(after.report, tables=given.tables)
         reports.append(after.report)
         if given.output is not None:
-            print(f"weights: {save_state(given.output, after.net)}")
+            print(*written(given.output, after), sep="\n")
     if given.json is not None:
         write(reports[-1], given.json)
     if given.figure is not None:
         draw(reports, TITLES[: len(reports)] if after else None).savefig(given.figure)
     return reports[-1]
-
-
-class Examined(NamedTuple):
-    """A net, what an audit found, and what a change did to it, in lines."""
-
-    net: torch.nn.Module
-    report: AuditReport
-    said: list[str]
 
 
 def audit_target(
@@ -213,50 +210,15 @@ def audit_both(
         before = Examined(net, report, [])
         if change is None:
             return before, None
-        new, said = change(net, report)
+        new, said, recipe = change(net, report, inputs)
         again = audit(new, inputs, **options)
         again.target, again.weights = spec, "changed"
         try:
             more = None if args or kwargs else output_change(net, new, inputs, images)
         except ValueError:
             more = None
-    return before, Examined(new, again, [*said, *before_after(report, again, more, images)])
-
-
-def corrected(
-    net: torch.nn.Module, report: AuditReport, keep: str = "weights"
-) -> tuple[torch.nn.Module, list[str]]:
-    """The corrected copy, and a line for each layer.
-
-    Raises:
-        ValueError: for a net without a layer that can be corrected.
-    """
-    fixed, changes = correct(net, report, keep)
-    if all(c.skipped is not None for c in changes):
-        reasons = "".join(f"; {c.name}: {c.skipped}" for c in changes)
-        raise ValueError(
-            f"no kernel of this net can be corrected: it has no learned transposed convolution "
-            f"and no pixel shuffle that could be{reasons}"
-        )
-    return fixed, [change_line(c) for c in changes]
-
-
-def before_after(
-    before: AuditReport, after: AuditReport, moved: float | None, images: object
-) -> list[str]:
-    """What a change did, in lines: the checkerboard, and the output where it was measured."""
-    old, new = (max((f.db for f in r.findings), default=0.0) for r in (before, after))
-    lines = [f"checkerboard: {old:.1f} dB before, {new:.1f} dB after"]
-    if moved is None:
-        return [*lines, "change of the output: not measured, the two give no maps of one shape"]
-    where = "your pictures" if images is not None else "the example"
-    lines.append(f"change of the output on {where}: {moved:.1f} dB (its variance over the change)")
-    if moved < NOTICED:
-        lines.append(
-            "that may cost quality: upzoo.distil(changed, net, images) wins some of it back, "
-            "keep=mean may cost less"
-        )
-    return lines
+    said = [*said, *before_after(report, again, more, images)]
+    return before, Examined(new, again, said, recipe)
 
 
 @contextlib.contextmanager

@@ -87,7 +87,7 @@ def correct(
 def output_change(
     before: nn.Module, after: nn.Module, example: Any = None, images: Any = None
 ) -> float:
-    """How far a net's output moved, in dB: 10·log₁₀(variance of the old / mean square of new − old).
+    """How far a net's output moved, in dB: its variance over the mean square of new − old.
 
     30 dB is a thousandth of the old output's variance; infinite where nothing moved.
 

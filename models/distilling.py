@@ -57,9 +57,9 @@ def distil(
     Args:
         student: the changed net; it is left as it is.
         teacher: the old net.
-        images: their inputs as (N, C, H, W), or a sequence of batches: tensors, tuples of inputs, or
-            dicts of keywords; a generator's codes are as good. From five batches on every fifth is
-            held out.
+        images: their inputs as (N, C, H, W), or a sequence of batches: tensors, tuples of inputs,
+            or dicts of keywords; a generator's codes are as good. From five batches on every fifth
+            is held out.
         steps: of one batch each.
         frozen: patterns of names of modules or parameters that stay as they are.
         lr: the first learning rate.

@@ -22,7 +22,9 @@ from upzoo.stamps import (
 from upzoo.upsampling import OPERATORS
 
 EXACT = 1e-5  # relative error that rounding leaves
-STEPS = 60  # of L-BFGS
+STEPS = 40  # of L-BFGS
+SIDE = 32  # pixels of the input that a fit looks at
+BORDER = 4  # of them, at each side of a cut, that only feed the rest
 MODES = ("nearest", "bilinear", "bicubic")
 
 
@@ -131,9 +133,10 @@ def _transposed(call: Call, x: Tensor, y: Tensor) -> Old | str:
     less = {stride[0] * a.shape[-1] - b.shape[-1] for a, b in call.runs}
     less |= {stride[0] * a.shape[-2] - b.shape[-2] for a, b in call.runs}
     if len(less) > 1 or not 0 <= min(less) < stride[0]:
+        most = "×".join(str(stride[0] * n) for n in x.shape[-2:])
         return (
-            f"it enlarges {_size(x)} to {_size(y)}, where operators give up to "
-            f"{stride[0] * x.shape[-2]}×{stride[0] * x.shape[-1]}: its padding is not that of ×{stride[0]}"
+            f"it enlarges {_size(x)} to {_size(y)}, where operators give up to {most}: its padding "
+            f"is not that of ×{stride[0]}"
         )
     groups = given.get("groups", 1)
     stamp = of_transposed(weight.detach(), stride[0], padding[0], groups, dilation[0])
@@ -248,9 +251,29 @@ def relative_error(placed: Placed, old: Old) -> float:
     return moved / size if size else moved
 
 
+def middle(old: Old) -> tuple[Tensor, Tensor, int]:
+    """Input and output to fit on, and how many output pixels at each border do not count.
+
+    A large map is cut to its middle; there its own border, which is none, is left out.
+    """
+    x, y = old.x[:2].detach(), old.y[:2].detach()
+    if max(x.shape[-2:]) <= SIDE:
+        return x, y, 0
+    cuts = [slice((n - min(n, SIDE)) // 2, (n + min(n, SIDE)) // 2) for n in x.shape[-2:]]
+    scale = old.scale
+    wide = [slice(scale * c.start, scale * c.stop - old.less) for c in cuts]
+    margin = min(BORDER, min(c.stop - c.start for c in cuts) // 4) * scale
+    return x[..., cuts[0], cuts[1]], inner(y[..., wide[0], wide[1]], margin), margin
+
+
+def inner(y: Tensor, margin: int) -> Tensor:
+    """Without that many pixels at each border."""
+    return y[..., margin : y.shape[-2] - margin, margin : y.shape[-1] - margin]
+
+
 def fit(placed: Placed, old: Old) -> None:
     """Least squares on the recorded input: L-BFGS, which solves it where weights act linearly."""
-    x, y = old.x[:2].detach(), old.y[:2].detach()
+    x, y, margin = middle(old)
     size = y.square().mean().clamp(min=torch.finfo(y.dtype).tiny)
     parameters = [p for p in placed.parameters() if p.requires_grad]
     start = [p.detach().clone() for p in parameters]
@@ -259,7 +282,8 @@ def fit(placed: Placed, old: Old) -> None:
 
     def loss() -> Tensor:
         solver.zero_grad()
-        value = F.mse_loss(placed(x, y.shape[-2:]), y) / size
+        given = placed(x, None if margin else y.shape[-2:])
+        value = F.mse_loss(inner(given, margin) if margin else given, y) / size
         value.backward()
         return value
 

@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 
 
 def named(cfg: DictConfig) -> str | None:
-    """The net to audit: of `audit=NET` or `audit.net=NET`."""
-    return cfg.audit.net if isinstance(cfg.audit, Mapping) else cfg.audit
+    """The net to audit: of `audit=NET` or `audit.net=NET`.
+
+    Raises:
+        ValueError: for a swap without one.
+    """
+    spec = cfg.audit.net if isinstance(cfg.audit, Mapping) else cfg.audit
+    if spec is None and cfg.swap is not None:
+        raise ValueError(f"swap={cfg.swap} goes with audit=NET; train.py trains with upsample=")
+    return spec
 
 
 def spelled_out(arguments: Sequence[str]) -> list[str]:
@@ -30,11 +37,12 @@ def spelled_out(arguments: Sequence[str]) -> list[str]:
 
 
 def audit_command(cfg: DictConfig) -> AuditReport:
-    """Audit the net that is named, and its corrected copy where `equalise` asks for one."""
+    """Audit the net that is named, and its copy that `equalise` or `swap` asks for."""
     from torchvision.transforms.v2.functional import to_pil_image
 
     from panels.audit import audit_panel
-    from upzoo.audit.command import TITLES, audit_both, corrected
+    from upzoo.audit.changes import choose_change, written
+    from upzoo.audit.command import TITLES, audit_both
     from upzoo.audit.terminal import show, write
 
     options: Mapping[str, Any] = cfg.audit if isinstance(cfg.audit, Mapping) else {}
@@ -44,16 +52,18 @@ def audit_command(cfg: DictConfig) -> AuditReport:
         check_output(cfg, spec)
     given = {key: options.get(key) for key in ("size", "example", "output", "weights")}
     more = {"images": cfg.input, "arguments": list(options.get("args") or ()), "seed": cfg.seed}
-    change = (lambda net, report: corrected(net, report, cfg.keep)) if cfg.equalise else None
+    change = choose_change(cfg.equalise, cfg.swap, cfg.keep, cfg.where)
     before, after = audit_both(spec, change, **given, **more)
-    reports = {"audit": before.report} | ({} if after is None else {"equalised": after.report})
+    reports = {"audit": before.report} | ({} if after is None else {"changed": after.report})
     folder = folders.new_folder(Path(cfg.logs, "audit", before.report.net.lower()), cfg.seed)
     for name, report in reports.items():
         show(report, tables=bool(options.get("tables")))
         write(report, folder / f"{name}.json")
     if after is not None:
         print(*after.said, sep="\n")
-        if cfg.output is not None:
+        if cfg.output is not None and after.recipe is not None:
+            print(*written(cfg.output, after), sep="\n")
+        elif cfg.output is not None:
             write_corrected(cfg.output, after.net, spec)
     panel = audit_panel(*reports.values(), titles=TITLES if after is not None else None)
     to_pil_image(panel).save(folder / "audit.png")
@@ -69,12 +79,13 @@ def check_output(cfg: DictConfig, spec: str) -> None:
     """
     from upzoo.saving import SUFFIXES, check_target
 
-    if not cfg.equalise:
+    if not cfg.equalise and cfg.swap is None:
         raise ValueError(
-            f"output={cfg.output}: an audit writes weights only with equalise=true; its report "
-            "goes to logs="
+            f"output={cfg.output}: an audit writes weights only with equalise=true or "
+            "swap=OPERATOR; its report goes to logs="
         )
-    if Path(cfg.output).suffix in SUFFIXES or not is_ours(spec):
+    ours = is_ours(spec) or cfg.swap is not None
+    if Path(cfg.output).suffix in SUFFIXES or not ours:
         check_target(cfg.output)
     elif Path(cfg.output).exists():
         raise ValueError(f"output={cfg.output} exists: give the name of a new folder")

@@ -50,7 +50,7 @@ class Tied(nn.Module):
     def __init__(self, widths=(4, 4)):
         super().__init__()
         self.up = nn.Upsample(scale_factor=2, mode="bilinear")
-        self.first, self.second = (nn.Conv2d(i, o, 1) for i, o in zip((3, *widths), widths))
+        self.first, self.second = nn.Conv2d(3, widths[0], 1), nn.Conv2d(*widths, 1)
 
     def forward(self, x):
         return self.up(self.second(self.up(self.first(x))))
