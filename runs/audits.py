@@ -21,7 +21,7 @@ def named(cfg: DictConfig) -> str | None:
     Raises:
         ValueError: for a swap without one.
     """
-    spec = cfg.audit.net if isinstance(cfg.audit, Mapping) else cfg.audit
+    spec = cfg.audit["net"] if isinstance(cfg.audit, Mapping) else cfg.audit
     if spec is None and cfg.swap is not None:
         raise ValueError(f"swap={cfg.swap} goes with audit=NET; train.py trains with upsample=")
     return spec
@@ -50,10 +50,11 @@ def audit_command(cfg: DictConfig) -> AuditReport:
     assert spec is not None
     if cfg.output is not None:
         check_output(cfg, spec)
-    given = {key: options.get(key) for key in ("size", "example", "output", "weights")}
-    more = {"images": cfg.input, "arguments": list(options.get("args") or ()), "seed": cfg.seed}
+    names = ("size", "example", "output", "weights")
+    given: dict[str, Any] = {name: options.get(name) for name in names}
+    given |= {"images": cfg.input, "arguments": list(options.get("args") or ()), "seed": cfg.seed}
     change = choose_change(cfg.equalise, cfg.swap, cfg.keep, cfg.where)
-    before, after = audit_both(spec, change, **given, **more)
+    before, after = audit_both(spec, change, **given)
     reports = {"audit": before.report} | ({} if after is None else {"changed": after.report})
     folder = folders.new_folder(Path(cfg.logs, "audit", before.report.net.lower()), cfg.seed)
     for name, report in reports.items():
