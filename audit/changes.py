@@ -118,10 +118,12 @@ def before_after(
     if moved is None:
         return [*lines, "change of the output: not measured, the two give no maps of one shape"]
     where = "your pictures" if images is not None else "the example"
-    lines.append(f"change of the output on {where}: {moved:.1f} dB (its variance over the change)")
+    lines.append(
+        f"change of the output on {where}: {round(moved, 1) + 0.0:.1f} dB (its variance over the change)"
+    )
     if moved < NOTICED:
         lines.append(
-            "that may cost quality: upzoo.distil(changed, net, images) wins some of it back, "
-            "keep=mean may cost less"
+            "that may cost quality; upzoo.distil(changed, net, images) may win some of it back "
+            "(give the layers of a correction as frozen=)"
         )
     return lines
