@@ -56,7 +56,9 @@ def use(cfg: DictConfig) -> None:
         return
     net, card = load(cfg)
     if cfg.equalise:
-        net = audits.equalised(net)
+        net = audits.equalised(net, cfg.keep)
+        if audits.only_written(cfg, net, card):
+            return
     if cfg.samples is not None:
         prediction.draw_file(net, cfg.samples, cfg.seed, cfg.output)
     elif cfg.input is not None:

@@ -29,6 +29,7 @@ class Call:
         weight: (in, out // groups, *kernel) of its transposed convolution or, if it thins out, of
             its gradient's.
         source: the parameter itself, as the net holds it.
+        holder: path of the module that it belongs to: before a pixel shuffle, the convolution.
         seen: (in,) mean of what that kernel was applied to.
         groups: of the weight.
         dilation: of the weight.
@@ -46,6 +47,7 @@ class Call:
     kernel: tuple[int, ...] | None = None
     weight: Tensor | None = None
     source: Tensor | None = None
+    holder: str | None = None
     seen: Tensor | None = None
     groups: int = 1
     dilation: tuple[int, ...] | int = 1
@@ -95,6 +97,7 @@ def layer_facts(
             return facts
         kernel = shuffle_kernel(weight.detach(), scale, groups)
         more = {"groups": groups, "seen": channel_means(conv["input"]), "source": weight}
+        more["holder"] = conv.get("holder")
         return facts | more | {"kernel": tuple(weight.shape[2:]), "weight": kernel}
     if kind == "pixel unshuffle":
         return {"stride": axes(given["downscale_factor"], dims)}

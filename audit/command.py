@@ -7,17 +7,24 @@ import contextlib
 import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from upzoo.audit import audit, photos
+from upzoo.audit.changes import Change, Examined, before_after, choose_change, written
+from upzoo.audit.correction import output_change
 from upzoo.audit.examples import natural_noise
+from upzoo.audit.figure import draw
 from upzoo.audit.report import AuditReport
 from upzoo.audit.targets import DEFAULT, load_target
 from upzoo.audit.terminal import progress, show, write
+from upzoo.audit.weights import load_into
+from upzoo.saving import check_target
+from upzoo.upsampling.equalise import KEEP
 
 EPILOG = """examples:
   upzoo audit mynets:build                   a function of yours that returns the module
@@ -25,9 +32,12 @@ EPILOG = """examples:
   upzoo audit torchvision:fcn_resnet50 --weights DEFAULT
   upzoo audit mynets:unet --size 160 --args timestep=10
   upzoo audit smp:Unet --json audit.json --figure audit.png --tables
+  upzoo audit mynets:build --input photos/ --correct --output better.safetensors
+  upzoo audit mynets:build --swap resize_conv --where "decoder.*" --output better/
 
 It ends with status 0 where the net is free of checkerboards, 1 where it is not or nobody can tell,
 and 2 where it could not be examined."""
+TITLES = ("before", "after")
 SHAPE = re.compile(r"\d+(x\d+)+")
 
 
@@ -59,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--input", metavar="PATH", help="a picture of yours, or a folder of them")
     one.add_argument("--example", metavar="FILE", help="the picture to run the net on")
     one.add_argument("--size", metavar="N|HxW|CxHxW", help="of the net's input")
-    one.add_argument("--output", metavar="NAME", help="the output to look at: aux, features.2")
+    one.add_argument("--map", metavar="NAME", help="the output to look at: aux, features.2")
     one.add_argument("--weights", metavar="DEFAULT|FILE", help="to be put into the net")
     one.add_argument(
         "--args",
@@ -72,27 +82,49 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--tables", action="store_true", help="print every layer and period")
     one.add_argument("--json", metavar="FILE", help="write the report")
     one.add_argument("--figure", metavar="FILE", help="draw it")
+    one.add_argument("--correct", action="store_true", help="level the kernels of a copy, see both")
+    one.add_argument("--keep", choices=KEEP, default="weights", help="as close as can be")
+    one.add_argument("--swap", metavar="OPERATOR", help="put another into a copy, see both")
+    one.add_argument("--where", default="*", metavar="PATTERN", help="of the modules to swap in")
+    one.add_argument(
+        "--output",
+        metavar="PATH",
+        help="write the copy's weights: .safetensors, .pth; of a swap also a folder",
+    )
     return top
 
 
 def examine(given: argparse.Namespace) -> AuditReport:
     """Load, audit, print and write."""
-    report = audit_target(
+    change = choose_change(given.correct, given.swap, given.keep, given.where)
+    if given.output is not None and change is None:
+        raise ValueError(f"--output {given.output} is for a changed net: give --correct or --swap")
+    if given.output is not None and (given.swap is None or Path(given.output).suffix):
+        check_target(given.output)
+    before, after = audit_both(
         given.net,
+        change,
         size=given.size,
         images=given.input,
         example=given.example,
-        output=given.output,
+        output=given.map,
         weights=given.weights,
         arguments=given.args,
         seed=given.seed,
     )
-    show(report, tables=given.tables)
+    reports = [before.report]
+    show(before.report, tables=given.tables)
+    if after is not None:
+        print(*after.said, sep="\n")
+        show(after.report, tables=given.tables)
+        reports.append(after.report)
+        if given.output is not None:
+            print(*written(given.output, after), sep="\n")
     if given.json is not None:
-        write(report, given.json)
+        write(reports[-1], given.json)
     if given.figure is not None:
-        report.figure().savefig(given.figure)
-    return report
+        draw(reports, TITLES[: len(reports)] if after else None).savefig(given.figure)
+    return reports[-1]
 
 
 def audit_target(
@@ -105,12 +137,39 @@ def audit_target(
     weights: str | None = None,
     arguments: Sequence[str] = (),
     seed: int = 0,
-    change: Callable[[torch.nn.Module], torch.nn.Module] | None = None,
 ) -> AuditReport:
+    """Audit a net by its name: `audit_both` without a change."""
+    before, _ = audit_both(
+        spec,
+        None,
+        size=size,
+        images=images,
+        example=example,
+        output=output,
+        weights=weights,
+        arguments=arguments,
+        seed=seed,
+    )
+    return before.report
+
+
+def audit_both(
+    spec: str,
+    change: Change | None,
+    *,
+    size: str | int | Sequence[int] | None = None,
+    images: str | None = None,
+    example: str | None = None,
+    output: str | None = None,
+    weights: str | None = None,
+    arguments: Sequence[str] = (),
+    seed: int = 0,
+) -> tuple[Examined, Examined | None]:
     """Audit a net by its name, telling the stages on standard error where they take long.
 
     Args:
         spec: as for `targets.load_target`.
+        change: makes another net of it and its report, and says in lines what that did; None: no.
         size: of its input: 224, "224x320", "3x224x320".
         images: a picture or a folder of them.
         example: a picture to run it on.
@@ -118,7 +177,9 @@ def audit_target(
         weights: "DEFAULT", or a file.
         arguments: more inputs, "[NAME=]VALUE", of numbers or shapes.
         seed: of all that is drawn.
-        change: what to do to the net first: a correction, for instance.
+
+    Returns:
+        The net as it was and, changed, as it is.
 
     Raises:
         ValueError: as `audit`, and for a size or an argument that cannot be read.
@@ -128,26 +189,36 @@ def audit_target(
     with progress(spec) as tell, warnings.catch_warnings(), _quiet_loggers():
         warnings.simplefilter("ignore")  # of the user's packages
         target = load_target(spec, weights)
-        net = target.net if change is None else change(target.net)
+        net = target.net
+        origin = target.weights
+        if weights not in (None, DEFAULT):
+            origin = load_into(net, weights)
         inputs = target.example
         if example is not None:
             inputs = _photo(example, net, size)
-        report = audit(
-            net,
-            inputs,
-            input_size=read_size(size),
-            args=args,
-            kwargs=kwargs,
-            output=output,
-            weights=None if weights in (None, DEFAULT) else weights,
-            images=images,
-            seed=seed,
-            progress=tell,
-        )
-    report.target = spec
-    if weights in (None, DEFAULT):
-        report.weights = target.weights
-    return report
+        options: dict[str, Any] = {
+            "input_size": read_size(size),
+            "args": args,
+            "kwargs": kwargs,
+            "output": output,
+            "images": images,
+            "seed": seed,
+            "progress": tell,
+        }
+        report = audit(net, inputs, **options)
+        report.target, report.weights = spec, origin
+        before = Examined(net, report, [])
+        if change is None:
+            return before, None
+        new, said, recipe = change(net, report, inputs)
+        again = audit(new, inputs, **options)
+        again.target, again.weights = spec, "changed"
+        try:
+            more = None if args or kwargs else output_change(net, new, inputs, images)
+        except ValueError:
+            more = None
+    said = [*said, *before_after(report, again, more, images)]
+    return before, Examined(new, again, said, recipe)
 
 
 @contextlib.contextmanager

@@ -174,7 +174,8 @@ class Watch(TorchFunctionMode):
         y = self._call(func, name, (x, *args[1:]), rest)
         out = _map(y)
         if kind == "convolution":
-            self._convs = [*self._convs[-7:], given | {"output": out}]
+            holder = self._names.get(self._path[-1][0])
+            self._convs = [*self._convs[-7:], given | {"output": out, "holder": holder}]
         conv = self._feeding(x) if kind == "pixel shuffle" else {}
         facts = layer_facts(kind, given, out, conv)
         pooled = kind in UP and max(x.shape[2:]) == 1  # one value spread over a map: no phases
@@ -193,6 +194,8 @@ class Watch(TorchFunctionMode):
 
         module = self._path[-1][0]
         label = self._names.get(module, "")
+        if facts.get("source") is not None:
+            facts.setdefault("holder", label)
         if not type(module).__module__.startswith("torch.nn"):
             label = f"{label}.{name}()".lstrip(".")
         mode = f"{given.get('mode') or 'nearest'} " if kind == "interpolation" else ""
@@ -377,6 +380,7 @@ class Watch(TorchFunctionMode):
         kinds = [kind for kind, _ in unit.inner]
         if kinds in (["transposed convolution"], ["convolution", "pixel shuffle"]):
             facts = layer_facts(*unit.inner[-1], _map(y), unit.inner[0][1])
+        facts["holder"] = name
         # beside x an operator takes the size to keep, which is left out, and maps at that size
         maps = {k: v for k, v in unit.kwargs.items() if isinstance(v, Tensor)}
         free = all(v.is_floating_point() for v in maps.values())

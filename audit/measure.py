@@ -35,6 +35,8 @@ def describe_layers(
         key = (call.name, call.kind, call.up)
         if key in layers:
             layers[key].calls += 1
+            if call.holder is not None and call.holder not in layers[key].holders:
+                layers[key].holders.append(call.holder)
             inside = own[index].inside if index in own else None
             if inside is not None:
                 layers[key].inside = max(inside, layers[key].inside or 0.0)
@@ -58,6 +60,7 @@ def _describe(call: Call, own: Own | None, size: Sequence[int], report: AuditRep
         up=call.up,
         kernel=None if call.kernel is None else list(call.kernel),
         stride=list(call.stride),
+        holders=[] if call.holder is None else [call.holder],
         random=None if call.source is None else looks_drawn(call.source),
         inside=own.inside if own is not None else None,
     )

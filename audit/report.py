@@ -67,6 +67,7 @@ class Layer:
         stride: by axis.
         calls: how often it ran: a shared module runs several times.
         random: whether its weights are as they were drawn.
+        holders: paths of the modules that hold its kernels: before a pixel shuffle, convolutions.
         overlap: stamps by phase along each axis; of the gradient, where the layer thins out.
         unevenness: largest over smallest number of stamps on a pixel; infinite with gaps.
         ripple: DC-gain ripple of the weights over all constants (`dc_ripple`).
@@ -88,6 +89,7 @@ class Layer:
     stride: list[float]
     calls: int = 1
     random: bool | None = None
+    holders: list[str] = field(default_factory=list)
     overlap: list[list[int]] | None = None
     unevenness: float | None = None
     ripple: float | None = None

@@ -139,8 +139,8 @@ def next_command(report: AuditReport) -> str | None:
     ]
     if report.verdict == "checkerboard" and learned:
         if target is not None:
-            return f"python evaluate.py audit={target} equalise=true"
-        return "from upzoo.upsampling.equalise import equalise_net; equalise_net(net)"
+            return f"upzoo audit {target} --correct --output better.safetensors"
+        return "fixed, changes = upzoo.correct(net, report)"
     if target is None:
         return None
     if report.random and report.verdict == "unknown":

@@ -15,11 +15,14 @@ If only one constant matters, the mean activation μ, one equation for each outp
 Σ_i μ_i G_φ[i] = g. Then δ[i, t] = μ_i · (g − Σ_j μ_j G_φ[j]) / (n_φ ‖μ‖²), by the same argument
 for the vector of μ_i, each n_φ times, and the same g of these sums. The change is of rank one in
 the channels, and smaller; but a constant other than a multiple of μ still shows a grid.
+
+That g lies nearer to the phases with few taps, so the level of a constant moves where a kernel
+overlaps unevenly. With keep="mean" it stays, g = mean_φ G_φ, for a larger change.
 """
 
 from __future__ import annotations
 
-import copy
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -31,10 +34,13 @@ from upzoo.upsampling.bilinear import BilinearInit
 from upzoo.upsampling.decomposed import DecomposedTransposed
 from upzoo.upsampling.phases import phase_ripple, tap_phases
 from upzoo.upsampling.pixel_shuffle import PixelShuffle
+from upzoo.upsampling.reparametrised import assign, copied, current
 from upzoo.upsampling.transposed import TransposedConv
 
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 OPERATORS = (TransposedConv, BilinearInit, DecomposedTransposed, PixelShuffle)
+#: What stays as close as can be: all weights, or the level of a constant.
+KEEP = ("weights", "mean")
 
 
 class Change(NamedTuple):
@@ -45,12 +51,25 @@ class Change(NamedTuple):
         before: ripple of the phase gains, √(mean_φ ‖G_φ − Ḡ‖²) / ‖Ḡ‖; of G_φ μ where μ was given.
         after: the same, now.
         change: ‖new − old‖ / ‖old‖ of the weights.
+        skipped: why the layer was left as it is; None where it was corrected.
     """
 
     name: str
     before: float
     after: float
     change: float
+    skipped: str | None = None
+
+
+def change_line(c: Change) -> str:
+    """One line for a terminal.
+
+    >>> change_line(Change("up", 0.2, 0.0, 0.1))
+    'up: ripple 0.2 -> 0, weights moved by 10.0%'
+    """
+    if c.skipped is not None:
+        return f"{c.name}: left as it is: {c.skipped}"
+    return f"{c.name}: ripple {c.before:.3g} -> {c.after:.1g}, weights moved by {c.change:.1%}"
 
 
 class Kernel(NamedTuple):
@@ -72,7 +91,11 @@ class Kernel(NamedTuple):
 
 
 def equalise(
-    module: nn.Module, *, shuffle: int | None = None, mean: Tensor | None = None
+    module: nn.Module,
+    *,
+    shuffle: int | None = None,
+    mean: Tensor | None = None,
+    keep: str = "weights",
 ) -> nn.Module:
     """A copy of a layer whose phase gains are all equal, its weights as close as can be.
 
@@ -82,47 +105,76 @@ def equalise(
         shuffle: scale of the pixel shuffle that follows; only for `nn.Conv2d`. A bias is averaged
             over the phases then.
         mean: (in,) mean input activation; only a constant of these channels is freed of its grid.
+        keep: "weights", or "mean": the level of a constant.
+
+    Weight norm and spectral norm stay; the latter scales the new weights to its own norm.
 
     Raises:
-        ValueError: for another module, a parametrised weight, phases that no tap reaches, or a
-            mean that does not fit.
+        ValueError: for another module, a parametrisation that cannot be set, phases that no tap
+            reaches, or a mean that does not fit.
 
     >>> layer = nn.ConvTranspose1d(1, 1, 3, stride=2)
     >>> _ = layer.weight.data.copy_(torch.tensor([1.0, 3.0, 1.0]))  # gains 2 on two taps, 3 on one
     >>> equalise(layer).weight[0, 0].tolist()  # g = (2/2 + 3/1) / (1/2 + 1)
     [1.3333333730697632, 2.6666667461395264, 1.3333333730697632]
     """
-    module = copy.deepcopy(module)
-    _equalise_(module, shuffle, mean)
+    module = copied(module)
+    _equalise_(module, shuffle, mean, keep)
     return module
 
 
 def equalise_net(
-    net: nn.Module, means: Mapping[str, Tensor] | None = None
+    net: nn.Module,
+    means: Mapping[str, Tensor] | None = None,
+    *,
+    layers: Mapping[str, int | None] | None = None,
+    keep: str = "weights",
 ) -> tuple[nn.Module, list[Change]]:
     """A copy of a net with every layer equalised that `equalise` knows, and what that changed.
 
     A convolution counts as one before a pixel shuffle where `nn.PixelShuffle` is registered right
-    after it in the same parent. Layers of stride 1 stay as they are.
+    after it in the same parent. Layers of stride 1 stay as they are; one that cannot be equalised
+    does too, with the reason in its `Change`.
 
     Args:
         net: any module.
         means: name of a layer -> its mean input activation (in,); a layer without one is equalised
             for every constant.
+        layers: name of a layer -> scale of the pixel shuffle that follows, None for none: those to
+            equalise, where a run of the net has told (`upzoo.correct`).
+        keep: as for `equalise`.
 
     Raises:
         ValueError: for a mean of a layer that is not there, and as `equalise`.
     """
-    net = copy.deepcopy(net)
-    found = list(_find(net))
+    net = copied(net)
+    found = (
+        list(_find(net))
+        if layers is None
+        else [(name, net.get_submodule(name), shuffle) for name, shuffle in layers.items()]
+    )
     names = [name for name, *_ in found]
-    for name in means or {}:
+    for name, mean in (means or {}).items():
         if name not in names:
             raise ValueError(f"means has {name!r}, but the layers to equalise are {names}")
-    means = means or {}
+        if mean.ndim != 1:
+            raise ValueError(f"means has {tuple(mean.shape)} for {name!r}: give (channels,)")
     return net, [
-        _equalise_(module, shuffle, means.get(name), name) for name, module, shuffle in found
+        _equalise_or_skip(module, shuffle, (means or {}).get(name), keep, name)
+        for name, module, shuffle in found
     ]
+
+
+def _equalise_or_skip(
+    module: nn.Module, shuffle: int | None, mean: Tensor | None, keep: str, name: str
+) -> Change:
+    """Equalise in place, or say why that cannot be."""
+    try:
+        return _equalise_(module, shuffle, mean, keep, name)
+    except ValueError as error:
+        if keep not in KEEP or mean is not None:
+            raise
+        return Change(name, math.nan, math.nan, 0.0, str(error))
 
 
 def _find(net: nn.Module) -> Iterator[tuple[str, nn.Module, int | None]]:
@@ -148,31 +200,37 @@ def _is_learned_enlargement(module: nn.Module) -> bool:
     return isinstance(module, OPERATORS) and module.scale > 1
 
 
+@torch.no_grad()
 def _equalise_(
-    module: nn.Module, shuffle: int | None, mean: Tensor | None, name: str = ""
+    module: nn.Module, shuffle: int | None, mean: Tensor | None, keep: str, name: str = ""
 ) -> Change:
     """Equalise in place, and say what that did."""
+    if keep not in KEEP:
+        raise ValueError(f"keep={keep!r}: choose from {', '.join(KEEP)}")
+    old = list(_kernels(module, shuffle))
+    changes = [_least_change(kernel, _by_group(mean, kernel), keep) for _, kernel, _ in old]
+    for (held, kernel, phases_first), change in zip(old, changes, strict=True):
+        taps = kernel.taps + change
+        if phases_first:  # (g, in, out, φ·k) -> (g, out, φ, in, k)
+            taps = taps.unflatten(-1, (kernel.phases, -1)).permute(0, 2, 3, 1, 4)
+        weight = current(module, held)
+        assert weight is not None
+        assign(module, held, taps.reshape(weight.shape))
+    bias = getattr(module, "bias", None)
+    if shuffle is not None and bias is not None:
+        by_phase = bias.view(-1, old[0][1].phases)
+        by_phase.copy_(by_phase.mean(1, keepdim=True).expand_as(by_phase))
     before, after, moved, size = [], [], 0.0, 0.0
-    with torch.no_grad():
-        for weight, kernel, phases_first in _kernels(module, shuffle):
-            mu = _by_group(mean, kernel)
-            new = kernel._replace(taps=kernel.taps + _least_change(kernel, mu))
-            before.append(phase_ripple(kernel.gains(mu).flatten(0, 2)))
-            after.append(phase_ripple(new.gains(mu).flatten(0, 2)))
-            moved += (new.taps - kernel.taps).square().sum().item()
-            size += kernel.taps.square().sum().item()
-            taps = new.taps
-            if phases_first:  # (g, in, out, φ·k) -> (g, out, φ, in, k)
-                taps = taps.unflatten(-1, (kernel.phases, -1)).permute(0, 2, 3, 1, 4)
-            weight.copy_(taps.reshape(weight.shape))
-        bias = getattr(module, "bias", None)
-        if shuffle is not None and bias is not None:
-            by_phase = bias.view(-1, kernel.phases)
-            by_phase.copy_(by_phase.mean(1, keepdim=True).expand_as(by_phase))
+    for (_, kernel, _), (_, new, _) in zip(old, _kernels(module, shuffle), strict=True):
+        mu = _by_group(mean, kernel)
+        before.append(phase_ripple(kernel.gains(mu).flatten(0, 2)))
+        after.append(phase_ripple(new.gains(mu).flatten(0, 2)))
+        moved += (new.taps - kernel.taps).square().sum().item()
+        size += kernel.taps.square().sum().item()
     return Change(name, max(before), max(after), (moved / size) ** 0.5 if size else 0.0)
 
 
-def _least_change(kernel: Kernel, mean: Tensor | None) -> Tensor:
+def _least_change(kernel: Kernel, mean: Tensor | None, keep: str) -> Tensor:
     """δ of the module's docstring, (groups, in, out, taps)."""
     n = torch.bincount(kernel.lands, minlength=kernel.phases)
     if (n == 0).any():
@@ -181,8 +239,11 @@ def _least_change(kernel: Kernel, mean: Tensor | None) -> Tensor:
             "being smaller than the stride: no weights can level them"
         )
     gains = kernel.gains(mean)
-    # g = Σ_φ (G_φ / n_φ) / Σ_φ (1 / n_φ)
-    target = (gains / n).sum(-1, keepdim=True) / (1 / n).sum()
+    if keep == "mean":
+        target = gains.mean(-1, keepdim=True)
+    else:
+        # g = Σ_φ (G_φ / n_φ) / Σ_φ (1 / n_φ)
+        target = (gains / n).sum(-1, keepdim=True) / (1 / n).sum()
     # δ[t] = (g − G_φ) / n_φ, of which each channel takes μ_i / ‖μ‖²
     share = ((target - gains) / n)[..., kernel.lands]
     if mean is None:
@@ -191,36 +252,40 @@ def _least_change(kernel: Kernel, mean: Tensor | None) -> Tensor:
     return share * mean / power.where(power > 0, 1)
 
 
-def _kernels(module: nn.Module, shuffle: int | None) -> Iterator[tuple[Tensor, Kernel, bool]]:
-    """Each weight of a layer, its kernel, and whether its outputs are ordered by phase."""
+def _kernels(module: nn.Module, shuffle: int | None) -> Iterator[tuple[str, Kernel, bool]]:
+    """Each weight's name, its kernel, and whether its outputs are ordered by phase."""
     if isinstance(module, nn.Conv2d) != (shuffle is not None):
         raise ValueError(
             f"{type(module).__name__} with shuffle={shuffle}: the scale of the pixel shuffle "
             "belongs to a convolution, and only to one"
         )
-    for name in ("row", "column") if isinstance(module, DecomposedTransposed) else ("weight",):
-        if name not in module._parameters and name not in module._buffers:
-            raise ValueError(
-                f"{type(module).__name__} has no {name} of its own to equalise (remove a "
-                "parametrisation such as weight norm first)"
-            )
+    decomposed = isinstance(module, DecomposedTransposed)
+    for name in ("row", "column") if decomposed else ("weight",):
+        weight = current(module, name)
+        if weight is None:
+            raise ValueError(f"{type(module).__name__} has no {name} of its own to equalise")
+        yield name, *_kernel(module, name, weight, shuffle)
+
+
+def _kernel(
+    module: nn.Module, name: str, weight: Tensor, shuffle: int | None
+) -> tuple[Kernel, bool]:
+    """One weight's kernel, and whether its outputs are ordered by phase."""
     if isinstance(module, DecomposedTransposed):
-        yield module.row, _transposed(module.row, (1, module.scale)), False
-        yield module.column, _transposed(module.column, (module.scale, 1)), False
-    elif isinstance(module, TransposedConv):
-        yield module.weight, _transposed(module.weight, [module.scale] * 2), False
-    elif isinstance(module, BilinearInit):
+        stride = (1, module.scale) if name == "row" else (module.scale, 1)
+        return _transposed(weight, stride), False
+    if isinstance(module, TransposedConv):
+        return _transposed(weight, [module.scale] * 2), False
+    if isinstance(module, BilinearInit):
         groups = 1 if module.dense else module.out_channels
-        yield module.weight, _transposed(module.weight, [module.scale] * 2, groups), False
-    elif isinstance(module, TRANSPOSED):
-        kernel = _transposed(module.weight, module.stride, module.groups, module.dilation)
-        yield module.weight, kernel, False
-    elif isinstance(module, PixelShuffle):
-        yield module.weight, _shuffled(module.weight, module.scale), True
-    elif isinstance(module, nn.Conv2d) and shuffle is not None:
-        yield module.weight, _shuffled(module.weight, shuffle, module.groups), True
-    else:
-        raise ValueError(f"{type(module).__name__} is no layer that can be equalised")
+        return _transposed(weight, [module.scale] * 2, groups), False
+    if isinstance(module, TRANSPOSED):
+        return _transposed(weight, module.stride, module.groups, module.dilation), False
+    if isinstance(module, PixelShuffle):
+        return _shuffled(weight, module.scale), True
+    if isinstance(module, nn.Conv2d) and shuffle is not None:
+        return _shuffled(weight, shuffle, module.groups), True
+    raise ValueError(f"{type(module).__name__} is no layer that can be equalised")
 
 
 def _transposed(
