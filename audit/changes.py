@@ -119,7 +119,7 @@ def before_after(
         return [*lines, "change of the output: not measured, the two give no maps of one shape"]
     where = "your pictures" if images is not None else "the example"
     lines.append(
-        f"change of the output on {where}: {round(moved, 1) + 0.0:.1f} dB (its variance over the change)"
+        f"change of the output on {where}: {round(moved, 1) + 0.0:.1f} dB (variance over change)"
     )
     if moved < NOTICED:
         lines.append(
