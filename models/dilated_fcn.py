@@ -86,5 +86,5 @@ class DilatedFCN(Net):
         """(B, in_channels, H, W) -> class scores (B, num_classes, H, W), before the softmax."""
         scores = self.head(self.backbone(x)[8])
         if self.stretch:
-            return self.upsample.stretch(scores, x.shape[-2:])
+            return self.upsample.stretch(scores, x.shape[-2:])  # type: ignore[operator]
         return self.upsample(scores, size=x.shape[-2:])

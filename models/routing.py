@@ -41,7 +41,7 @@ class Placed(nn.Module):
             scale = self.bias.shape[-1]
             tile = (1, y.shape[-2] // scale, y.shape[-1] // scale)
             y = y + (self.bias.repeat(tile) if scale > 1 else self.bias)
-        return y if output_size is None else to_size(y, output_size[-2:], int(self.up.scale))
+        return y if output_size is None else to_size(y, output_size[-2:], int(self.up.scale))  # type: ignore[arg-type]
 
 
 class Cropped(Placed):

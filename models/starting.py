@@ -176,7 +176,7 @@ def _shuffle(call: Call, x: Tensor, y: Tensor, with_conv: bool) -> Old | str:
 
 
 def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (tuple(value) * 2)[:2]  # type: ignore[return-value]
+    return (value, value) if isinstance(value, int) else (tuple(value) * 2)[:2]
 
 
 def begin(old: Old, name: str, options: dict[str, Any], start: str) -> Started:
@@ -210,16 +210,16 @@ def begin(old: Old, name: str, options: dict[str, Any], start: str) -> Started:
         if placed.bias is not None and bias is not None:
             placed.bias.copy_(bias)
         if exact is not None:
-            up.weight.copy_(exact)  # type: ignore[operator,union-attr]
+            up.weight.copy_(exact)  # type: ignore[operator]
         if closest and name == "dysample" and old.mode == "bilinear":
             up.offset.weight.zero_()  # type: ignore[operator,union-attr]
-    error = relative_error(placed, old)
+    off = relative_error(placed, old)
     if not closest:
-        return Started(placed, options, "own", error)
-    if error > EXACT and any(p.requires_grad for p in placed.parameters()):
+        return Started(placed, options, "own", off)
+    if off > EXACT and any(p.requires_grad for p in placed.parameters()):
         fit(placed, old)
-        error = relative_error(placed, old)
-    return Started(placed, options, "exact" if error <= EXACT else "fitted", error)
+        off = relative_error(placed, old)
+    return Started(placed, options, "exact" if off <= EXACT else "fitted", off)
 
 
 def _exact_options(
@@ -288,7 +288,7 @@ def fit(placed: Placed, old: Old) -> None:
         return value
 
     with torch.enable_grad():
-        solver.step(loss)  # type: ignore[arg-type]
+        solver.step(loss)
     solver.zero_grad()
     after = relative_error(placed, old)
     if not after <= before:  # nan, too

@@ -193,8 +193,8 @@ def _operator(operator: str | Callable[..., nn.Module]) -> tuple[str, dict[str, 
     if isinstance(operator, functools.partial):
         options = dict(operator.keywords)
         operator = operator.func
-    names = {cls: name for name, cls in OPERATORS.items()}
-    name = operator if isinstance(operator, str) else names.get(operator)  # type: ignore[arg-type]
+    names: dict[Any, str] = {cls: name for name, cls in OPERATORS.items()}
+    name = operator if isinstance(operator, str) else names.get(operator)
     if name not in OPERATORS:
         hint = did_you_mean(operator, OPERATORS)
         raise ValueError(f"operator={operator!r}: {hint}choose from {', '.join(OPERATORS)}")

@@ -86,8 +86,8 @@ class VGG16(Backbone):
         layers = [name for name, module in self.named_modules() if isinstance(module, nn.Conv2d)]
         places = [f"features.{i}" for i in (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)]
         names = dict(zip(places, layers, strict=False))
-        for dense in (("classifier.0", "classifier.3"), ("pre_logits.fc1", "pre_logits.fc2")):
-            names |= dict(zip(dense, ("fc6", "fc7"), strict=True))
+        for pair in (("classifier.0", "classifier.3"), ("pre_logits.fc1", "pre_logits.fc2")):
+            names |= dict(zip(pair, ("fc6", "fc7"), strict=True))
         own, found = self.state_dict(), {}
         for key, value in state.items():
             layer, _, kind = key.rpartition(".")

@@ -21,7 +21,7 @@ Module = TypeVar("Module", bound=nn.Module)
 def current(module: nn.Module, name: str) -> Tensor | None:
     """The weight of this name as the layer uses it in evaluation; None where it has none."""
     if parametrize.is_parametrized(module, name):
-        computed: Any = module.parametrizations[name]  # type: ignore[index,union-attr]
+        computed: Any = module.parametrizations[name]  # type: ignore[index]
         training = computed.training
         computed.eval()  # spectral norm iterates in training
         value = computed()
