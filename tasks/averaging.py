@@ -56,17 +56,6 @@ class PowerAverage(WeightAveraging):
         step = int(updates) + 1
         return average + (current - average) * ((self.power + 1) / (step + self.power))
 
-    @property
-    def averaged(self) -> nn.Module:
-        """The task with averaged weights; it is the average itself and no copy.
-
-        Raises:
-            RuntimeError: before training has begun.
-        """
-        if self._average_model is None:
-            raise RuntimeError("there is no average yet: it is made when training begins")
-        return self._average_model.module
-
 
 @torch.no_grad()
 def recalibrate(net: nn.Module, batches: Iterable[Tensor]) -> int:

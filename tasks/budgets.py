@@ -85,7 +85,7 @@ class Budgets(pl.Callback):
         """Score where a budget ends, but at the training's last step."""
         self._score_if_due(trainer, pl_module)
 
-    def _score_if_due(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def _score_if_due(self, trainer: Any, pl_module: Any) -> None:
         step = steps_done(trainer)
         due = step in self.steps and step < training_steps(trainer)
         if not due or any(entry["step"] == step for entry in self.scored):
@@ -101,7 +101,7 @@ class Budgets(pl.Callback):
             data.trainer = mine
             torch.set_rng_state(random)
         clock = next((c for c in trainer.callbacks if isinstance(c, Throughput)), None)
-        self._keep(step, clock and clock.seconds, metrics, per_image)
+        self._keep(step, None if clock is None else clock.seconds, metrics, per_image)
         for logger in trainer.loggers:
             logger.log_metrics(flat(metrics), step=step)
         shown = (
@@ -114,7 +114,7 @@ class Budgets(pl.Callback):
         if clock is not None:
             clock.resume()
 
-    def calibrate(self, task: pl.LightningModule, data: Any) -> None:
+    def calibrate(self, task: Any, data: Any) -> None:
         """Compute the statistics of a task's batch norms anew from augmented training images.
 
         A generator, which draws from noise, keeps their averages.
@@ -156,7 +156,7 @@ class Budgets(pl.Callback):
 
 def keep(
     run: Path,
-    trainer: pl.Trainer,
+    trainer: Any,
     data: Any,
     record: Record,
     per_image: Mapping[str, Mapping[str, Any]],
@@ -188,7 +188,7 @@ def flat(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
-def averaged(trainer: pl.Trainer, task: pl.LightningModule) -> pl.LightningModule:
+def averaged(trainer: Any, task: Any) -> Any:
     """A copy of the task with the weights that would be kept if the training ended now."""
     for callback in trainer.callbacks:
         if isinstance(callback, WeightAveraging) and callback._average_model is not None:

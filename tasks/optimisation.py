@@ -201,7 +201,7 @@ def starts_of(net: nn.Module) -> dict[nn.Parameter, Tensor]:
     }
 
 
-def training_steps(trainer: pl.Trainer) -> int:
+def training_steps(trainer: Any) -> int:
     """Optimiser steps of the whole training.
 
     `trainer.estimated_stepping_batches` would load the data before a resumed run knows where it
