@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from runs import records
+from runs import audits, records
 from tests.conftest import ROOT, compose_config
 
 README = (ROOT / "README.md").read_text()
@@ -25,10 +25,12 @@ def test_every_command_composes_and_builds_its_net(script, printed):
     overrides = [word for word in shlex.split(printed, comments=True) if word not in ("-m", "…")]
     if any("glob(" in word or word.startswith("hydra") for word in overrides):
         return  # a sweep, of the operators that the contract builds
-    cfg = compose_config(script, overrides)
+    cfg = compose_config(script, audits.spelled_out(overrides))
     if script == "train":
         channels = 1 if overrides.count("data=mnist") else 3
-        data = SimpleNamespace(num_classes=5, in_channels=channels, size=cfg.data.size)
+        scale = cfg.data.scale if isinstance(cfg.data.get("scale"), int) else 1
+        size = cfg.data.get("size") or [96, 96]
+        data = SimpleNamespace(num_classes=5, in_channels=channels, size=size, scale=scale)
         training.build_net(cfg, data)
 
 
