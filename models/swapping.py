@@ -123,6 +123,7 @@ def swap(
             does not run on the example, and a pattern by which nothing could be replaced.
 
     Example:
+        >>> import torch
         >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Upsample(scale_factor=2, mode="bilinear"))
         >>> x = torch.rand(1, 3, 8, 8)
         >>> new, swapped = swap(net, "resize_conv", example=x)

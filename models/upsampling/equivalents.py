@@ -1,12 +1,14 @@
 """Four other ways to compute a transposed convolution, and three to its weight's gradient.
 
-Slow and plain, to be read and to be tested against. All take the arguments of `conv_transpose2d`
-(one group) and agree with it to rounding:
+Slow and plain, to be read and to be tested against. All take the axes of `geometry` and agree with
+`conv_transpose2d` (of one group) to rounding:
 
+>>> from upzoo.upsampling.geometry import geometry
 >>> x = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
 >>> w = torch.arange(9.0).view(1, 1, 3, 3)
 >>> ways = (by_forward_gradient, by_zero_insertion, by_matrix, by_scatter)
->>> [torch.equal(way(x, w, stride=2), conv_transpose2d(x, w, stride=2)) for way in ways]
+>>> axes = geometry(x.shape[2:], w.shape[2:], stride=2)
+>>> [torch.equal(way(x, w, axes), conv_transpose2d(x, w, stride=2)) for way in ways]
 [True, True, True, True]
 """
 
@@ -81,6 +83,7 @@ def conv_matrix(weight: Tensor, axes: tuple[Axis, Axis]) -> Tensor:
     Returns:
         (C·H·W, out·h·w): a row for each pixel of the small map, a column for each of the large.
 
+    >>> from upzoo.upsampling.geometry import geometry
     >>> line = geometry((1, 3), (1, 3), stride=(1, 2), padding="valid")
     >>> conv_matrix(torch.tensor([[[[1.0, 2.0, 3.0]]]]), line)
     tensor([[1., 2., 3., 0., 0., 0., 0.],

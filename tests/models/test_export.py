@@ -84,7 +84,7 @@ def fcn():
 
 def test_a_file_that_differs_is_not_written(tmp_path, monkeypatch):
     (tmp_path / "model.onnx").write_bytes(b"old")
-    monkeypatch.setattr(export, "_trace", lambda net, example: Program())
+    monkeypatch.setattr(export, "_trace", lambda net, example, takes: Program())
     for error in (0.3, float("nan")):
         monkeypatch.setattr(export, "_largest_error", lambda net, path, examples, e=error: e)
         with pytest.raises(ValueError, match="not written: onnxruntime's output differs"):
@@ -97,7 +97,7 @@ def test_a_broken_write_leaves_nothing(tmp_path, monkeypatch):
     def fail(self):
         raise OSError("disk full")
 
-    monkeypatch.setattr(export, "_trace", lambda net, example: Program())
+    monkeypatch.setattr(export, "_trace", lambda net, example, takes: Program())
     monkeypatch.setattr(Program, "broken", fail)
     with pytest.raises(OSError, match="disk full"):
         export.to_onnx(fcn(), tmp_path / "model.onnx")
@@ -105,7 +105,7 @@ def test_a_broken_write_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_without_onnxruntime_the_file_is_written_unchecked(tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "_trace", lambda net, example: Program())
+    monkeypatch.setattr(export, "_trace", lambda net, example, takes: Program())
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     assert export.to_onnx(fcn(), tmp_path / "model.onnx") is None
     assert (tmp_path / "model.onnx").read_bytes() == b"half"
