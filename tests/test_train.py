@@ -148,7 +148,7 @@ def test_a_generator_and_a_task_that_do_not_go_together_are_refused(overrides):
     from tasks import training
 
     class Data:
-        num_classes, in_channels, size, scale = 9, 3, (96, 96), None
+        num_classes, in_channels, size, scale = 9, 3, (96, 96), 1
 
     with pytest.raises(ValueError, match="cannot be trained by this task: generators"):
         training.build_net(compose_config("train", overrides), Data)
@@ -161,7 +161,7 @@ def test_operators_share_the_start_of_everything_else():
         from tasks import training
 
         class Data:
-            num_classes, in_channels, size, scale = 9, 3, (96, 96), None
+            num_classes, in_channels, size, scale = 9, 3, (96, 96), 1
 
         torch.manual_seed(0)
         net, _ = training.build_net(compose_config("train", [f"upsample={name}"]), Data)
