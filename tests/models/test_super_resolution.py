@@ -94,6 +94,17 @@ def test_a_head_gives_every_operator_the_same_last_convolution(model):
         assert net(torch.rand(1, 1, 4, 3)).shape == (1, 1, 12, 9)
 
 
+@pytest.mark.parametrize("head", [None, 3])
+@pytest.mark.parametrize("model", ["espcn", "fsrcnn"])
+def test_the_gain_scales_what_the_last_layer_gives(model, head):
+    torch.manual_seed(0)
+    full = NETS[model](OPERATORS["pixel_shuffle"], 2, head=head)
+    tenth = NETS[model](OPERATORS["pixel_shuffle"], 2, head=head, gain=0.1)
+    tenth.load_state_dict(full.state_dict())
+    x = torch.rand(1, 1, 6, 5)
+    torch.testing.assert_close(tenth(x), 0.1 * full(x))
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
