@@ -269,7 +269,7 @@ def _introduction(settings: Sequence[Setting]) -> list[str]:
         *(f"* {limit}" for limit in LIMITS),
         "",
         "Everything here is written by `python -m studies.page results/study` from the "
-        "[records](../results/study); `benchmarks/study.sh DATA` trains it all again.",
+        "[records](../results/study), each of which holds its command and its commit.",
     ]
 
 
