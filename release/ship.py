@@ -105,11 +105,13 @@ def used_part(net: nn.Module, spec: Mapping[str, Any]) -> tuple[Any, dict[str, A
 
 def rescore(net: nn.Module, metadata: Mapping[str, Any], splits: Iterable[str]) -> dict[str, Any]:
     """Score a net on whole splits of the data that it was trained on."""
+    from omegaconf import OmegaConf
+
     from tasks.rebuild import rebuild, stored_config
     from tasks.scoring import measure_artifacts, quiet, score
 
     quiet()
-    stored = stored_config(metadata)
+    stored = OmegaConf.create(dict(stored_config(metadata)))
     stored.trainer.limit_val_batches = stored.trainer.limit_test_batches = 1.0
     task, data = rebuild(metadata, net)
     metrics, _ = score(stored.trainer, task, data, splits)

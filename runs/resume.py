@@ -14,7 +14,7 @@ from upzoo.atomic import remove_strays
 #: Options in which a resumed run may differ from its start: they change no result, but for those
 #: of the trainer, by which a run may be made longer. What the data is, its fingerprint tells.
 UNCHECKED = re.compile(
-    r"(ckpt|run_dir|init|init_left_out|logs|name|compile|artifacts|keep_checkpoints)$"
+    r"(ckpt|run_dir|init_left_out|logs|name|compile|artifacts|keep_checkpoints)$"
     r"|(budgets|callbacks|logger|trainer)(\.|$)"
     r"|data\.(root|download|url|num_workers|eval_batch_size|cache\w*)$"
 )

@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import yaml
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
@@ -78,11 +79,11 @@ def test_every_choice_composes(choice: str):
 
 
 def test_the_public_ci_runs_the_same_command_on_every_python():
-    workflow = OmegaConf.load(ROOT / ".github" / "workflows" / "ci.yml")
-    linux, macos = workflow.jobs.linux, workflow.jobs.macos
-    assert linux.steps[-1].run == ".ci/run"
-    assert macos.steps[-1].run == ".ci/smoke"
-    versions = list(linux.strategy.matrix.python)
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    linux, macos = workflow["jobs"]["linux"], workflow["jobs"]["macos"]
+    assert linux["steps"][-1]["run"] == ".ci/run"
+    assert macos["steps"][-1]["run"] == ".ci/smoke"
+    versions = linux["strategy"]["matrix"]["python"]
     least = re.search(r'requires-python = ">=(.+?)"', (ROOT / "pyproject.toml").read_text())
     assert least[1] == versions[0]
     assert versions == [f"3.{minor}" for minor in range(10, 14)]

@@ -38,7 +38,7 @@ def refused(script, *overrides, monkeypatch=None):
         ("keep_checkpoints=3", "keep_checkpoints=3 must be true or false"),
         ("budgets=[0]", "budgets=[0] must be null or a list of steps from 1 on"),
         ("task.lr=abc", "task.lr=abc must be a number"),
-        ("task.lr=.inf", "lr=inf must be a number"),
+        ("task.lr=.inf", "must be a number"),
         ("task.lr=null", "task.lr=null must be a number"),
         ("task.betas=abc", "task.betas=abc must be a list of number"),
         ("task._target_=abc", "task._target_=abc: no such class"),

@@ -100,6 +100,8 @@ def test_the_clock_may_be_missing():
 
 
 class Task(pl.LightningModule):
+    steps_done = 0
+
     def __init__(self, value):
         super().__init__()
         self.net = nn.Linear(1, 2, bias=False)
