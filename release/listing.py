@@ -51,7 +51,7 @@ def _table(key: tuple[str, ...], entries: Mapping[str, Mapping[str, Any]]) -> Ta
     table.add_column("pretrained=", no_wrap=True, style="bold")
     names = columns(name for entry in entries.values() for name in entry["scores"])
     for name in names:
-        table.add_column(find(name).heading, justify="right", max_width=13)
+        table.add_column(find(name).heading, justify="right", max_width=14, overflow="fold")
     table.add_column("MB", justify="right")
     for name, entry in sorted(entries.items(), key=lambda item: _rank(item[1], names)):
         scores = (find(score).text(entry["scores"].get(score)) for score in names)
