@@ -66,9 +66,10 @@ def _plain_types() -> list[Any]:
     """What a pickle may hold beside tensors: none of these runs anything from the file."""
     numbers = [np.dtype(code) for code in "?bhilqBHILQefdgFDSU"]
     # NumPy 2 moved its functions: files have the old place or the new one.
+    makers: list[Any] = [np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0]]
     core = [
-        (function, f"{module}.multiarray.{function.__name__}")
-        for function in (np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0])
+        (maker, f"{module}.multiarray.{maker.__name__}")
+        for maker in makers
         for module in ("numpy.core", "numpy._core")
     ]
     path = type(Path())
