@@ -92,6 +92,6 @@ class VGG16(Backbone):
         for key, value in state.items():
             layer, _, kind = key.rpartition(".")
             ours = f"{names.get(layer, layer)}.{kind}"
-            dense = ours in own and value.numel() == own[ours].numel()
-            found[ours] = value.reshape(own[ours].shape) if dense else value
+            reshaped = ours in own and value.numel() == own[ours].numel()
+            found[ours] = value.reshape(own[ours].shape) if reshaped else value
         return found

@@ -90,7 +90,6 @@ def test_our_own_backbones_take_the_encoder_of_a_trained_net(tmp_path):
         ("resnet50", {}, "they lack layer1.0.conv3.weight, .* …"),
         ("compact", {}, "they lack stages.0.0.0.weight, .* and have conv1.weight, bn1.weight,"),
         ("resnet18", {"in_channels": 1}, r"conv1.weight has shape \(64, 3, 7, 7\), and in this"),
-        ("timm/mobilenetv3_small_050", {}, "they lack net.conv_stem.weight, "),
     ],
 )
 def test_weights_of_another_net_are_refused_in_one_line(tmp_path, name, options, message):
