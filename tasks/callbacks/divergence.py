@@ -24,14 +24,7 @@ class Divergence(pl.Callback):
         def refuse(net: nn.Module, inputs: Any, output: Tensor) -> None:
             if not output.isfinite().all():
                 found = "nan" if output.isnan().any() else "infinite"
-                where = f"at step {steps_done(trainer)}, epoch {trainer.current_epoch}"
-                training = trainer.state.fn == "fit"
-                raise LossNotFiniteError(
-                    f"the net's output became {found} {where}"
-                    if training
-                    else f"the net's output is {found}: its training has diverged, and its scores "
-                    "would mean nothing"
-                )
+                raise LossNotFiniteError(_line(found, trainer))
 
         net: Any = pl_module.net
         self._hook = net.register_forward_hook(refuse)
@@ -49,3 +42,12 @@ class Divergence(pl.Callback):
     ) -> None:
         """The same after an error."""
         self.on_validation_end(trainer, pl_module)
+
+
+def _line(found: str, trainer: pl.Trainer) -> str:
+    if trainer.state.fn == "fit":
+        where = f"at step {steps_done(trainer)}, epoch {trainer.current_epoch}"
+        return f"the net's output became {found} {where}"
+    return (
+        f"the net's output is {found}: its training has diverged, and its scores would mean nothing"
+    )
