@@ -1,5 +1,9 @@
 """Checkerboards, measured on weights, responses, images and gradients."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from upzoo.metrics.checkerboard.gradients import (
     GradientPhases,
     gradient_phases,
@@ -11,7 +15,6 @@ from upzoo.metrics.checkerboard.phases import grid_maps, phase_mean, phase_varia
 from upzoo.metrics.checkerboard.power import power_spectrum
 from upzoo.metrics.checkerboard.profile import profile_distance, radial_profile
 from upzoo.metrics.checkerboard.response import Step, constant_response, step_response
-from upzoo.metrics.checkerboard.scores import CheckerboardScores, describe
 from upzoo.metrics.checkerboard.sharpness import sharpness
 from upzoo.metrics.checkerboard.spectrum import harmonics, peak_excess
 from upzoo.metrics.checkerboard.weights import (
@@ -22,6 +25,9 @@ from upzoo.metrics.checkerboard.weights import (
     tap_energies,
 )
 from upzoo.upsampling.phases import overlap_counts, phase_gains, unevenness
+
+if TYPE_CHECKING:
+    from upzoo.metrics.checkerboard.scores import CheckerboardScores, describe
 
 __all__ = [
     "CheckerboardScores",
@@ -54,3 +60,12 @@ __all__ = [
     "tap_energies",
     "unevenness",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the scores of a set of images when they are used: they need torchmetrics."""
+    if name in ("CheckerboardScores", "describe"):
+        from upzoo.metrics.checkerboard import scores
+
+        return getattr(scores, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

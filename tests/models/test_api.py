@@ -66,6 +66,16 @@ def test_every_class_of_a_config_is_named_as_model_files_name_it():
         assert target in (f"{module}.{cls.__name__}", f"models.upsampling.{cls.__name__}")
 
 
+def test_the_audit_needs_no_torchmetrics():
+    """It takes seconds to import."""
+    code = (
+        "import sys; sys.modules['torchmetrics'] = None; import upzoo; upzoo.audit; "
+        "import upzoo.metrics.checkerboard as c; c.dc_ripple"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_importing_it_imports_nothing_of_weight():
     code = (
         "import sys; before = set(sys.modules); import upzoo; "
