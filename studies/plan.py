@@ -315,6 +315,44 @@ SETTINGS: Mapping[str, Setting] = {
         seeds=(0, 1, 2),
         common=1e-3,
     ),
+    "unet_lite0_camvid": Setting(
+        title="U-Net on a pretrained encoder, CamVid",
+        experiment="unet_lite0_camvid",
+        **_CAMVID,
+        variants=(
+            "bilinear_fixed",
+            "transposed",
+            "bilinear_dense",
+            "resize_nearest",
+            "pixel_shuffle",
+            "dysample",
+            "bilinear_twin",
+        ),
+        seeds=(0, 1, 2),
+        common=3e-3,
+        pilot=Pilot(
+            rates=(1e-3, 3e-3, 9e-3),
+            overrides=("data.leave_out=0006R0", "trainer.max_epochs=6", "budgets=[99,198,396]"),
+            metric="miou",
+        ),
+        hypotheses=(
+            Hypothesis(
+                "c1",
+                "after a short training a bilinear start is better than a random one",
+                "bilinear_dense",
+                "transposed",
+                "higher",
+                budgets=(0, 1, 2),
+            ),
+            Hypothesis(
+                "c2",
+                "at the end the start does not matter",
+                "bilinear_dense",
+                "transposed",
+                "equivalent",
+            ),
+        ),
+    ),
 }
 
 
