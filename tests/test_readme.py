@@ -10,7 +10,9 @@ import pytest
 from runs import audits, records
 from tests.conftest import ROOT, compose_config
 
+#: README and guide, with links from the root.
 README = (ROOT / "README.md").read_text()
+README += (ROOT / "docs/training.md").read_text().replace("](../", "](")
 HELP = "\n".join((ROOT / "configs" / f"{name}.yaml").read_text() for name in ("train", "evaluate"))
 COMMANDS = re.findall(r"^ +python (train|evaluate)\.py (.+)$", README + HELP, re.M)
 ROWS = re.findall(r"^\| \[(.+?)\]\((results/.+?/record\.json)\) \|(.+)\|$", README, re.M)
