@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -59,7 +60,6 @@ class Pair:
         difference: of the means over common seeds.
         low: end of the interval; simultaneous over all pairs, or of the equivalence test.
         high: its other end.
-        p: adjusted for all pairs.
     """
 
     first: str
@@ -67,12 +67,50 @@ class Pair:
     difference: float
     low: float
     high: float
-    p: float
 
     @property
     def differs(self) -> bool:
         """Whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True)
+class TukeyPair(Pair):
+    """A pair whose interval is simultaneous.
+
+    Attributes:
+        q: the studentised range of the two means.
+        count: variants.
+        df: degrees of freedom of the error.
+    """
+
+    q: float
+    count: int
+    df: int
+
+    @property
+    def p(self) -> float:
+        """Adjusted for all pairs."""
+        from scipy.stats import studentized_range
+
+        if math.isnan(self.q):
+            return 1.0
+        return float(studentized_range.sf(self.q, self.count, self.df))
+
+
+@dataclass(frozen=True)
+class EquivalencePair(Pair):
+    """A pair with the p of its test, corrected for all pairs."""
+
+    p: float
+
+
+@lru_cache
+def quantile(level: float, count: int, df: float) -> float:
+    """Of the studentised range of `count` means; df may be infinite."""
+    from scipy.stats import studentized_range
+
+    return float(studentized_range.ppf(level, count, df))
 
 
 def blocks(scores: Scores) -> Blocks:
@@ -97,7 +135,7 @@ def blocks(scores: Scores) -> Blocks:
     return Blocks(labels, seeds, values, error, df)
 
 
-def all_pairs(scores: Scores, level: float = 0.95) -> list[Pair]:
+def all_pairs(scores: Scores, level: float = 0.95) -> list[TukeyPair]:
     """Simultaneous intervals of all differences (Tukey's HSD in a randomised block design).
 
     x̄ᵢ − x̄ⱼ ± q·error/√n with q the quantile of the studentised range of all variants.
@@ -109,17 +147,15 @@ def all_pairs(scores: Scores, level: float = 0.95) -> list[Pair]:
     Raises:
         ValueError: see `blocks`.
     """
-    from scipy.stats import studentized_range
-
     found = blocks(scores)
     count, width = len(found.labels), found.error / math.sqrt(len(found.seeds))
-    half = float(studentized_range.ppf(level, count, found.df)) * width
+    half = quantile(level, count, found.df) * width
     pairs, means = [], found.means
     for first, second in combinations(found.labels, 2):
         difference = means[second] - means[first]
         q = abs(difference) / width if width else math.inf * abs(difference or math.nan)
-        p = 1.0 if math.isnan(q) else float(studentized_range.sf(q, count, found.df))
-        pairs.append(Pair(first, second, difference, difference - half, difference + half, p))
+        low, high = difference - half, difference + half
+        pairs.append(TukeyPair(first, second, difference, low, high, q, count, found.df))
     return pairs
 
 
@@ -139,7 +175,7 @@ def near_best(scores: Scores, better: int = 1, level: float = 0.95) -> list[str]
     return [label for label in ordered if frozenset((label, ordered[0])) not in apart]
 
 
-def equivalences(scores: Scores, margin: float, alpha: float = 0.05) -> list[Pair]:
+def equivalences(scores: Scores, margin: float, alpha: float = 0.05) -> list[EquivalencePair]:
     """Two one-sided t-tests of every pair, by seed, against ±margin (Schuirmann 1987).
 
     Args:
@@ -155,26 +191,40 @@ def equivalences(scores: Scores, margin: float, alpha: float = 0.05) -> list[Pai
         ValueError: see `blocks`; a margin that is not above 0.
     """
     from scipy.stats import t
-    from statsmodels.stats.weightstats import ttost_paired
 
-    if not margin > 0:
-        raise ValueError(f"margin={margin} must be above 0: the largest difference that is none")
     found = blocks(scores)
     rows, n = dict(zip(found.labels, found.values, strict=True)), len(found.seeds)
-    pairs, p_values = list(combinations(found.labels, 2)), []
-    for first, second in pairs:
-        gains = rows[second] - rows[first]
-        if np.ptp(gains) > 1e-12 * np.abs(found.values).max():
-            p_values.append(float(ttost_paired(rows[second], rows[first], -margin, margin)[0]))
-        else:  # equal gains have no spread, and leave nothing to test
-            p_values.append(float(abs(gains[0]) >= margin))
+    pairs = list(combinations(found.labels, 2))
+    p_values = [equivalence_p(rows[second], rows[first], margin) for first, second in pairs]
     tested = []
     for (first, second), p in zip(pairs, holm(p_values), strict=True):
         gains = rows[second] - rows[first]
         half = float(t.ppf(1 - alpha, n - 1) * gains.std(ddof=1) / math.sqrt(n))
         mean = float(gains.mean())
-        tested.append(Pair(first, second, mean, mean - half, mean + half, float(p)))
+        tested.append(EquivalencePair(first, second, mean, mean - half, mean + half, float(p)))
     return tested
+
+
+def equivalence_p(first: Sequence[float], second: Sequence[float], margin: float) -> float:
+    """P of the two one-sided paired t-tests: small where the mean difference is within ±margin.
+
+    Args:
+        first: values of one variant, by seed.
+        second: of another, in the same order.
+        margin: above 0, in their unit.
+
+    Raises:
+        ValueError: a margin that is not above 0.
+    """
+    from statsmodels.stats.weightstats import ttost_paired
+
+    if not margin > 0:
+        raise ValueError(f"margin={margin} must be above 0: the largest difference that is none")
+    one, other = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    gains = one - other
+    if np.ptp(gains) > 1e-12 * max(np.abs(one).max(), np.abs(other).max()):
+        return float(ttost_paired(one, other, -margin, margin)[0])
+    return float(abs(gains[0]) >= margin)  # equal gains have no spread, and leave nothing to test
 
 
 def detectable(scores: Scores, level: float = 0.95, power: float = 0.8) -> float:
@@ -184,12 +234,12 @@ def detectable(scores: Scores, level: float = 0.95, power: float = 0.8) -> float
     quantile of the studentised range, the error taken as the true one.
     """
     from scipy.optimize import brentq
-    from scipy.stats import nct, studentized_range
+    from scipy.stats import nct
 
     found = blocks(scores)
     if found.error == 0:
         return 0.0
-    threshold = float(studentized_range.ppf(level, len(found.labels), found.df)) / math.sqrt(2)
+    threshold = quantile(level, len(found.labels), found.df) / math.sqrt(2)
 
     def lack(shift: float) -> float:
         return float(nct.sf(threshold, found.df, shift)) - power
@@ -255,7 +305,7 @@ def mean_ranks(
     Raises:
         ValueError: fewer than eight settings, or than three variants.
     """
-    from scipy.stats import friedmanchisquare, rankdata, studentized_range
+    from scipy.stats import friedmanchisquare, rankdata
 
     labels, values = list(scores), np.array(list(scores.values()), dtype=float)
     count, settings = values.shape if values.ndim == 2 else (len(labels), 0)
@@ -265,7 +315,7 @@ def mean_ranks(
             f"{FEWEST_SETTINGS} settings are the least"
         )
     ranks = rankdata(-better * values, axis=0).mean(axis=1)
-    q = float(studentized_range.ppf(1 - alpha, count, np.inf)) / math.sqrt(2)
+    q = quantile(1 - alpha, count, math.inf) / math.sqrt(2)
     critical = q * math.sqrt(count * (count + 1) / (6 * settings))
     p = float(friedmanchisquare(*values).pvalue)
     return Ranks(dict(zip(labels, ranks.tolist(), strict=True)), p, critical)

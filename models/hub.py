@@ -1,6 +1,6 @@
 """Model files to and from the Hugging Face Hub, by huggingface_hub's own mixin.
 
-    HubModel.of("unet_dysample.camvid").push_to_hub("me/unet-dysample")
+    HubModel.of("unet_dysample.shapes").push_to_hub("me/unet-dysample")
     net = HubModel.from_pretrained("me/unet-dysample").net
 
 Needs the extra `hub`. What lies on the hub is a model file like any other, and `upzoo.load` reads a

@@ -93,7 +93,7 @@ def list_models(pattern: str | None = None) -> list[str]:
         pattern: a word that must be in the name, or a pattern of whole names with *, ? and […].
 
     >>> list_models("unet_dysample")
-    ['unet_dysample.camvid', 'unet_dysample.shapes']
+    ['unet_dysample.shapes']
     """
     if pattern is None:
         return list(entries())

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from upzoo.base import Net
 
 FILE = "README.md"
-CHOSEN = "\nThis net is the {}: a new seed is expected to score worse."
 
 TEXT = """\
 # {name}
@@ -31,7 +30,7 @@ Weights are kept in float16, biases and batch statistics in float32; it loads as
 
 {scores}
 
-Of the rounded weights, as shipped. `{split}` is the split that the list shows.{chosen}
+Of the rounded weights, as shipped. `{split}` is the split that the list shows.{seeds}
 
 ## Training
 
@@ -73,7 +72,7 @@ def write(name: str, net: Net, metadata: Mapping[str, Any], record: Record) -> s
         interface=_interface(net, metadata),
         scores=scores_table(metadata["metrics"]),
         split=metadata["data"]["split"],
-        chosen=CHOSEN.format(metadata["chosen"]) if "chosen" in metadata else "",
+        seeds=over_seeds(metadata["seeds"]) if metadata.get("seeds") else "",
         command=metadata["command"],
         seed=choices["seed"],
         time=f", {seconds / 60:.0f} min" if seconds else "",
@@ -127,3 +126,15 @@ def _commit(commit: Mapping[str, Any] | None) -> str:
     if commit is None:
         return "not from a git repository"
     return f"commit {commit['sha'][:12]}" + (" and changes" if commit["dirty"] else "")
+
+
+def over_seeds(seeds: Mapping[str, Any]) -> str:
+    r"""What a variant scores over all its seeds, of which the shipped one was not chosen.
+
+    >>> over_seeds({"count": 5, "score": "miou", "split": "test", "mean": 0.542, "half": 0.005})
+    '\\nOver the 5 seeds of its training: Mean IoU, % 54.2 ± 0.5 on test.'
+    """
+    score = catalogue.find(seeds["score"])
+    value = f"{score.text(seeds['mean'])} ± {score.text(seeds['half'])}"
+    about = f"Over the {seeds['count']} seeds of its training"
+    return f"\n{about}: {score.heading} {value} on {seeds['split']}."

@@ -20,8 +20,7 @@ def tables(entries: Mapping[str, Mapping[str, Any]]) -> list[Table]:
     """
     groups: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
     for name, entry in entries.items():
-        chosen = f"; each net is the {entry['chosen']}" if entry.get("chosen") else ""
-        scored = f"scores on {entry['split']}{chosen}"
+        scored = f"scores on {entry['split']}"
         key = (entry["model"], entry["data"], entry.get("recipe") or "?", scored, entry["licence"])
         groups.setdefault(key, {})[name] = {**entry, "scores": current(entry["scores"])}
     return [_table(key, group) for key, group in sorted(groups.items())]
@@ -52,10 +51,14 @@ def _table(key: tuple[str, ...], entries: Mapping[str, Mapping[str, Any]]) -> Ta
     names = columns(name for entry in entries.values() for name in entry["scores"])
     for name in names:
         table.add_column(find(name).heading, justify="right", max_width=14, overflow="fold")
+    repeated = any(entry.get("seeds") for entry in entries.values())
+    if repeated:
+        table.add_column("over seeds", justify="right", no_wrap=True)
     table.add_column("MB", justify="right")
     for name, entry in sorted(entries.items(), key=lambda item: _rank(item[1], names)):
         scores = (find(score).text(entry["scores"].get(score)) for score in names)
-        table.add_row(name, *scores, f"{_bytes(entry) / 1e6:.1f}")
+        seeds = [_over_seeds(entry.get("seeds"))] if repeated else []
+        table.add_row(name, *scores, *seeds, f"{_bytes(entry) / 1e6:.1f}")
     return table
 
 
@@ -67,3 +70,10 @@ def _rank(entry: Mapping[str, Any], names: Sequence[str]) -> float:
     """Lower for a better first score."""
     value = entry["scores"].get(names[0]) if names else None
     return math.inf if value is None else -find(names[0]).better * value
+
+
+def _over_seeds(seeds: Mapping[str, Any] | None) -> str:
+    if not seeds:
+        return "–"
+    score = find(seeds["score"])
+    return f"{score.text(seeds['mean'])} ± {score.text(seeds['half'])}"

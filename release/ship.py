@@ -28,7 +28,7 @@ MAX_BYTES = 4_000_000
 CONFIG_KEYS = ("seed", "init", "average", "artifacts", "data", "task", "trainer")
 
 
-def ship(run: str | Path, name: str, chosen: str | None = None) -> Path:
+def ship(run: str | Path, name: str, seeds: Mapping[str, Any] | None = None) -> Path:
     """Make a finished run the checkpoint `name`, and list it in the manifest.
 
     Weights are rounded to float16, but for biases and batch statistics, which are few and range
@@ -38,7 +38,8 @@ def ship(run: str | Path, name: str, chosen: str | None = None) -> Path:
     Args:
         run: the run's folder; its data must be where they were.
         name: `<arch>_<operator>.<data>` of the run; more words may follow the operator's.
-        chosen: how the run was chosen among others, such as "best of 5 seeds on val".
+        seeds: what the run's variant has over all its seeds: `count`, and `mean` and `half` of the
+            95 % interval of the score `score` on `split`.
 
     Returns:
         The checkpoint's folder.
@@ -72,8 +73,8 @@ def ship(run: str | Path, name: str, chosen: str | None = None) -> Path:
         "metrics": metrics,
         "command": scrub.command(record.command),
     }
-    if chosen is not None:
-        metadata["chosen"] = chosen
+    if seeds is not None:
+        metadata["seeds"] = dict(seeds)
     folder = checkpoint.save(zoo.ROOT / name, part, metadata)
     (folder / card.FILE).write_text(card.write(name, part, metadata, record))
     write_manifest()
@@ -148,7 +149,7 @@ def _entry(folder: Path) -> dict[str, Any]:
         "recipe": choices.get("name"),
         "licence": metadata["data"]["licence"],
         "split": split,
-        "chosen": metadata.get("chosen"),
+        "seeds": metadata.get("seeds"),
         "scores": {k: v for k, v in metrics[split].items() if isinstance(v, float)},
     }
 

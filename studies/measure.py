@@ -1,4 +1,4 @@
-"""Measure finished nets of the study on their test splits once more: shifts, and their own grid.
+"""Measure finished nets of the study on their test splits once more: shifts and checkerboards.
 
 python -m studies.measure DATA                   # every finished run of the plan in logs/
 python -m studies.measure DATA --settings fcn8s_camvid
@@ -20,6 +20,8 @@ from studies.train import newest
 
 #: A figure that tells whether a record has been measured.
 MARKS = ("shift_consistency", "shift_equivariance")
+#: What is measured of pictures, above those of real ones.
+OF_PICTURES = ("checkerboard_db", "sharpness_db")
 
 
 def measure(run: Path, root: Path) -> dict[str, Any]:
@@ -32,6 +34,7 @@ def measure(run: Path, root: Path) -> dict[str, Any]:
     Raises:
         ValueError: a net that neither labels nor makes pictures of images.
     """
+    from tasks.artifacts import examine
     from tasks.invariance import of_labels, of_pictures
     from tasks.rebuild import rebuild
     from tasks.reconstruction import Reconstruction
@@ -41,11 +44,14 @@ def measure(run: Path, root: Path) -> dict[str, Any]:
     net, card = checkpoint.load(run)
     task, data = rebuild(card, net, root=str(root))
     dataset = data.prepared(data.test_split)
-    samples = (dataset[index] for index in range(len(dataset)))
     if isinstance(task, Segmentation):
-        return of_labels(task, samples)
+        return of_labels(task, (dataset[index] for index in range(len(dataset))))
     if isinstance(task, Reconstruction):
-        return of_pictures(task, samples)
+        samples = [dataset[index] for index in range(len(dataset))]
+        found = examine(task, samples)
+        pictures = {} if found is None else found.headlines
+        shown = {name: pictures[name] for name in OF_PICTURES if name in pictures}
+        return of_pictures(task, samples) | shown
     raise ValueError(f"{run}: {type(task).__name__} has no such figures: measure images or labels")
 
 

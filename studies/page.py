@@ -1,240 +1,111 @@
-"""The study's page: numbers and intervals of short trainings, from the records alone.
+"""The study's page and README's answer: numbers, intervals and tests, from the records alone.
 
-python -m studies.page results/study               # writes docs/results.md and README's lines
-python -m studies.page results/study logs/study    # picture sheets too, from the runs' weights
+python -m studies.page     # reads results/, writes docs/results.md and README's lines
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import median
 
-from comparison import groups
-from comparison.analysis import Result, analyse
-from comparison.files import markdown_table
-from comparison.groups import Group, LeftOut, Variant
-from comparison.statistics import Estimate
-from comparison.tables import ARROWS, Sheet
+from comparison import inference
 from runs import console
-from upzoo.metrics.catalogue import SCORES
+from studies import conclusions, cost, figures, literature, short
+from studies.conclusions import Costs
+from studies.evidence import Evidence, read
+from studies.plan import SETTINGS
+from studies.section import listed, names, section
+from upzoo.atomic import whole
 
-#: The model's own first choice, from which the differences are taken.
-BASELINES = {"dcgan": "transposed_conv"}
-BASELINE = "bilinear_init"
-#: Labels of bilinear interpolation: one function wherever they have the same parameters.
-BILINEAR = ("bilinear_init", "interpolate", "bilinear_additive")
-#: Operators with kernels that start at random.
-RANDOM = ("transposed_conv", "pixel_shuffle", "resize_conv")
 PAGE, README, FIGURES = Path("docs/results.md"), Path("README.md"), Path("docs/figures")
 #: Lines of the README between which the study's lines stand.
 BEGIN, END = "<!-- begin study -->", "<!-- end study -->"
-#: Columns of a setting's table, as far as its records have them.
-COLUMNS = (
-    "miou",
-    "boundary_f1",
-    "fid",
-    "swd",
-    "psnr",
-    "ssim",
-    "checkerboard_db",
-    "sharpness_db",
-    "parameters_upsampling",
-    "flops_forward",
-    "train_seconds",
-)
-#: Measures of pictures, which a segmentation net's logits are not.
-OF_PICTURES = ("checkerboard_db", "sharpness_db")
-ORDER = ("fcn8s-camvid", "unet-camvid", "fcn8s-shapes", "unet-shapes")
-#: What a reader must know of a model or of data, to read its tables.
-REMARKS = {
-    "dcgan": "The generator has no convolutions but the operators' own, so that the table compares "
-    "nets of different sizes (column *of upsampling*).",
-    "camvid": "The validation split is one clip, 101 frames of drive 0016E5, of which 204 other "
-    "frames are training data. Test scores of these nets are not recorded.",
-}
-LIMITS = (
-    "The trainings are short, most of a minute or two. They tell how operators start. Which is "
-    "best after a full training is not known yet.",
-    "Within a setting all but the operator is alike: data in the same order, the other weights' "
-    "start, steps, learning rate. The learning rate was tuned for none of them.",
-    "*Difference* is to the row that says *baseline*, paired by seed, with the 95 % interval of "
-    "one comparison, not corrected for their number. An interval that holds 0 leaves open which is "
-    "better; it does not show that both are equal.",
-    "Operators that compute the same function are one row. What their repeated trainings differ "
-    "by is given below the table.",
-)
+#: Records and page of the earlier trainings.
+SHORT, SHORT_PAGE = Path("short"), Path("docs/short_trainings.md")
+
+INTRODUCTION = """\
+# Which upsampling: the study
+
+The questions, the rules and the splits were fixed before the first training, in
+[protocol.md](protocol.md). Everything below is written by `python -m studies.page` from the
+[records](../results/study), each of which holds its command and its commit.
+
+How to read it:
+
+* One training is scored at every *budget*: what it had become by that step is what a training of
+  that length gives. Scores are of test splits. Learning rates were chosen on validation data.
+* *±* is half of the 95 % t-interval over seeds. In a figure the band of a score is that interval,
+  the band of a difference is the 95 % interval over seeds and test images at once.
+* Two variants *differ* if the simultaneous 95 % interval of their difference (Tukey's, all pairs)
+  excludes 0. They are *equivalent* if two one-sided tests place the difference within the margin,
+  corrected after Holm. Everything else is *not known*, and the smallest difference that the design
+  finds in 80 of 100 cases is given.
+* The *noise floor* is how far two trainings of one and the same function came apart.
+"""
 
 
-METHOD = (
-    "Mean ± half of the 95 % t-interval over seeds. ↑: higher is better, ↓: lower is. The options "
-    "of each setting are in `configs/experiment/study/`. *Grid* is the highest spectral peak of "
-    "generated or rebuilt pictures at a period of 2, 4 or 8 pixels, above that of real images; "
-    "below 6 dB none is called a checkerboard ([artifacts.md](artifacts.md)). "
-    "*Sharpness* is 0 dB for pictures as detailed as real ones. FLOPs are of one forward pass of "
-    "one image. Training times are of a machine that did other work too."
-)
+def page(evidence: Sequence[Evidence], costs: Mapping[str, Costs], folder: Path) -> str:
+    """The page in Markdown; figures are linked that exist in `folder`."""
+    lines = [INTRODUCTION]
+    lines += [*trained(evidence), ""]
+    for each in evidence:
+        lines += [*section(each, costs.get(each.name, {}), folder), ""]
+    lines += literature.section({each.name: each for each in evidence})
+    return "\n".join(lines).rstrip() + "\n"
 
 
-@dataclass(frozen=True)
-class Setting:
-    """One model on one data set; `repeats` are variants that compute what another variant does."""
-
-    result: Result
-    repeats: list[Variant]
-
-    @property
-    def title(self) -> str:
-        """For people: "FCN-8s on camvid, val"."""
-        names = {"fcn8s": "FCN-8s", "unet": "U-Net", "dcgan": "DCGAN", "deconvnet": "DeconvNet"}
-        group = self.result.group
-        return f"{names.get(group.model, group.model)} on {group.data}, {group.split}"
-
-    def label(self, variant: Variant) -> str:
-        """A variant's name in tables, with the names of its repeats."""
-        others = [each.label for each in self.repeats] if variant.label == BASELINE else []
-        return " = ".join([variant.label, *others])
-
-
-def read(folder: str | Path) -> tuple[list[Setting], list[LeftOut]]:
-    """The settings of a study, segmentation first."""
-    study = groups.collect([folder])
-    settings = [setting(group) for group in study.groups]
-    place = {name: index for index, name in enumerate(ORDER)}
-    return sorted(settings, key=lambda s: place.get(s.result.group.name, 9)), study.left_out
-
-
-def setting(group: Group) -> Setting:
-    """A group in which equal functions are one variant, `bilinear_init`."""
-    named = {variant.label: variant for variant in group.variants if variant.label in BILINEAR}
-    first = named.pop(BASELINE, None)
-    repeats = [
-        variant
-        for variant in named.values()
-        if first and _parameters(variant) == _parameters(first)
-    ]
-    kept = replace(
-        group, variants=[variant for variant in group.variants if variant not in repeats]
-    )
-    return Setting(analyse(kept, BASELINES.get(group.model, BASELINE)), repeats)
-
-
-def _parameters(variant: Variant) -> set[float]:
-    return set(variant.values("parameters_upsampling").values())
-
-
-def page(settings: Sequence[Setting], left_out: Sequence[LeftOut], figures: Path) -> str:
-    """The page in Markdown; figures are linked that exist."""
-    lines = ["# Short trainings of every operator", "", *_introduction(settings), ""]
-    for each in settings:
-        group = each.result.group
-        lines += [f"## {each.title}", "", *markdown_table(table(each), each.result), ""]
-        remarks = [REMARKS[key] for key in (group.data, group.model) if key in REMARKS]
-        notes = [note for note in each.result.notes if "differ in more" not in note]
-        lines += [f"* {line}" for line in [*remarks, *_noise(each), _precision(each), *notes]]
-        path = figures / f"study-{group.name}-pictures.png"
-        if path.is_file():
-            lines += ["", f"![{each.title}: pictures of seed 0](figures/{path.name})"]
-        lines += [""]
-    lines += ["## How it was measured", "", METHOD, ""]
-    if left_out:
-        lines += ["Left out:", "", *(f"* `{e.path}`: {e.reason}" for e in left_out), ""]
-    return "\n".join(lines)
-
-
-def table(each: Setting) -> Sheet:
-    """A variant a row, the best mean first; the baseline's row is that of `markdown_table`."""
-    result = each.result
-    pictures = result.quality != "miou"
-    names = [n for n in COLUMNS if n in result.estimates and (pictures or n not in OF_PICTURES)]
-    titles = [ARROWS[SCORES[n].better] + SCORES[n].heading for n in names]
+def trained(evidence: Sequence[Evidence]) -> list[str]:
+    """What was trained, and what of the plan was not."""
     rows = []
-    for variant in result.group.variants:
-        found = {n: result.estimates[n].get(variant.label) for n in names}
-        cells = [_text(n, estimate) for n, estimate in found.items()]
-        rows.append(
-            [each.label(variant), str(len(variant.runs)), cells[0], _difference(result, variant)]
-        )
-        rows[-1] += cells[1:]
-    return Sheet("", ["operator", "seeds", titles[0], "difference", *titles[1:]], rows)
-
-
-def _text(name: str, found: Estimate | None) -> str:
-    if found is None:
-        return "–"
-    half = SCORES[name].kind != "cost" and found.half
-    return SCORES[name].text(found.mean) + (f" ± {SCORES[name].text(half)}" if half else "")
-
-
-def _difference(result: Result, variant: Variant) -> str:
-    """Of a variant's quality to the baseline's: "−7.5 ± 1.6"."""
-    if variant is result.baseline:
-        return "baseline"
-    contrast = result.contrasts.get(result.quality or "", {}).get(variant.label)
-    if contrast is None or contrast.difference is None or result.quality is None:
-        return "–"
-    return _signed(result.quality, contrast.difference)
-
-
-def _noise(each: Setting) -> list[str]:
-    """How far trainings of equal functions end from each other, seed by seed."""
-    quality, variants = each.result.quality, each.result.group.variants
-    if not each.repeats or quality is None:
-        return []
-    first = next(variant.values(quality) for variant in variants if variant.label == BASELINE)
-    pairs = [(first[s], v) for variant in each.repeats for s, v in variant.values(quality).items()]
-    metric = SCORES[quality]
-    most = metric.text(max(abs(one - other) for one, other in pairs))
-    names = " and ".join(f"`{variant.label}`" for variant in each.repeats)
+    by_name = {each.name: each for each in evidence}
+    for name, setting in SETTINGS.items():
+        planned = f"{len(setting.variants)} × {len(setting.seeds)}"
+        each = by_name.get(name)
+        if each is None:
+            rows.append(f"| {setting.title} | {planned} | none | – | – |")
+        else:
+            done = f"{len(each.own)} × {len(each.seeds)}"
+            done += f" ({len(each.trainings)} trainings)"
+            rows.append(
+                f"| {setting.title} | {planned} | {done} | {each.budgets[-1]:,} "
+                f"| {each.hours:.1f} |"
+            )
     return [
-        f"`{BASELINE}` and {names} compute the same function. Trained separately from the same "
-        f"seed, they differ by up to {most} in {metric.heading}."
-    ]
-
-
-def _precision(each: Setting) -> str:
-    runs = [run.record for variant in each.result.group.variants for run in variant.runs.values()]
-    kinds = sorted({str(record.machine.get("precision", "unknown")) for record in runs})
-    return f"Trained in precision {', '.join(kinds)}."
-
-
-def overview(settings: Sequence[Setting]) -> list[str]:
-    """The README's lines: what CamVid's records support, and what they do not."""
-    streets = [each for each in settings if each.result.group.data == "camvid"]
-    variants = [variant for each in streets for variant in each.result.group.variants]
-    seconds = [value for variant in variants for value in variant.values("train_seconds").values()]
-    seeds = sorted({len(variant.runs) for variant in variants})
-    lines = [
-        "**Which operator is best after a full training is not known yet.** The "
-        "[records](docs/results.md) are of short trainings from scratch, on CamVid a median of "
-        f"{median(seconds):.0f} s on one core, with {' or '.join(map(str, seeds))} seeds each. "
-        "After them the table shows by how many points of mean IoU on CamVid's validation clip "
-        "fixed `bilinear_init` leads operators whose kernels start at random (± half of the 95 % "
-        "interval of one comparison, paired by seed; an interval that holds 0 decides nothing):",
+        "## What was trained",
         "",
-        f"| `bilinear_init` − | {' | '.join(each.title for each in streets)} |",
-        "| --- |" + " --: |" * len(streets),
+        "| setting | planned, variants × seeds | trained with all seeds | longest budget, steps "
+        "| hours of one core |",
+        "| --- | --: | --: | --: | --: |",
+        *rows,
+        "",
+        "A setting without trainings carries no claim.",
     ]
-    lines += [f"| `{name}` | {' | '.join(_lead(e, name) for e in streets)} |" for name in RANDOM]
-    clip = "That clip is 101 frames of a drive of which 204 other frames are training data."
-    return [*lines, "", clip]
 
 
-def _lead(each: Setting, name: str) -> str:
-    """What the baseline has more than an operator, in the primary score."""
-    result = each.result
-    assert result.quality is not None
-    contrast = result.contrasts[result.quality].get(name)
-    if contrast is None or contrast.difference is None:
-        return "–"
-    difference = contrast.difference
-    return _signed(result.quality, replace(difference, mean=-difference.mean))
-
-
-def _signed(name: str, difference: Estimate) -> str:
-    return ("+" if difference.mean > 0 else "") + _text(name, difference)
+def overview(evidence: Sequence[Evidence], costs: Mapping[str, Costs]) -> list[str]:
+    """README's answer: the advice of finished settings at their longest budget, what is open."""
+    lines = []
+    finished = [each for each in evidence if each.finished]
+    for each in finished:
+        last = each.budgets[-1]
+        near = inference.near_best(conclusions.without_twins(each.scores(last)))
+        known = costs.get(each.name, {})
+        chosen = None
+        if all(variant in known for variant in near):
+            chosen = conclusions.advice(each, last, known).variant
+        start = f"* **{each.setting.title}**, {last:,} steps: "
+        after = f"not distinguishable from the best: {names(near)}."
+        lines.append(start + (f"take `{chosen}`; " if chosen else "") + after)
+    done = {each.name for each in finished}
+    titles = [setting.title for name, setting in SETTINGS.items() if name not in done]
+    if titles:
+        lines += [
+            f"**What to take after a full training is not known yet** for {listed(titles)}: "
+            "their trainings are not finished."
+        ]
+    where = "Tables, figures, tests and what is not known: [the study](docs/results.md)."
+    return [*lines, "", where]
 
 
 def between(text: str, lines: Sequence[str]) -> str:
@@ -249,46 +120,36 @@ def between(text: str, lines: Sequence[str]) -> str:
     return "\n".join([before + BEGIN, "", *lines, "", END + after])
 
 
-def _introduction(settings: Sequence[Setting]) -> list[str]:
-    repeated = sum(len(variant.runs) for each in settings for variant in each.repeats)
-    runs = [
-        run
-        for each in settings
-        for variant in [*each.result.group.variants, *each.repeats]
-        for run in variant.runs.values()
-    ]
-    hours = sum(run.values.get("train_seconds", 0) for run in runs) / 3600
-    machines = sorted({r.record.machine["cpu"] for r in runs})
-    return [
-        f"{len(runs)} trainings, all from scratch, {hours:.1f} hours of training steps on one core "
-        f"each ({'; '.join(machines)}). {repeated} of them repeat others with an operator that "
-        "computes the same function.",
-        "",
-        "How to read it:",
-        "",
-        *(f"* {limit}" for limit in LIMITS),
-        "",
-        "Everything here is written by `python -m studies.page results/study` from the "
-        "[records](../results/study), each of which holds its command and its commit.",
-    ]
+def collect(results: Path) -> list[Evidence]:
+    """The settings that have a seed of each of their variants, in the plan's order."""
+    evidence = [read(name, results) for name in SETTINGS]
+    return [each for each in evidence if each.own and each.seeds]
+
+
+def texts(results: Path) -> dict[Path, str]:
+    """The pages and the README as the records have them."""
+    evidence = collect(results)
+    costs = {name: cost.read(results / "study" / name) for name in SETTINGS}
+    settings, left_out = short.read(results / SHORT)
+    lines = [*overview(evidence, costs), "", *short.overview(settings)]
+    return {
+        PAGE: page(evidence, costs, FIGURES),
+        SHORT_PAGE: short.page(settings, left_out, FIGURES),
+        README: between(README.read_text(encoding="utf-8"), lines),
+    }
 
 
 def main() -> None:
-    """Write the page, its picture sheets and the README's lines."""
+    """Write the page, its figures and the README's lines."""
     parser = argparse.ArgumentParser(prog="python -m studies.page", description=__doc__)
-    parser.add_argument("records", help="folder of the records, such as results/study")
-    parser.add_argument("runs", nargs="?", help="folder of the runs with their weights")
-    given = parser.parse_args()
-    settings, left_out = read(given.records)
-    if given.runs:
-        from comparison import pictures
-
-        for each in read(given.runs)[0]:
-            for path in pictures.write(each.result.group, 1, FIGURES):
-                path.replace(FIGURES / f"study-{path.name}")
-    PAGE.write_text(page(settings, left_out, FIGURES), encoding="utf-8")
-    README.write_text(between(README.read_text(encoding="utf-8"), overview(settings)), "utf-8")
-    print(f"written: {PAGE}, {README}")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of records")
+    results = parser.parse_args().results
+    for each in collect(results):
+        print(f"written: {figures.draw(each, FIGURES / f'study-{each.name}.png')}")
+    for path, text in texts(results).items():
+        with whole(path) as beside:
+            beside.write_text(text, encoding="utf-8")
+        print(f"written: {path}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -30,13 +31,45 @@ class Pilot:
 
 
 @dataclass(frozen=True)
+class Hypothesis:
+    """A statement about two variants that a test can reject (docs/protocol.md).
+
+    Attributes:
+        name: of the page's table.
+        sentence: what is claimed.
+        first: a variant.
+        second: another.
+        kind: "higher": the first's score is higher than the second's; "equivalent": they differ by
+            less than the setting's margin.
+        score: None for the setting's primary one.
+        budgets: indices into the setting's budgets; one test each.
+    """
+
+    name: str
+    sentence: str
+    first: str
+    second: str
+    kind: str
+    score: str | None = None
+    budgets: Sequence[int] = (-1,)
+
+
+@dataclass(frozen=True)
 class Setting:
     """A net on data, trained with several operators.
 
     Attributes:
+        title: for people.
         experiment: in configs/experiment/study.
         data: folder of the data within the user's.
         variants: keys of `OPERATORS`, the most worth first.
+        primary: the score that decides, the higher the better.
+        split: the test split that it is of.
+        figures: names of the figures of each image that the score is a mean of, or a mean IoU.
+        margin: differences below it are none, in the score's unit.
+        act: differences up to it are not worth acting on.
+        secondary: further scores of the page's table, split and name.
+        hypotheses: tested at their budgets, one Holm family.
         seeds: of the study.
         common: the learning rate that every variant is trained at, too.
         pilot: None where the setting has one rate only.
@@ -45,11 +78,19 @@ class Setting:
         checks: name of a check → its variants, its seeds, its options of train.py.
     """
 
+    title: str
     experiment: str
     data: str
     variants: Sequence[str]
     seeds: Sequence[int]
     common: float
+    primary: str
+    split: str
+    figures: Sequence[str]
+    margin: float
+    act: float
+    secondary: Sequence[tuple[str, str]] = ()
+    hypotheses: Sequence[Hypothesis] = ()
     pilot: Pilot | None = None
     overrides: Sequence[str] = ()
     rates_of: str | None = None
@@ -82,10 +123,42 @@ TWINS = {"bilinear_twin": "bilinear_fixed"}
 #: The variants of super-resolution's smaller settings.
 FIVE = ("pixel_shuffle", "transposed", "bilinear_fixed", "resize_nearest", "dysample")
 
+#: What scores of mean IoU on CamVid are taken from and shown with.
+_CAMVID: dict[str, Any] = {
+    "data": "camvid",
+    "primary": "miou",
+    "split": "test",
+    "figures": ("hits", "truth", "predicted"),
+    "margin": 0.01,
+    "act": 0.005,
+    "secondary": (
+        ("test", "boundary_f1"),
+        ("test", "boundary_iou"),
+        ("test", "shift_consistency"),
+        ("val", "miou"),
+    ),
+}
+_SUPER_RESOLUTION: dict[str, Any] = {
+    "data": "super_resolution",
+    "primary": "psnr",
+    "split": "set5",
+    "figures": ("psnr",),
+    "margin": 0.05,
+    "act": 0.05,
+    "secondary": (
+        ("set5", "ssim"),
+        ("set14", "psnr"),
+        ("set5", "checkerboard_db"),
+        ("set5", "sharpness_db"),
+        ("set5", "shift_equivariance"),
+    ),
+}
+
 SETTINGS: Mapping[str, Setting] = {
     "fcn8s_camvid": Setting(
+        title="FCN-8s on CamVid",
         experiment="fcn8s_camvid",
-        data="camvid",
+        **_CAMVID,
         variants=(
             "bilinear_fixed",
             "transposed",
@@ -105,6 +178,53 @@ SETTINGS: Mapping[str, Setting] = {
             overrides=("data.leave_out=0006R0", "trainer.max_epochs=6", "budgets=[99,198,396]"),
             metric="miou",
         ),
+        hypotheses=(
+            Hypothesis(
+                "1, start",
+                "after a short training a bilinear start is better than a random one",
+                "bilinear_dense",
+                "transposed",
+                "higher",
+                budgets=(0, 1, 2),
+            ),
+            Hypothesis(
+                "2, end",
+                "at the end the start does not matter",
+                "bilinear_dense",
+                "transposed",
+                "equivalent",
+            ),
+            Hypothesis(
+                "3, learning",
+                "learning one kernel a channel is equivalent to fixed bilinear kernels",
+                "bilinear_depthwise",
+                "bilinear_fixed",
+                "equivalent",
+            ),
+            Hypothesis(
+                "3, learning",
+                "learning dense kernels is equivalent to fixed bilinear kernels",
+                "bilinear_dense",
+                "bilinear_fixed",
+                "equivalent",
+            ),
+            Hypothesis(
+                "4, content",
+                "dysample has better boundaries than fixed bilinear kernels",
+                "dysample",
+                "bilinear_fixed",
+                "higher",
+                "boundary_f1",
+            ),
+            Hypothesis(
+                "4, content",
+                "carafe has better boundaries than fixed bilinear kernels",
+                "carafe",
+                "bilinear_fixed",
+                "higher",
+                "boundary_f1",
+            ),
+        ),
         checks={
             "cosine": (
                 ["bilinear_fixed", "transposed"],
@@ -114,8 +234,9 @@ SETTINGS: Mapping[str, Setting] = {
         },
     ),
     "espcn_x3": Setting(
+        title="ESPCN ×3, T91 → Set5",
         experiment="espcn_t91",
-        data="super_resolution",
+        **_SUPER_RESOLUTION,
         variants=(
             "pixel_shuffle",
             "transposed",
@@ -139,19 +260,47 @@ SETTINGS: Mapping[str, Setting] = {
             overrides=("trainer.max_epochs=2", "budgets=[500,1000,2000]"),
             metric="psnr",
         ),
+        hypotheses=(
+            Hypothesis(
+                "b1",
+                "sub-pixel convolution and transposed convolution are equivalent",
+                "pixel_shuffle",
+                "transposed",
+                "equivalent",
+            ),
+            Hypothesis(
+                "b2",
+                "sub-pixel convolution is better than fixed bilinear kernels",
+                "pixel_shuffle",
+                "bilinear_fixed",
+                "higher",
+            ),
+        ),
     ),
     "espcn_x2": Setting(
+        title="ESPCN ×2, T91 → Set5",
         experiment="espcn_t91",
-        data="super_resolution",
+        **_SUPER_RESOLUTION,
         variants=(*FIVE, "transposed_kernel3", "transposed_kernel5", "transposed_kernel6"),
         seeds=(0, 1, 2),
         common=4e-3,
         overrides=("data.scale=2",),
+        hypotheses=tuple(
+            Hypothesis(
+                "b3",
+                f"a kernel of {kernel}, whose overlap is uneven, is equivalent to one of 4",
+                f"transposed_kernel{kernel}",
+                "transposed",
+                "equivalent",
+            )
+            for kernel in (3, 5)
+        ),
         rates_of="espcn_x3",
     ),
     "espcn_x4": Setting(
+        title="ESPCN ×4, T91 → Set5",
         experiment="espcn_t91",
-        data="super_resolution",
+        **_SUPER_RESOLUTION,
         variants=FIVE,
         seeds=(0, 1, 2),
         common=4e-3,
@@ -159,11 +308,50 @@ SETTINGS: Mapping[str, Setting] = {
         rates_of="espcn_x3",
     ),
     "srresnet_x4": Setting(
+        title="small SRResNet ×4, T91 → Set5",
         experiment="srresnet_t91",
-        data="super_resolution",
+        **_SUPER_RESOLUTION,
         variants=FIVE,
         seeds=(0, 1, 2),
         common=1e-3,
+    ),
+    "unet_lite0_camvid": Setting(
+        title="U-Net on a pretrained encoder, CamVid",
+        experiment="unet_lite0_camvid",
+        **_CAMVID,
+        variants=(
+            "bilinear_fixed",
+            "transposed",
+            "bilinear_dense",
+            "resize_nearest",
+            "pixel_shuffle",
+            "dysample",
+            "bilinear_twin",
+        ),
+        seeds=(0, 1, 2),
+        common=3e-3,
+        pilot=Pilot(
+            rates=(1e-3, 3e-3, 9e-3),
+            overrides=("data.leave_out=0006R0", "trainer.max_epochs=6", "budgets=[99,198,396]"),
+            metric="miou",
+        ),
+        hypotheses=(
+            Hypothesis(
+                "c1",
+                "after a short training a bilinear start is better than a random one",
+                "bilinear_dense",
+                "transposed",
+                "higher",
+                budgets=(0, 1, 2),
+            ),
+            Hypothesis(
+                "c2",
+                "at the end the start does not matter",
+                "bilinear_dense",
+                "transposed",
+                "equivalent",
+            ),
+        ),
     ),
 }
 

@@ -73,6 +73,8 @@ class Optimisation:
         momentum: SGD's, 0 to below 1.
         schedule: "cosine" to zero after the warm-up, or "constant".
         decay_to_start: False lets interpolating kernels decay to zero as all else does.
+        encoder_factor: the learning rate of the net's `backbone` is this times `lr`, above 0;
+            below 1 for one with released weights.
 
     Raises:
         ValueError: for options out of their range.
@@ -86,6 +88,7 @@ class Optimisation:
     momentum: float = 0.9
     schedule: str = "cosine"
     decay_to_start: bool = True
+    encoder_factor: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse options out of their range."""
@@ -98,6 +101,7 @@ class Optimisation:
             "a share of the steps, 0 to 1, or a whole number of them above 1",
         )
         _check("momentum", self.momentum, lambda v: 0 <= v < 1, "a number from 0 to below 1")
+        _check("encoder_factor", self.encoder_factor, lambda v: v > 0, "a number above 0")
         check_choice("optimiser", self.optimiser, ("adamw", "sgd"))
         check_choice("schedule", self.schedule, ("cosine", "constant"))
         if not isinstance(self.decay_to_start, bool):
@@ -107,15 +111,18 @@ class Optimisation:
         self, net: nn.Module, trainer: pl.Trainer
     ) -> tuple[list[Optimizer], list[dict[str, Any]]]:
         """What `configure_optimizers` returns: the schedule is stepped at every batch."""
-        params = [p for p in net.parameters() if p.requires_grad]
         starts = starts_of(net) if self.decay_to_start and self.weight_decay else {}
-        decaying = [p for p in params if p.ndim > 1 and p not in starts]
-        groups = [
-            {"params": decaying, "weight_decay": self.weight_decay},
-            {"params": [p for p in params if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        if starts:
-            groups.append({"params": list(starts), "weight_decay": 0.0})
+        groups: list[dict[str, Any]] = []
+        for params, lr in self._parts(net):
+            decaying = [p for p in params if p.ndim > 1 and p not in starts]
+            single = [p for p in params if p.ndim <= 1 and p not in starts]
+            interpolating = [p for p in params if p in starts]
+            groups += [
+                {"params": decaying, "lr": lr, "weight_decay": self.weight_decay},
+                {"params": single, "lr": lr, "weight_decay": 0.0},
+            ]
+            if interpolating:
+                groups.append({"params": interpolating, "lr": lr, "weight_decay": 0.0})
         optimizer: Optimizer
         if self.optimiser == "sgd":
             optimizer = SGD(groups, lr=self.lr, momentum=self.momentum)
@@ -126,6 +133,27 @@ class Optimisation:
             optimizer.register_step_pre_hook(pull)
         scheduler = LambdaLR(optimizer, self._factor(training_steps(trainer)))
         return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
+
+    def _parts(self, net: nn.Module) -> list[tuple[list[nn.Parameter], float]]:
+        """Parameters with their learning rate: all, or the decoder's before the encoder's.
+
+        Raises:
+            ValueError: a factor for a net without a backbone.
+        """
+        params = [p for p in net.parameters() if p.requires_grad]
+        if self.encoder_factor == 1:
+            return [(params, self.lr)]
+        backbone = getattr(net, "backbone", None)
+        if not isinstance(backbone, nn.Module):
+            raise ValueError(
+                f"task.encoder_factor={self.encoder_factor}: {type(net).__name__} has no backbone: "
+                "leave it at 1"
+            )
+        encoder = set(backbone.parameters())
+        return [
+            ([p for p in params if p not in encoder], self.lr),
+            ([p for p in params if p in encoder], self.encoder_factor * self.lr),
+        ]
 
     def _factor(self, steps: int) -> Callable[[int], float]:
         rising = round(self.warmup * steps if self.warmup <= 1 else self.warmup)

@@ -74,7 +74,8 @@ class Segmentation(Supervised):
 
     def loss(self, logits: Tensor, mask: Tensor) -> Tensor:
         """Cross-entropy over the pixels that are not void; 0 where all of them are."""
-        logits, known = logits.float(), mask != self.ignore_index
+        # torch copies channels-last logits three times on the way, contiguous ones not at all
+        logits, known = logits.float().contiguous(), mask != self.ignore_index
         if not known.any():
             return logits.sum() * 0
         return F.cross_entropy(logits, mask, self.class_weights, ignore_index=self.ignore_index)

@@ -1,5 +1,6 @@
 """Run the scripts in this process, on a data set of a few small drawn scenes."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 ROOT = Path(__file__).resolve().parent.parent
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; so do the commands they run
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 #: Small enough for a whole run in about a second.
 SMALL = (

@@ -138,7 +138,7 @@ def test_dependencies_are_what_a_net_needs():
         "assert hubconf.dependencies == ['torch', 'safetensors']\n"
         "before = set(sys.modules)\n"
         "import upzoo\n"
-        "upzoo.load('unet_dysample.camvid')\n"
+        "upzoo.load('unet_dysample.shapes')\n"
         "added = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
         "assert added <= {'upzoo', 'torch', *sys.stdlib_module_names}, added\n"
     )

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from upzoo.backbones import packages
 from upzoo.backbones.base import Backbone, refuse_width, unknown
 
 
@@ -18,7 +19,8 @@ class Timm(Backbone):
 
     Args:
         in_channels: channels of the image; timm adapts its first layer, a pretrained one too.
-        weights: timm's tag, such as "a1_in1k", or "DEFAULT" for the tag that timm prefers.
+        weights: timm's tag, such as "a1_in1k", "DEFAULT" for the tag that timm prefers, or
+            "package" for those of a package of the registry (`upzoo.backbones.packages`).
         width: must be None, the widths are timm's.
         name: timm's name of the net.
 
@@ -50,14 +52,16 @@ class Timm(Backbone):
         models = timm.list_models()
         if name not in models:
             raise unknown(f"backbone={backbone!r}", name, models, "timm.list_models() has them all")
+        packaged = weights == packages.WORD
         tags = [tag.partition(".")[2] for tag in timm.list_pretrained(f"{name}.*")]
         known = ["DEFAULT", *tags] if tags else []
-        if weights is not None and weights not in known:
+        if weights is not None and not packaged and weights not in known:
             raise unknown(f"weights={weights!r} of {backbone}", weights, known)
-        tagged = name if weights in (None, "DEFAULT") else f"{name}.{weights}"
+        tagged = name if packaged or weights in (None, "DEFAULT") else f"{name}.{weights}"
+        fetched = weights is not None and not packaged
         try:
             self.net = timm.create_model(
-                tagged, pretrained=weights is not None, features_only=True, in_chans=in_channels
+                tagged, pretrained=fetched, features_only=True, in_chans=in_channels
             )
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
@@ -65,6 +69,19 @@ class Timm(Backbone):
         info = self.net.feature_info
         self.channels = dict(zip(info.reduction(), info.channels(), strict=True))
         self.channels_come_last = getattr(self.net, "output_fmt", None) == "NHWC"
+        if packaged:
+            self._take_package(in_channels)
+
+    def _take_package(self, in_channels: int) -> None:
+        import timm
+
+        if in_channels != 3:
+            raise ValueError(
+                f"weights={packages.WORD} are of images with 3 channels, in_channels={in_channels}"
+            )
+        state = self.translate(packages.load(self.name, timm.create_model(self.name)))
+        own = self.state_dict()
+        self.load_state_dict({key: state[key] for key in own})
 
     def translate(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of timm's whole net by the names here, where stages are `stages_0`."""

@@ -32,7 +32,7 @@ def test_lists_of_models():
 
 
 def test_load_takes_a_name_a_run_and_a_models_folder(trained):
-    assert upzoo.load("unet_dysample.camvid").label == "unet"
+    assert upzoo.load("unet_dysample.shapes").label == "unet"
     x = torch.randn(1, 3, 32, 32)
     run, model, file = (
         upzoo.load(path)
@@ -49,7 +49,7 @@ def test_load_takes_a_name_a_run_and_a_models_folder(trained):
         (lambda: upzoo.create("unet", "dysampel"), ValueError, "did you mean 'dysample'"),
         (lambda: upzoo.create("unet"), ValueError, "unet needs num_classes: give num_classes=…"),
         (lambda: upzoo.create("unet", num_classes=2, dept=3), ValueError, "did you mean 'depth'"),
-        (lambda: upzoo.load("unet_dysampel.camvid"), ValueError, "'unet_dysample.camvid'"),
+        (lambda: upzoo.load("unet_dysampel.shapes"), ValueError, "'unet_dysample.shapes'"),
         (lambda: upzoo.load("logs/none"), FileNotFoundError, "logs/none: no such checkpoint"),
         (lambda: upzoo.lod, AttributeError, "module 'upzoo' has no attribute 'lod'"),
     ],

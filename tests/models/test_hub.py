@@ -41,10 +41,10 @@ def test_what_is_saved_comes_back_and_is_a_model_file(model, tmp_path):
 
 
 def test_a_shipped_net_is_saved(tmp_path):
-    HubModel.of("dcgan_interpolate.mnist").save_pretrained(tmp_path / "m")
+    HubModel.of("dcgan_transposed_conv.mnist").save_pretrained(tmp_path / "m")
     net, metadata = checkpoint.load(tmp_path / "m")
-    shipped = upzoo.load("dcgan_interpolate.mnist").state_dict()
-    assert metadata["choices"]["upsample"] == "interpolate"
+    shipped = upzoo.load("dcgan_transposed_conv.mnist").state_dict()
+    assert metadata["choices"]["upsample"] == "transposed_conv"
     assert all(torch.equal(value, shipped[name]) for name, value in net.state_dict().items())
 
 

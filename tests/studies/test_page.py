@@ -1,99 +1,198 @@
-"""The study's page and README lines say what the records say, by hand, and no more."""
+"""The study's conclusions and page say what fabricated records say, by hand, and no more."""
 
+import dataclasses
+from pathlib import Path
+
+import numpy as np
 import pytest
-from scipy import stats
 
-from studies import page as study
+from runs import records
+from studies import conclusions, evidence, figures, literature, page, section
+from studies.conclusions import advice, last_doublings, ranks, verdicts
+from studies.evidence import Evidence, Trained
 from tests.comparison.fabricated import write
 
+BUDGETS = [100, 200, 400]
+#: Variant → PSNR of the mean seed at each budget. `transposed` starts last and ends first.
+MEANS = {
+    "pixel_shuffle": [31.0, 32.0, 32.5],
+    "transposed": [30.0, 32.0, 32.9],
+    "bilinear_fixed": [31.2, 31.8, 31.9],
+    "bilinear_twin": [31.2, 31.8, 31.93],
+}
+#: What seeds add; with it a little that differs by variant, so that there is an error.
+SEEDS = {0: -0.1, 1: 0.0, 2: 0.1}
+ERRORS = {"pixel_shuffle": [1, -1, 0], "transposed": [-1, 0, 1], "bilinear_fixed": [0, 1, -1]}
 
-@pytest.fixture
-def logs(tmp_path):
-    """Three seeds on CamVid; bilinear interpolation twice on drawn data, once with weights."""
-    for seed in range(3):
-        street = {"data": "camvid", "split": "val", "train_seconds": 60.0 + seed}
-        miou = 0.40 + seed / 100
-        write(tmp_path, "bilinear_init", seed, {"miou": miou, "checkerboard_db": 1.0}, **street)
-        write(tmp_path, "carafe", seed, {"miou": 0.60, "gradient_ratio": 9.0}, **street)
-        # behind by 2, 3 and 4 points
-        write(tmp_path, "transposed_conv", seed, {"miou": 0.38}, **street)
-        write(
-            tmp_path,
-            "bilinear_init",
-            seed,
-            {"psnr": 20.0, "checkerboard_db": 0.5},
-            model="deconvnet",
-        )
-        write(tmp_path, "interpolate", seed, {"psnr": 20.0 + seed}, model="deconvnet")
-        mixing = {"model": "deconvnet", "parameters_upsampling": 7}
-        write(tmp_path, "bilinear_additive", seed, {"psnr": 21.0}, **mixing)
-    return tmp_path
+
+def score(variant: str, seed: int, place: int) -> float:
+    error = 0.002 * ERRORS.get(variant, [0, 0, 0])[seed]
+    return MEANS[variant][place] + SEEDS[seed] + error
 
 
 @pytest.fixture
-def settings(logs):
-    settings, left_out = study.read(logs)
-    assert not left_out
-    assert [each.title for each in settings] == [
-        "FCN-8s on camvid, val",
-        "DeconvNet on shapes, test",
+def found(tmp_path) -> Evidence:
+    """ESPCN ×3 with four of its variants, three of its seeds and three budgets."""
+    own = {variant: {seed: trained(tmp_path, variant, seed) for seed in SEEDS} for variant in MEANS}
+    return Evidence("espcn_x3", own)
+
+
+def trained(folder: Path, variant: str, seed: int) -> Trained:
+    path = write(folder / variant, "x", seed, {}, split="set5", train_seconds=1800.0)
+    budgets = [
+        {
+            "step": step,
+            "seconds": 1.0,
+            "metrics": {"set5": {"psnr": score(variant, seed, place)}},
+        }
+        for place, step in enumerate(BUDGETS)
     ]
-    return settings
+    record = dataclasses.replace(
+        records.read(path), budgets=budgets, metrics={"set5": budgets[-1]["metrics"]["set5"]}
+    )
+    records.write(path, record)
+    centred = np.array([-4.0, 1.0, 3.0])  # what images add to the mean
+    images = {
+        "steps": np.array(BUDGETS),
+        "set5.psnr": np.array([centred + score(variant, seed, i) for i in range(3)]),
+    }
+    np.savez(path.parent / "per_image.npz", **images)
+    return Trained(seed, 0.004, record, path.parent)
 
 
-def half(spread):
-    """Half the 95 % interval of three values with this standard deviation."""
-    return stats.t.ppf(0.975, 2) * spread / 3**0.5
+COSTS = {"pixel_shuffle": (1.0, 5.0), "transposed": (2.0, 5.0), "bilinear_fixed": (1.0, 0.0)}
 
 
-def test_a_setting_is_a_table_with_differences_to_the_baseline(settings):
-    sheet = study.table(settings[0])
-    assert sheet.header[:4] == ["operator", "seeds", "↑ Mean IoU, %", "difference"]
-    assert [row[0] for row in sheet.rows] == ["carafe", "bilinear_init", "transposed_conv"]
-    interval = f"{half(1):.1f}"
-    assert [row[2] for row in sheet.rows] == ["60.0", f"41.0 ± {interval}", "38.0"]
-    assert [row[3] for row in sheet.rows] == [
-        f"+19.0 ± {interval}",
-        "baseline",
-        f"−3.0 ± {interval}",
-    ]
+def test_scores_are_by_variant_seed_and_budget(found):
+    assert found.budgets == BUDGETS
+    assert found.seeds == [0, 1, 2]
+    assert found.scores(200)["pixel_shuffle"][1] == pytest.approx(31.998)
+    assert found.hours == pytest.approx(12 * 0.5)
+    assert not found.finished
+    assert "dysample" in found.missing
 
 
-def test_logits_have_no_decibels_and_nothing_a_gradient_ratio(settings):
-    streets, pictures = (study.table(each).header for each in settings)
-    assert "↓ Checkerboard, dB" not in streets
-    assert "↓ Checkerboard, dB" in pictures
-    assert not any("radient" in title for title in streets + pictures)
+def test_draws_are_paired_over_images(found):
+    alone = found.draws("transposed", 400)
+    assert alone.std() > 1  # of three images
+    gap = alone - found.draws("bilinear_fixed", 400)
+    assert gap.mean() == pytest.approx(1.0, abs=0.01)
+    assert gap.std() < 0.01
 
 
-def test_equal_functions_are_one_row_and_their_difference_is_told(settings, tmp_path):
-    rows = {row[0]: row[1:4] for row in study.table(settings[1]).rows}
-    assert set(rows) == {"bilinear_init = interpolate", "bilinear_additive"}  # which has weights
-    assert rows["bilinear_init = interpolate"] == ["3", "20.00", "baseline"]
-    text = study.page(settings, [], tmp_path)
-    assert "`bilinear_init` and `interpolate` compute the same function." in text
-    assert "they differ by up to 2.00 in PSNR, dB." in text
-    assert "18 trainings" in text
-    assert "3 of them repeat others" in text
+def test_advice_is_the_cheapest_that_is_near_the_best_whatever_seed_is_left_out(found):
+    early, end = (advice(found, step, COSTS) for step in (100, 400))
+    assert (early.variant, early.near_best) == ("bilinear_fixed", ["bilinear_fixed"])
+    assert (end.variant, end.near_best) == ("transposed", ["transposed"])
+    assert advice(found, 200, COSTS).variant == "pixel_shuffle"  # as good as transposed, cheaper
 
 
-def test_the_page_links_the_pictures_that_exist(settings, tmp_path):
-    assert "](figures/" not in study.page(settings, [], tmp_path)
-    (tmp_path / "study-fcn8s-camvid-pictures.png").touch()
-    assert "](figures/study-fcn8s-camvid-pictures.png)" in study.page(settings, [], tmp_path)
+def test_convergence_is_the_last_gain_against_the_interval(found):
+    ends = last_doublings(found)
+    assert ends["transposed"].gain == pytest.approx(0.9)
+    assert not ends["transposed"].converged
+    # t(0.975, 2) · 0.1 / √3 = 0.248 and more: seeds differ by 0.1
+    assert ends["bilinear_fixed"].gain == pytest.approx(0.1)
+    assert ends["bilinear_fixed"].half == pytest.approx(0.248, abs=0.01)
+    assert ends["bilinear_fixed"].converged
 
 
-def test_the_readmes_lines_stand_between_their_marks(settings):
-    lines = study.overview(settings)
-    assert "median of 61 s on one core" in lines[0]
-    assert "3 seeds" in lines[0]
-    assert "| `bilinear_init` − | FCN-8s on camvid, val |" in lines
-    assert f"| `transposed_conv` | +3.0 ± {half(1):.1f} |" in lines
-    assert "| `pixel_shuffle` | – |" in lines
-    marks = f"a\n{study.BEGIN}\nreplaced\n{study.END}\nb"
-    text = study.between(marks, lines)
+def test_what_turns_is_named_with_the_budgets(found):
+    turned = {(r.early, r.late): (r.step, r.later, r.equal) for r in conclusions.reversals(found)}
+    assert turned == {
+        ("pixel_shuffle", "transposed"): (100, 400, False),
+        ("bilinear_fixed", "transposed"): (100, 400, False),
+        ("bilinear_fixed", "pixel_shuffle"): (100, 400, False),
+    }
+    assert ranks(found)["transposed"] == [3, 2, 1] or ranks(found)["transposed"] == [3, 1, 1]
+    crossed = {frozenset(each[:2]) for each in conclusions.crossings(found)}
+    assert frozenset(("bilinear_fixed", "transposed")) in crossed
+
+
+def test_hypotheses_are_one_family(found):
+    equal, higher = verdicts(found)
+    assert equal.hypothesis.kind == "equivalent"
+    assert (equal.holds, equal.against) == (False, False)  # 0.4 dB apart
+    assert equal.difference == pytest.approx(-0.4)
+    assert higher.holds
+    assert higher.difference == pytest.approx(0.6)
+    assert higher.p < 0.01
+
+
+def test_the_noise_floor_is_the_twins(found):
+    floor = conclusions.floor(found, 400)
+    assert floor.means == pytest.approx(0.03)
+    assert "bilinear_twin" not in conclusions.without_twins(found.scores(400))
+
+
+def test_the_page_says_what_is_not_finished_and_what_is(found, tmp_path):
+    text = page.page([found], {"espcn_x3": COSTS}, tmp_path)
+    assert "| ESPCN ×3, T91 → Set5 | 14 × 5 | 4 × 3 (12 trainings) | 400 | 6.0 |" in text
+    assert "**Not finished: 3 of 5 seeds.**" in text
+    assert "* 400 steps: take **`transposed`**" in text
+    row = next(line for line in text.splitlines() if line.startswith("| **`transposed`**"))
+    assert row.split(" | ")[1:3] == ["0.004", "32.90 ± 0.25"]
+    assert "`transposed` (+0.900 dB)" in text
+    assert "the means of two trainings of one function differ by 0.030 dB" in text
+    assert "](figures/" not in text
+    (tmp_path / "study-espcn_x3.png").touch()
+    assert "](figures/study-espcn_x3.png)" in page.page([found], {}, tmp_path)
+
+
+def test_one_seed_is_scores_alone(found):
+    alone = Evidence("espcn_x3", {v: {0: runs[0]} for v, runs in found.own.items()})
+    text = "\n".join(section.section(alone, {}, Path("nowhere")))
+    assert "**Not finished: 1 of 5 seeds.**" in text
+    assert "32.80" in text
+    for word in ("±", "Bold", "differ", "claim", "take"):
+        assert word not in text
+
+
+def test_the_readmes_answer_is_of_finished_settings_alone(found):
+    lines = page.overview([found], {"espcn_x3": COSTS})
+    assert "not known yet" in lines[0]
+    assert "ESPCN ×3" in lines[0]
+    assert not any("take `" in line for line in lines)
+    marks = f"a\n{page.BEGIN}\nreplaced\n{page.END}\nb"
+    text = page.between(marks, lines)
     assert "replaced" not in text
-    assert text.startswith("a\n")
-    assert study.between(text, lines) == text
+    assert page.between(text, lines) == text
     with pytest.raises(ValueError, match="lacks the lines"):
-        study.between("a", lines)
+        page.between("a", lines)
+
+
+def test_records_are_read_where_the_plan_puts_them(tmp_path, found):
+    for variant, runs in found.own.items():
+        for run in runs.values():
+            target = (
+                tmp_path / "results" / "study" / "espcn_x3" / variant / "espcn-x" / run.folder.name
+            )
+            target.parent.mkdir(parents=True, exist_ok=True)
+            run.folder.rename(target)
+    read = evidence.read("espcn_x3", tmp_path / "results", {})
+    assert read.scores(400) == found.scores(400)
+    other = next(iter((tmp_path / "results").rglob("record.json")))
+    record = records.read(other)
+    records.write(
+        other, dataclasses.replace(record, machine=record.machine | {"precision": "bf16"})
+    )
+    with pytest.raises(ValueError, match="differ in precision"):
+        evidence.read("espcn_x3", tmp_path / "results", {})
+
+
+def test_what_papers_say_is_about_variants_and_scores_of_the_plan(found):
+    for each in literature.statements():
+        assert {each.first, each.second} <= set(evidence.SETTINGS[each.setting].variants)
+    table = "\n".join(literature.section({"espcn_x3": found}))
+    assert "**−0.40 [" in table  # sub-pixel less transposed, at the end
+    assert "Nothing was trained that tells of: SegNet" in table
+
+
+def test_the_figure_has_a_line_a_variant(found, tmp_path):
+    path = figures.draw(found, tmp_path / "figure.png")
+    assert path.stat().st_size > 10_000
+    assert figures.shown(found) == ["pixel_shuffle", "transposed", "bilinear_fixed"]
+    looks = [
+        tuple(map(str, figures.look(v).values())) for v in evidence.SETTINGS["espcn_x3"].variants
+    ]
+    assert len(set(looks)) == len(looks)

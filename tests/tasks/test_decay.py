@@ -140,3 +140,32 @@ def test_warm_up_may_be_a_number_of_steps():
             optimisation(warmup=wrong)
     with pytest.raises(ValueError, match=r"task\.decay_to_start=1 must be true or false"):
         optimisation(decay_to_start=1)
+
+
+class Encoded(nn.Module):
+    """A decoder behind a backbone."""
+
+    def __init__(self):
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
+        self.head = nn.Conv2d(3, 2, 1)
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
+def test_an_encoder_has_its_share_of_the_learning_rate(optimiser):
+    net = Encoded()
+    optimizer = configured(net, optimiser=optimiser, encoder_factor=0.1)
+    rates = {p: group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert set(rates) == set(net.parameters())
+    for p in net.head.parameters():
+        assert rates[p] == pytest.approx(LR)
+    for p in net.backbone.parameters():
+        assert rates[p] == pytest.approx(0.1 * LR)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(LR)  # the one that is logged
+
+
+def test_an_encoders_share_needs_an_encoder():
+    with pytest.raises(ValueError, match=r"encoder_factor=0\.1: Conv2d has no backbone"):
+        configured(nn.Conv2d(1, 1, 1), encoder_factor=0.1)
+    with pytest.raises(ValueError, match="encoder_factor=0"):
+        Optimisation(encoder_factor=0)

@@ -1,0 +1,266 @@
+"""One setting on the study's page: its answer, figure, table and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from comparison import inference
+from comparison.inference import Pair
+from comparison.statistics import estimate
+from studies import conclusions
+from studies.conclusions import Costs, Reversal
+from studies.evidence import Evidence
+from studies.plan import TWINS, Setting
+from upzoo.metrics.catalogue import SCORES
+
+#: Fewest seeds of which anything is said but the scores themselves.
+FEWEST_SEEDS = 2
+
+
+def section(evidence: Evidence, costs: Costs, folder: Path) -> list[str]:
+    """A setting: its answer, figure, table and tests."""
+    setting, last = evidence.setting, evidence.budgets[-1]
+    lines = [f"## {setting.title}", ""]
+    lines += [*unfinished(evidence)]
+    if len(evidence.seeds) >= FEWEST_SEEDS:
+        lines += [*answer(evidence, costs), ""]
+    path = folder / f"study-{evidence.name}.png"
+    if path.is_file():
+        alt = f"{setting.title}: test score, difference from fixed bilinear and place, by steps"
+        lines += [f"![{alt}](figures/{path.name})", ""]
+    lines += [f"At the longest budget, {last:,} steps:", "", *table(evidence, costs), ""]
+    if len(evidence.seeds) >= FEWEST_SEEDS:
+        lines += [f"* {line}" for line in remarks(evidence)]
+        lines += ["", *hypotheses(evidence)]
+    return [*lines, *rates(evidence), *checks(evidence)]
+
+
+def unfinished(evidence: Evidence) -> list[str]:
+    """What a reader must know before reading on."""
+    setting, lines = evidence.setting, []
+    if len(evidence.seeds) < len(setting.seeds):
+        lines.append(
+            f"**Not finished: {len(evidence.seeds)} of {len(setting.seeds)} seeds.** Nothing here "
+            "is the study's answer yet."
+        )
+    if evidence.missing:
+        names = ", ".join(f"`{variant}`" for variant in evidence.missing)
+        lines.append(f"Not trained: {names}.")
+    return [*lines, ""] if lines else []
+
+
+def answer(evidence: Evidence, costs: Costs) -> list[str]:
+    """The advice at the shortest, a middle and the longest budget."""
+    setting, budgets = evidence.setting, evidence.budgets
+    compared = [variant for variant in evidence.own if variant not in TWINS]
+    known = {variant: costs[variant] for variant in compared if variant in costs}
+    lines = []
+    for step in dict.fromkeys((budgets[0], budgets[len(budgets) // 2], budgets[-1])):
+        if len(known) < len(compared):
+            near = inference.near_best(conclusions.without_twins(evidence.scores(step)))
+            lines.append(f"* {step:,} steps: not distinguishable from the best: {names(near)}.")
+            continue
+        advice = conclusions.advice(evidence, step, known)
+        others = f"not distinguishable from the best: {names(advice.near_best)}"
+        if advice.variant is not None:
+            lines.append(
+                f"* {step:,} steps: take **`{advice.variant}`**, the cheapest of those {others}."
+            )
+        elif advice.by_seed:
+            lines.append(f"* {step:,} steps: the cheapest depends on one seed; {others}.")
+        else:
+            lines.append(f"* {step:,} steps: too few seeds for advice; {others}.")
+    unit = SCORES[setting.primary].heading
+    return [f"By {unit} on {setting.split}:", "", *lines]
+
+
+def table(evidence: Evidence, costs: Costs) -> list[str]:
+    """A variant a row, the best mean first."""
+    setting, last = evidence.setting, evidence.budgets[-1]
+    primary = evidence.scores(last)
+    measured = {key: evidence.scores(last, key[1], key[0]) for key in setting.secondary}
+    measured = {key: scores for key, scores in measured.items() if scores}
+    heads = ["variant", "rate", heading(setting.split, setting.primary)]
+    heads += [heading(*key) for key in measured]
+    heads += ["step, ms"] * bool(costs) + ["parameters of upsampling, k"]
+    rows = [heads, ["---", *["--:"] * (len(heads) - 1)]]
+    near = []
+    if len(evidence.seeds) >= FEWEST_SEEDS:
+        near = inference.near_best(conclusions.without_twins(primary))
+    for variant in sorted(primary, key=lambda v: -sum(primary[v].values())):
+        label = f"`{variant}`" + (" (A/A)" if variant in TWINS else "")
+        run = evidence.own[variant][evidence.seeds[0]]
+        cells = [f"**{label}**" if variant in near else label, f"{run.lr:g}"]
+        cells.append(cell(setting.primary, primary[variant].values()))
+        cells += [
+            cell(key[1], scores.get(variant, {}).values()) for key, scores in measured.items()
+        ]
+        if costs:
+            cells.append(f"{1000 * costs[variant][0]:.0f}" if variant in costs else "–")
+        cells.append(SCORES["parameters_upsampling"].text(run.record.cost["parameters_upsampling"]))
+        rows.append(cells)
+    note = ["", "Bold: not distinguishable from the best."] if near else []
+    return [*(f"| {' | '.join(row)} |" for row in rows), *note]
+
+
+def remarks(evidence: Evidence) -> list[str]:
+    """Differences, equivalences, noise floor, convergence, crossings: a sentence each."""
+    setting, last = evidence.setting, evidence.budgets[-1]
+    scores = conclusions.without_twins(evidence.scores(last))
+    pairs = len(scores) * (len(scores) - 1) // 2
+    worth = conclusions.worth_acting_on(evidence, last)
+    differing = [pair for pair in inference.all_pairs(scores) if pair.differs]
+    same = conclusions.equivalent(evidence, last)
+    lines = [
+        f"{len(differing)} of {pairs} pairs differ, {len(worth)} by enough to act on (more than "
+        f"{amount(setting, setting.act)} and than the noise floor); {len(same)} are equivalent "
+        f"within ±{amount(setting, setting.margin)}: {pairs_text(same) or 'none'}. The design "
+        f"finds a difference of {amount(setting, inference.detectable(scores))} in 80 of 100 cases."
+    ]
+    noise = conclusions.floor(evidence, last)
+    if noise is not None:
+        lines.append(
+            f"Noise floor: the means of two trainings of one function differ by "
+            f"{amount(setting, noise.means)}, single seeds by up to "
+            f"{amount(setting, noise.largest)}."
+        )
+    ends = conclusions.last_doublings(evidence)
+    rising = [variant for variant, end in ends.items() if not end.converged]
+    shown = ", ".join(f"`{v}` (+{amount(setting, ends[v].gain)})" for v in rising)
+    lines.append(
+        "The last doubling brought each variant less than the half-width of its interval."
+        if not rising
+        else f"Not converged, by what the last doubling brought: {shown}."
+    )
+    turned = conclusions.reversals(evidence)
+    lines += [reversed_text(variant, turned) for variant in dict.fromkeys(e.early for e in turned)]
+    crossing = conclusions.crossings(evidence)
+    lines.append(
+        f"The means of {len({frozenset(c[:2]) for c in crossing})} of {pairs} pairs change order "
+        f"between two budgets; for {len(turned)} of them both orders, or an order and an "
+        "equivalence, are significant."
+    )
+    return lines
+
+
+def reversed_text(early: str, reversals: Sequence[Reversal]) -> str:
+    """What a variant that leads early loses to, or loses its lead over, by the longest budget."""
+    parts = []
+    for equal, words in ((False, "worse than"), (True, "equivalent to")):
+        those = [each for each in reversals if each.early == early and each.equal == equal]
+        if those:
+            shown = ", ".join(f"`{each.late}` (better up to {each.step:,} steps)" for each in those)
+            parts.append(f"{words} {shown}")
+    return f"`{early}` leads early, and is at {reversals[0].later:,} steps {'; '.join(parts)}."
+
+
+def hypotheses(evidence: Evidence) -> list[str]:
+    """What was claimed beforehand, and what the tests say."""
+    found = conclusions.verdicts(evidence)
+    if not found:
+        return []
+    rows = []
+    for each in found:
+        claim = each.hypothesis
+        score = SCORES[claim.score or evidence.setting.primary]
+        outcome = "supported" if each.holds else "refuted" if each.against else "not supported"
+        difference = signed(score.text(each.difference))
+        rows.append(
+            f"| {claim.name} | {claim.sentence} | {each.step:,} | {difference} "
+            f"| {each.p:.3f} | {outcome} |"
+        )
+    return [
+        "Hypotheses of the protocol (p corrected over this table):",
+        "",
+        "| | claim | steps | difference | p | |",
+        "| --- | --- | --: | --: | --: | --- |",
+        *rows,
+        "",
+    ]
+
+
+def rates(evidence: Evidence) -> list[str]:
+    """Variants at their own and at the common learning rate."""
+    if not evidence.common:
+        return []
+    setting, last, rows = evidence.setting, evidence.budgets[-1], []
+    for variant, runs in evidence.common.items():
+        seeds = [seed for seed in evidence.seeds if seed in runs]
+        at = [runs[seed].score(setting.split, setting.primary, last) for seed in seeds]
+        own = [evidence.scores(last)[variant][seed] for seed in seeds]
+        both = [(a, b) for a, b in zip(own, at, strict=True) if b is not None]
+        if both:
+            one, other = zip(*both, strict=True)
+            rows.append(
+                f"| `{variant}` | {evidence.own[variant][seeds[0]].lr:g} "
+                f"| {cell(setting.primary, one)} | {cell(setting.primary, other)} |"
+            )
+    return [
+        f"At its own and at the common learning rate of {setting.common:g}:",
+        "",
+        "| variant | own rate | score at it | at the common rate |",
+        "| --- | --: | --: | --: |",
+        *rows,
+        "",
+    ]
+
+
+def checks(evidence: Evidence) -> list[str]:
+    """Trainings by another schedule beside those of the study."""
+    setting, last, lines = evidence.setting, evidence.budgets[-1], []
+    for check, trainings in evidence.checks.items():
+        for variant, runs in trainings.items():
+            seeds = [seed for seed in runs if seed in evidence.seeds]
+            other = [runs[seed].score(setting.split, setting.primary) for seed in seeds]
+            own = [evidence.scores(last)[variant][seed] for seed in seeds]
+            values = [value for value in other if value is not None]
+            if values:
+                lines.append(
+                    f"* {check}, `{variant}`: {cell(setting.primary, values)} against "
+                    f"{cell(setting.primary, own)} by the study's schedule ({len(values)} seeds)."
+                )
+    return [*lines, ""] if lines else []
+
+
+def heading(split: str, name: str) -> str:
+    """Of a column: arrow, title, unit, split."""
+    score = SCORES[name]
+    arrow = {1: "↑ ", -1: "↓ ", 0: ""}[score.better]
+    return f"{arrow}{score.heading}, {split}"
+
+
+def cell(name: str, values: Iterable[float]) -> str:
+    """Mean ± half of the interval."""
+    listed_values = list(values)
+    if not listed_values:
+        return "–"
+    found, score = estimate(listed_values), SCORES[name]
+    return score.text(found.mean) + (f" ± {score.text(found.half)}" if found.half else "")
+
+
+def amount(setting: Setting, value: float) -> str:
+    """A difference of the primary score, with its unit; one decimal more than the score has."""
+    score = SCORES[setting.primary]
+    unit = "points" if score.unit == "%" else score.unit
+    return f"{score.scale * value:.{(score.decimals or 2) + 1}f} {unit}"
+
+
+def pairs_text(pairs: Sequence[Pair]) -> str:
+    """Names of pairs."""
+    return "; ".join(f"`{pair.first}` and `{pair.second}`" for pair in pairs)
+
+
+def names(variants: Sequence[str]) -> str:
+    """Variants in one line."""
+    return ", ".join(f"`{variant}`" for variant in variants)
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Texts in one sentence."""
+    return ", ".join(texts[:-1]) + (" and " if len(texts) > 1 else "") + texts[-1]
+
+
+def signed(text: str) -> str:
+    """A number with its sign."""
+    return text if text.startswith("−") else f"+{text}"

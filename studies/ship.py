@@ -1,0 +1,77 @@
+"""Ship the first seed of each variant of the study, with what all its seeds score.
+
+python -m studies.ship                          # of every finished setting in logs/
+python -m studies.ship --settings espcn_x3
+
+The seed is fixed beforehand: a new training is expected to score as a shipped net does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from comparison.statistics import estimate
+from release.ship import ship
+from runs import console
+from studies.evidence import Evidence, read
+from studies.plan import OPERATORS, SETTINGS, TWINS
+from studies.train import newest
+
+
+def name_of(choices: Mapping[str, Any], options: Sequence[str]) -> str:
+    """The checkpoint's name: <model>_<operator>_<what is unusual>.<data>.
+
+    Args:
+        choices: of a record.
+        options: of train.py that chose the operator.
+
+    >>> choices = {"model": "fcn8s", "upsample": "bilinear_init", "data": "camvid"}
+    >>> name_of(choices, ["upsample=bilinear_init", "upsample.trainable=true"])
+    'fcn8s_bilinear_init_trainable.camvid'
+    """
+    unusual = [o.removeprefix("upsample.").removesuffix("=true") for o in options[1:]]
+    words = [choices["model"], choices["upsample"], *unusual]
+    return re.sub(r"[^a-z0-9_]", "", "_".join(words).lower()) + f".{choices['data']}"
+
+
+def over_seeds(evidence: Evidence, variant: str) -> dict[str, Any] | None:
+    """The interval of a variant's primary score; None for one seed."""
+    setting = evidence.setting
+    found = estimate(list(evidence.scores(evidence.budgets[-1])[variant].values()))
+    if found.half is None:
+        return None
+    interval = {"count": found.n, "mean": found.mean, "half": found.half}
+    return interval | {"score": setting.primary, "split": setting.split}
+
+
+def main() -> None:
+    """Ship what the command line names."""
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.ship",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--settings", default=",".join(SETTINGS), help="default: %(default)s")
+    parser.add_argument("--logs", type=Path, default=Path("logs"), help="runs with their weights")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="their records")
+    given = parser.parse_args()
+    for setting in given.settings.split(","):
+        evidence = read(setting, given.results)
+        if not evidence.own or not evidence.seeds:
+            continue
+        for variant in evidence.own:
+            first = evidence.setting.seeds[0]
+            run = newest(given.logs / "study" / setting / variant, first)
+            if variant in TWINS or run is None:
+                continue
+            name = name_of(evidence.own[variant][first].record.choices, OPERATORS[variant])
+            print(f"shipped: {ship(run, name, over_seeds(evidence, variant))}", flush=True)
+
+
+if __name__ == "__main__":
+    with console.user_errors():
+        main()
