@@ -245,7 +245,6 @@ SETTINGS: Mapping[str, Setting] = {
             "resize_nearest",
             "resize_bilinear",
             "dysample",
-            "bilinear_depthwise",
             "decomposed",
             "smooth",
             "fir",

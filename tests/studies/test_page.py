@@ -127,7 +127,7 @@ def test_the_noise_floor_is_the_twins(found):
 
 def test_the_page_says_what_is_not_finished_and_what_is(found, tmp_path):
     text = page.page([found], {"espcn_x3": COSTS}, tmp_path)
-    assert "| ESPCN ×3, T91 → Set5 | 14 × 5 | 4 × 3 (12 trainings) | 400 | 6.0 |" in text
+    assert "| ESPCN ×3, T91 → Set5 | 13 × 5 | 4 × 3 (12 trainings) | 400 | 6.0 |" in text
     assert "**Not finished: 3 of 5 seeds.**" in text
     assert "* 400 steps: take **`transposed`**" in text
     row = next(line for line in text.splitlines() if line.startswith("| **`transposed`**"))
