@@ -18,6 +18,8 @@ UNCHECKED = re.compile(
     r"|(budgets|callbacks|logger|trainer)(\.|$)"
     r"|data\.(root|download|url|num_workers|eval_batch_size|cache\w*)$"
 )
+#: Options that runs of earlier versions lack → what they were trained with.
+ADDED: Mapping[str, Any] = {"task.encoder_factor": 1.0}
 
 
 def resolve_run(cfg: DictConfig, metadata: Mapping[str, Any]) -> tuple[Path, Path | None]:
@@ -147,11 +149,12 @@ def first_difference(old: Mapping[str, Any], new: Mapping[str, Any], path: str =
 
     >>> first_difference({"seed": 0, "data": {"size": 1}}, {"seed": 0, "data": {"size": 2}})
     'data.size was 1 and is now 2'
+    >>> first_difference({"task": {}}, {"task": {"encoder_factor": 1.0}})  # of an earlier version
     """
     for key in sorted(set(old) | set(new)):
         if UNCHECKED.match(f"{path}{key}"):
             continue
-        a, b = old.get(key), new.get(key)
+        a, b = old.get(key, ADDED.get(f"{path}{key}")), new.get(key)
         if isinstance(a, Mapping) and isinstance(b, Mapping):
             inner = first_difference(a, b, f"{path}{key}.")
             if inner:
