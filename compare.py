@@ -79,7 +79,7 @@ def check_baseline(baseline: str | None, results: Sequence[Result]) -> None:
 
 
 def folders_to_runs(arguments: Sequence[str]) -> list[str]:
-    """Turn the arguments that are no `key=value` into `runs=[…]`.
+    """Turn the arguments that are no `key=value`, and `runs=FOLDER`, into `runs=[…]`.
 
     >>> folders_to_runs(["logs/a", "baseline=carafe", "logs/b"])
     ['runs=["logs/a","logs/b"]', 'baseline=carafe']
@@ -87,7 +87,13 @@ def folders_to_runs(arguments: Sequence[str]) -> list[str]:
     folders, others = [], []
     for previous, argument in zip(["", *arguments], arguments, strict=False):
         of_option = previous.startswith("-")  # as `job` of --cfg job
-        (others if of_option or OVERRIDE.match(argument) else folders).append(argument)
+        folder = argument.removeprefix("runs=")
+        if folder != argument and folder not in ("", "null") and folder[0] not in "['\"":
+            folders.append(folder)
+        elif of_option or OVERRIDE.match(argument):
+            others.append(argument)
+        else:
+            folders.append(argument)
     if not folders:
         return others
     quoted = (folder.replace("\\", "\\\\").replace('"', '\\"') for folder in folders)
@@ -96,5 +102,5 @@ def folders_to_runs(arguments: Sequence[str]) -> list[str]:
 
 if __name__ == "__main__":
     with console.user_errors():
-        sys.argv[1:] = arguments.prepared(folders_to_runs(sys.argv[1:]))
+        sys.argv[1:] = arguments.prepared(folders_to_runs(sys.argv[1:]), "compare")
         main()

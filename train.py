@@ -58,6 +58,7 @@ def train(cfg: DictConfig) -> None:
     choices |= {"seed": cfg.seed, "name": cfg.name}
     card = metadata.of_run(cfg, spec, data, choices)
     task = hydra.utils.instantiate(cfg.task, _recursive_=False, net=net, data=data, card=card)
+    training.check_monitors(cfg, task)
     run, ckpt = resume.resolve_run(cfg, card)
     try:
         trainer = training.build_trainer(cfg)
@@ -69,7 +70,7 @@ def train(cfg: DictConfig) -> None:
             command=sweeps.command(),
             choices=choices,
             config=card["config"],
-            data=metadata.of_data(data, data.test_split),
+            data=metadata.of_data(data, data.test_split) | metadata.inventory(data),
             cost=costs.of_net(net, data.prepared(data.test_split)[0]["image"].shape),
         )
         record.machine["precision"] = trainer.precision  # what "auto" is on this machine
@@ -105,6 +106,6 @@ def train(cfg: DictConfig) -> None:
 
 if __name__ == "__main__":
     with console.user_errors():
-        sys.argv[1:] = arguments.without_null_groups(arguments.prepared(sys.argv[1:]))
+        sys.argv[1:] = arguments.prepared(sys.argv[1:], "train")
         sweeps.check_launcher(sys.argv[1:])
         main()

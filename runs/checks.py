@@ -30,7 +30,12 @@ def _is_name(value: Any) -> bool:
     return _is_path(value) and ".." not in parts and not Path(value).expanduser().is_absolute()
 
 
+def _is_text(value: Any) -> bool:
+    return value is None or _is_path(value)
+
+
 PATH = Range(_is_path, "a path")
+TEXT_OR_NULL = Range(_is_text, "text or null")
 PATH_OR_NULL = Range(lambda v: v is None or _is_path(v), "a path or null")
 SWITCH = Range(lambda v: isinstance(v, bool), "true or false")
 COUNT = Range(lambda v: is_count(v, 0), "a whole number of at least 0")
@@ -67,6 +72,11 @@ EVALUATE: Mapping[str, Range] = {
     "root": PATH_OR_NULL,
     "export": PATH_OR_NULL,
     "equalise": SWITCH,
+    "keep": Range(lambda v: v in ("weights", "mean"), "weights or mean"),
+    "swap": Range(_is_text, "an operator or null"),
+    "where": Range(_is_path, "a pattern of modules' names"),
+    "format": TEXT_OR_NULL,
+    "layout": TEXT_OR_NULL,
     "split": Range(lambda v: v in (None, "train", "val", "test") or _is_path(v), "a split's name"),
     "input": PATH_OR_NULL,
     "output": PATH_OR_NULL,
@@ -77,8 +87,25 @@ EVALUATE: Mapping[str, Range] = {
     "seed": SEED,
     "logs": PATH,
 }
+#: Options within `audit` of evaluate.py.
+AUDIT: Mapping[str, Range] = {
+    "net": Range(_is_text, "torchvision:NAME, smp:NAME, timm:NAME, module:function, a run or null"),
+    "size": Range(
+        lambda v: _is_text(v) or is_count(v) or (matches(v, Sequence[int]) and len(v) in (2, 3)),
+        "pixels: 224, 224x320 or 3x224x320",
+    ),
+    "args": Range(lambda v: matches(v, Sequence[str | int | float]), "a list of [NAME=]VALUE"),
+    "example": PATH_OR_NULL,
+    "output": Range(_is_text, "the name of an output or null"),
+    "weights": Range(_is_text, "DEFAULT, a file or null"),
+    "tables": SWITCH,
+}
 #: Options of compare.py itself.
 COMPARE: Mapping[str, Range] = {
+    "runs": Range(
+        lambda v: matches(v, Sequence[str]) and all(map(_is_path, v)),
+        "folders of runs: python compare.py logs/study",
+    ),
     "baseline": Range(lambda v: v is None or _is_path(v), "the label of a variant or null"),
     "out": PATH_OR_NULL,
     "figures": SWITCH,
@@ -86,26 +113,53 @@ COMPARE: Mapping[str, Range] = {
     "logs": PATH_OR_NULL,
 }
 #: Options of all scripts that are paths: `~` stands for the user's folder.
-PATHS = ("ckpt", "convert", "foreign", "init", "input", "logs", "out", "output", "root", "export")
+PATHS = (
+    "ckpt", "convert", "example", "export", "foreign", "init", "input", "logs", "net", "out",
+    "output", "root", "runs", "weights",
+)  # fmt: skip
+#: Options that are texts, but for which a whole number may be given.
+NAMES = ("name", "pretrained", "split", "baseline", "list", "where", *PATHS)
 
 
-def check_options(cfg: DictConfig, table: Mapping[str, Range]) -> None:
+def check_options(cfg: DictConfig, table: Mapping[str, Range], within: str = "") -> None:
     """Refuse a script's own options out of their range; `~` in paths becomes the user's folder.
 
     A whole number given for a text is that text: `name=2024`.
+
+    Args:
+        cfg: has the options.
+        table: what each may be.
+        within: what stands before their names in a message: "audit.".
 
     Raises:
         ValueError: with the option, its value and what it may be.
     """
     for name, allowed in table.items():
         value = cfg.get(name)
-        if name in ("name", *PATHS) and is_count(value, 0):
-            value = cfg[name] = str(value)
         plain = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+        if name in NAMES:
+            plain = _as_text(plain, home=name in PATHS)
         if not allowed.holds(plain):
-            raise ValueError(f"{name}={shown(plain)} must be {allowed.words}")
-        if name in PATHS and isinstance(value, str) and value.startswith("~"):
-            cfg[name] = str(Path(value).expanduser())
+            file = f"; a file of that name is ./{shown(plain)}" * (
+                name in PATHS and isinstance(plain, list | dict)
+            )
+            raise ValueError(f"{within}{name}={shown(plain)} must be {allowed.words}{file}")
+        if name in cfg and plain != value:
+            cfg[name] = plain
+
+
+def _as_text(value: Any, home: bool) -> Any:
+    """Whole numbers as the text that they were typed as; `~` as the user's folder."""
+    if isinstance(value, list):
+        return [_as_text(each, home) for each in value]
+    if is_count(value, 0):
+        return str(value)
+    if home and isinstance(value, str) and value.startswith("~"):
+        try:
+            return str(Path(value).expanduser())
+        except RuntimeError:  # of somebody whom this machine does not know
+            return value
+    return value
 
 
 def check(cfg: DictConfig) -> None:
@@ -176,7 +230,13 @@ def refuse_unused(action: str, given: Sequence[str]) -> None:
 def check_evaluation(cfg: DictConfig) -> None:
     """Refuse options of evaluate.py out of range, and those that do nothing beside the others."""
     check_options(cfg, EVALUATE)
-    audited = cfg.audit.net if OmegaConf.is_dict(cfg.audit) else cfg.audit
+    for group in ("audit", "trainer"):
+        if not OmegaConf.is_dict(cfg.get(group)):
+            raise ValueError(
+                f"{group}={shown(cfg.get(group))} is a group: give its options, {group}.NAME=VALUE"
+            )
+    check_options(cfg.audit, AUDIT, "audit.")
+    audited = cfg.audit.net
     chosen = {
         "list": cfg.list is not False,
         "audit": audited is not None,
@@ -186,10 +246,42 @@ def check_evaluation(cfg: DictConfig) -> None:
         "convert": cfg.convert is not None or cfg.foreign is not None,
     }
     action = next((name for name, holds in chosen.items() if holds), "score")
+    if action == "score":
+        _check_scoring(cfg)
     if not HydraConfig.initialized():
         return
     overrides = HydraConfig.get().overrides.task
     refuse_unused(action, [re.split(r"[.=]", o.lstrip("+~"))[0] for o in overrides])
+
+
+def _check_scoring(cfg: DictConfig) -> None:
+    """Refuse what the trainer that scores, and other data to score on, cannot take."""
+    import lightning.pytorch as pl
+
+    data = cfg.get("data")
+    if data is not None:
+        if not OmegaConf.is_dict(data) or "_target_" not in data:
+            raise ValueError(f"data={shown(data)}: give the name of other data to score on")
+        plain: Any = OmegaConf.to_container(data, resolve=True, throw_on_missing=True)
+        check_node(plain, "data")
+    trainer: Any = OmegaConf.to_container(cfg.trainer, resolve=True)
+    target = f"{pl.Trainer.__module__}.{pl.Trainer.__qualname__}"
+    check_node({"_target_": target, **trainer}, "trainer")
+    for name in ("val", "test"):
+        _check_limit(f"limit_{name}_batches", trainer.get(f"limit_{name}_batches", 1.0))
+    _check_devices(trainer)
+
+
+def _check_devices(trainer: Mapping[str, Any]) -> None:
+    """Refuse an accelerator that Lightning does not know, and devices that cannot be counted."""
+    from lightning.pytorch.accelerators import AcceleratorRegistry
+
+    known = ("auto", *AcceleratorRegistry.available_accelerators())
+    accelerator, devices = trainer.get("accelerator", "auto"), trainer.get("devices", 1)
+    if accelerator not in (*known, "gpu"):
+        raise ValueError(f"trainer.accelerator={shown(accelerator)}: give one of {', '.join(known)}")
+    if not (devices == "auto" or is_count(devices) or devices == -1 or isinstance(devices, list)):
+        raise ValueError(f"trainer.devices={shown(devices)} must be auto or a number from 1 on")
 
 
 def _check_trainer(trainer: DictConfig) -> None:

@@ -67,10 +67,13 @@ def check_same(ckpt: Path, metadata: Mapping[str, Any]) -> None:
         raise ValueError(f"{error}{_other_checkpoint(ckpt)}") from None
     if not ckpt.is_file() or not (run / folders.RECORD).exists():
         raise ValueError(f"ckpt={ckpt}: give the checkpoints/last.ckpt of a run's folder")
-    different = first_difference(old["config"], metadata["config"])
-    if different is None and old["data"]["fingerprint"] != metadata["data"]["fingerprint"]:
+    config, data = old.get("config"), old.get("data", {})
+    if config is None or "fingerprint" not in data:
+        raise ValueError(f"ckpt={ckpt}: it does not say how and on what it was trained")
+    different = first_difference(config, metadata["config"])
+    if different is None and data["fingerprint"] != metadata["data"]["fingerprint"]:
         different = (
-            f"its data had the fingerprint {old['data']['fingerprint']} and now has "
+            f"its data had the fingerprint {data['fingerprint']} and now has "
             f"{metadata['data']['fingerprint']}: files were added, removed or changed"
         )
     if different:

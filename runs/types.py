@@ -51,10 +51,28 @@ def check_node(node: Mapping[str, Any], path: str) -> None:
         if isinstance(value, Mapping) and "_target_" in value:
             check_node(value, where)
         elif name in hints and not (value is None and name in FILLED) and name != "precision":
-            if not matches(value, hints[name]):
-                raise ValueError(f"{where}={shown(value)} must be {words(hints[name])}")
+            _check_value(value, hints[name], where)
         elif isinstance(value, Mapping) and not hints:
             check_node(value, where)
+
+
+def check_plain(options: Mapping[str, Any], cls: type, path: str) -> None:
+    """Refuse options of other types than a class declares; nodes in them are plain mappings.
+
+    For what a file holds: no name in it is looked up.
+
+    Raises:
+        ValueError: as `check_node`.
+    """
+    hints = declared(cls)
+    for name, value in options.items():
+        if name in hints and not (value is None and name in FILLED):
+            _check_value(value, hints[name], f"{path}.{name}")
+
+
+def _check_value(value: Any, hint: Any, where: str) -> None:
+    if not matches(value, hint):
+        raise ValueError(f"{where}={shown(value)} must be {words(hint)}")
 
 
 def declared(cls: type) -> dict[str, Any]:

@@ -216,6 +216,11 @@ class Generation(Task):
         """Log the scores of the whole test set."""
         self._log_scores("test")
 
+    def score_names(self) -> tuple[str, ...]:
+        """Distances of all levels together, and of features where there are some."""
+        compared = ("precision", "recall", "fid", "kid") if self.scores.has_features else ()
+        return ("swd", "diversity", *compared)
+
     def _log_scores(self, split: str) -> None:
         self.results = {name: value.item() for name, value in self.scores.compute().items()}
         self.results["diversity"] = self.diversity

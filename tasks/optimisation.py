@@ -242,9 +242,9 @@ def training_steps(trainer: Any) -> int:
 
 
 def steps_done(trainer: pl.Trainer) -> int:
-    """Steps so far; a task with two optimizers counts its iterations itself."""
+    """Steps so far, none before a fit; a task with two optimizers counts its iterations itself."""
     task: Any = trainer.lightning_module
-    return task.steps_done(trainer)
+    return 0 if task is None else task.steps_done(trainer)
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from tasks.callbacks import AtomicCheckpointIO, GracefulStop, PlainProgress, Thr
 from tasks.optimisation import LossNotFiniteError, steps_done
 from tasks.precision import resolve_precision
 from upzoo import checkpoint
+from upzoo.metrics import catalogue
 
 
 def build_net(cfg: DictConfig, data: Any) -> tuple[nn.Module, dict[str, Any]]:
@@ -56,6 +57,32 @@ def build_trainer(cfg: DictConfig) -> pl.Trainer:
         enable_progress_bar=terminal,
         default_root_dir=cfg.run_dir,
     )
+
+
+def check_monitors(cfg: DictConfig, task: Any) -> None:
+    """Refuse a checkpoint that watches what is no score of the task, or that would keep the worst.
+
+    Raises:
+        ValueError: with the scores that there are.
+    """
+    scores = [f"val/{name}" for name in task.score_names()]
+    classes = [f"val_iou/{name}" for name in getattr(task, "classes", ())]
+    for name, node in (cfg.get("callbacks") or {}).items():
+        monitor = node.get("monitor") if isinstance(node, DictConfig) else None
+        if monitor is None or "_target_" not in node:
+            continue
+        if monitor not in [*scores, *classes]:
+            raise ValueError(
+                f"callbacks.{name}.monitor={monitor}: no validation gives that score: use one of "
+                f"{', '.join(scores)}"
+            )
+        better = catalogue.find(monitor.partition("/")[2]).better
+        mode = "min" if better < 0 else "max"
+        if better and node.mode != mode:
+            raise ValueError(
+                f"callbacks.{name}.mode={node.mode} would keep the worst {monitor}: use "
+                f"callbacks.{name}.mode={mode}"
+            )
 
 
 def turn(callback: pl.Callback) -> int:
