@@ -30,7 +30,7 @@ def main(cfg: DictConfig) -> None:
 
 def compare(cfg: DictConfig) -> None:
     """Read the records, print the tables, write files, figures and TensorBoard's run."""
-    checks.check_options(cfg, checks.COMPARE)
+    checks.check_comparison(cfg)
     study = groups.collect(cfg.runs)
     results = [analyse(group, cfg.baseline) for group in study.groups]
     check_baseline(cfg.baseline, results)

@@ -39,6 +39,7 @@ def train(cfg: DictConfig) -> None:
     from tasks.scoring import measure_artifacts, quiet, score
     from tasks.single_values import refuse_single_values
     from upzoo import checkpoint
+    from upzoo.atomic import whole
 
     quiet()
     checks.check(cfg)
@@ -74,10 +75,11 @@ def train(cfg: DictConfig) -> None:
             cost=costs.of_net(net, data.prepared(data.test_split)[0]["image"].shape),
         )
         record.machine["precision"] = trainer.precision  # what "auto" is on this machine
+        with whole(run / folders.CONFIG) as beside:
+            OmegaConf.save(cfg, beside, resolve=True)
     except BaseException:
         folders.discard(run)
         raise
-    OmegaConf.save(cfg, run / "config.yaml", resolve=True)
     print(f"{net.label} with {operator} on {data.name}, seed {cfg.seed}: {run}")
     print(data.inventory())
 

@@ -122,27 +122,27 @@ def _rebuilt(spec: Mapping[str, Any], state: Mapping[str, Tensor], path: Path) -
             outline = build(spec)
         _compare_sizes(outline, state)
         return build(spec)
-    except Unfit as error:
+    except UnfitError as error:
         raise ValueError(f"{path}: {_unfit(error)}") from None
     except Exception as error:  # whatever nonsense the options are
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{path}: the stored model cannot be built: {reason}") from None
 
 
-class Unfit(RuntimeError):
+class UnfitError(RuntimeError):
     """Weights that are not those of a net."""
 
 
 def _compare_sizes(outline: Any, state: Mapping[str, Tensor]) -> None:
     """Refuse weights that are far from those of a net that was built without memory."""
     if not isinstance(outline, nn.Module):
-        raise Unfit(f"it describes a {type(outline).__name__}, not a net")
+        raise UnfitError(f"it describes a {type(outline).__name__}, not a net")
     for name, tensor in outline.state_dict().items():
         if name not in state:
-            raise Unfit(f"{name} is missing")
+            raise UnfitError(f"{name} is missing")
         if state[name].shape != tensor.shape:
             theirs, ours = tuple(state[name].shape), tuple(tensor.shape)
-            raise Unfit(f"{name} is {theirs}, the config says {ours}")
+            raise UnfitError(f"{name} is {theirs}, the config says {ours}")
 
 
 def _unfit(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """Command lines as people write them, made into those that Hydra takes."""
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -87,6 +88,13 @@ FLAGS = re.compile(
 )
 
 
+#: Flags of Hydra that a value follows.
+VALUED = (
+    *("-c", "--cfg", "-p", "--package", "-i", "--info", "-cn", "-cp", "-cd"),
+    *("--config-name", "--config-path", "--config-dir", "--experimental-rerun"),
+)
+
+
 def quoted_paths(arguments: Sequence[str]) -> list[str]:
     """Quote the values of options that are paths, where Hydra would read more into them.
 
@@ -121,6 +129,35 @@ def refuse_flags(arguments: Sequence[str]) -> None:
             name = argument.lstrip("-").partition("=")[0].replace("-", "_")
             option = MEANT.get(name, name)
             raise ValueError(f"{argument}: options here have no dashes: give {option}=VALUE")
+
+
+def refuse_loose(arguments: Sequence[str]) -> None:
+    """Refuse `seed = 3` and `seed 3`, which is no option with a value.
+
+    Raises:
+        ValueError: with the form that these scripts take.
+    """
+    for previous, argument in zip(["", *arguments], arguments, strict=False):
+        if "=" in argument.strip("=") or argument.startswith(("-", "~")) or previous in VALUED:
+            continue
+        raise ValueError(f"{argument}: options are given as NAME=VALUE, without spaces: seed=3")
+
+
+def given_twice(arguments: Sequence[str]) -> list[str]:
+    """A line for each option with two values, of which Hydra takes the last.
+
+    >>> given_twice(["seed=1", "data.size=[8,8]", "seed=2"])
+    ['of seed=1 and seed=2 the last counts']
+    """
+    seen: dict[str, str] = {}
+    lines = []
+    for argument in arguments:
+        name, given, _ = argument.lstrip("+").partition("=")
+        if given and not name.startswith("-"):
+            before = seen.get(name, argument)
+            lines += [f"of {before} and {argument} the last counts"] * (before != argument)
+            seen[name] = argument
+    return lines
 
 
 #: What people type first → the option that they mean.
@@ -169,4 +206,7 @@ def prepared(arguments: Sequence[str], script: str) -> list[str]:
         ValueError: for what is no option of this script.
     """
     refuse_flags(arguments)
+    refuse_loose(arguments)
+    for line in given_twice(arguments):
+        print(f"note: {line}", file=sys.stderr)
     return quoted_paths(checked_groups(arguments, script))

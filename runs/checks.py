@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from runs.arguments import GROUPS
 from runs.types import check_node, matches, shown
+from upzoo.closest import did_you_mean
 from upzoo.counts import check_counts, is_count
 
 
@@ -162,13 +164,29 @@ def _as_text(value: Any, home: bool) -> Any:
     return value
 
 
+def refuse_unknown(cfg: DictConfig, known: Sequence[str], within: str = "") -> None:
+    """Refuse options that were added with + and that nothing reads; arguments as those above.
+
+    Raises:
+        ValueError: with the option and its likeliest meaning.
+    """
+    for name in cfg:
+        if name not in known and name != "hydra":
+            hint = did_you_mean(str(name), list(known)) or f"there are: {', '.join(known)}"
+            raise ValueError(f"{within}{name}: there is no such option; {hint.rstrip()}")
+
+
 def check(cfg: DictConfig) -> None:
     """Refuse what a run cannot be trained with, before anything is built.
 
     Raises:
         ValueError: with the option and what it may be.
     """
+    refuse_unknown(cfg, (*TRAIN, *GROUPS["train"], "init_left_out", "run_dir"))
     check_options(cfg, TRAIN)
+    for name in ("init_left_out", "run_dir"):
+        if cfg.get(name) is not None and name in _given():
+            raise ValueError(f"{name}={shown(cfg[name])}: the run sets it itself: leave it out")
     if cfg.average and cfg.average_power is not None:
         raise ValueError(
             f"average={cfg.average} and average_power={cfg.average_power} are two averages: set "
@@ -229,12 +247,14 @@ def refuse_unused(action: str, given: Sequence[str]) -> None:
 
 def check_evaluation(cfg: DictConfig) -> None:
     """Refuse options of evaluate.py out of range, and those that do nothing beside the others."""
+    refuse_unknown(cfg, (*EVALUATE, "audit", "trainer", "data"))
     check_options(cfg, EVALUATE)
     for group in ("audit", "trainer"):
         if not OmegaConf.is_dict(cfg.get(group)):
             raise ValueError(
                 f"{group}={shown(cfg.get(group))} is a group: give its options, {group}.NAME=VALUE"
             )
+    refuse_unknown(cfg.audit, tuple(AUDIT), "audit.")
     check_options(cfg.audit, AUDIT, "audit.")
     audited = cfg.audit.net
     chosen = {
@@ -248,10 +268,21 @@ def check_evaluation(cfg: DictConfig) -> None:
     action = next((name for name, holds in chosen.items() if holds), "score")
     if action == "score":
         _check_scoring(cfg)
+    refuse_unused(action, _given())
+
+
+def check_comparison(cfg: DictConfig) -> None:
+    """Refuse options of compare.py out of range."""
+    refuse_unknown(cfg, tuple(COMPARE))
+    check_options(cfg, COMPARE)
+
+
+def _given() -> list[str]:
+    """Names of the options on the command line, or of their groups."""
     if not HydraConfig.initialized():
-        return
+        return []
     overrides = HydraConfig.get().overrides.task
-    refuse_unused(action, [re.split(r"[.=]", o.lstrip("+~"))[0] for o in overrides])
+    return [re.split(r"[.=]", override.lstrip("+~"))[0] for override in overrides]
 
 
 def _check_scoring(cfg: DictConfig) -> None:
@@ -279,7 +310,9 @@ def _check_devices(trainer: Mapping[str, Any]) -> None:
     known = ("auto", *AcceleratorRegistry.available_accelerators())
     accelerator, devices = trainer.get("accelerator", "auto"), trainer.get("devices", 1)
     if accelerator not in (*known, "gpu"):
-        raise ValueError(f"trainer.accelerator={shown(accelerator)}: give one of {', '.join(known)}")
+        raise ValueError(
+            f"trainer.accelerator={shown(accelerator)}: give one of {', '.join(known)}"
+        )
     if not (devices == "auto" or is_count(devices) or devices == -1 or isinstance(devices, list)):
         raise ValueError(f"trainer.devices={shown(devices)} must be auto or a number from 1 on")
 

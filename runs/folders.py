@@ -1,5 +1,6 @@
 """Where runs are kept: folders that never collide."""
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -8,6 +9,7 @@ from pathlib import Path
 
 LAST = Path("checkpoints") / "last.ckpt"
 RECORD = "record.json"
+CONFIG = "config.yaml"
 
 #: The environment variable in which the first of a run's processes hands its folder to the others.
 SHARED = "UPZOO_RUN"
@@ -111,7 +113,13 @@ def remove_checkpoints(run: Path) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Remove a run's folder again if nothing was written into it."""
+    """Remove a run's folder again, and those around it that were made for it, if all are empty.
+
+    These are the variant's, the name's and that of the logs.
+    """
     disown(folder)
-    if not any(folder.iterdir()):
-        folder.rmdir()
+    with contextlib.suppress(OSError):
+        if [path.name for path in folder.iterdir()] == [CONFIG]:
+            (folder / CONFIG).unlink()
+        for each in (folder, *folder.parents[:3]):
+            each.rmdir()

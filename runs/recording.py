@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,7 +43,8 @@ def recording(run: Path, record: Record, steps_done: Callable[[], int]) -> Itera
             record.status = "interrupted"
             with signals.shielded():
                 records.write(path, record)
-            way_on = f"go on with: {record.command} ckpt=last"
+            command = re.sub(r" '?ckpt=\S+", "", record.command)
+            way_on = f"go on with: {command} ckpt=last"
             if not (run / folders.LAST).exists():
                 way_on = "before there was a checkpoint"
             with contextlib.suppress(OSError):  # a terminal that was closed

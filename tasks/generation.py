@@ -83,6 +83,7 @@ class Generation(Task):
             if not rate > 0:
                 raise ValueError(f"task.{name}={rate!r} must be a number above 0")
         check_counts("task.", generator_steps=generator_steps, r1_every=r1_every)
+        check_betas(betas)
         if r1_gamma < 0:
             raise ValueError(f"task.r1_gamma={r1_gamma!r} must be a number of at least 0")
         check_choice("loss", loss, tuple(LOSSES))

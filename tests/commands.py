@@ -7,7 +7,6 @@ import runpy
 import shlex
 import signal
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
