@@ -323,6 +323,7 @@ def _check_trainer(trainer: DictConfig) -> None:
         _check_limit(f"limit_{name}_batches", trainer.get(f"limit_{name}_batches", 1.0))
     if trainer.get("max_epochs") is None:
         raise ValueError("trainer.max_epochs=null: give the number of epochs, from 1 on")
+    _check_devices(trainer)
     names = ("accumulate_grad_batches", "max_epochs", "check_val_every_n_epoch")
     check_counts("trainer.", **{name: trainer[name] for name in names if name in trainer})
     if trainer.get("overfit_batches"):

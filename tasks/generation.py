@@ -13,7 +13,7 @@ from panels.samples import sample_grid
 from tasks.adversarial import LOSSES, frozen, r1, untracked
 from tasks.base import Batch, Samples, Task, gradient_figures
 from tasks.collapse import CollapseWatch, diversity
-from tasks.optimisation import LossNotFiniteError, check_choice
+from tasks.optimisation import LossNotFiniteError, check_betas, check_choice
 from tasks.pictures import COLUMNS, draw
 from upzoo.audit import AuditReport, audit
 from upzoo.base import NoiseNet

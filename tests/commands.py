@@ -64,8 +64,7 @@ def command_in_child(folder: str, arguments: Sequence[str]) -> None:
     os.setsid()
     for descriptor, name in ((0, os.devnull), (1, ".out"), (2, ".err")):
         os.dup2(os.open(name, os.O_CREAT | os.O_RDWR, 0o600), descriptor)
-    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
-    sys.stderr = open(2, "w", encoding="utf-8", closefd=False)
+    sys.stdout, sys.stderr = (os.fdopen(n, "w", encoding="utf-8", closefd=False) for n in (1, 2))
     torch.set_num_threads(1)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     script, *rest = arguments

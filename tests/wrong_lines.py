@@ -120,7 +120,7 @@ class Slips:
         name = self._option(script, int, float)
         if name is None or name in ("trainer.devices",):
             return []
-        return [f"{name}={self.random.choice(('-3', '.nan', '.inf', '-1.5', 'null'))}"]
+        return [f"{name}={self.random.choice(('-3', '.nan', '.inf', '-1.5'))}"]
 
     def unknown_choice(self, script: str) -> list[str]:
         """A name that a group does not have."""
