@@ -7,6 +7,8 @@ import shutil
 import time
 from pathlib import Path
 
+from upzoo.atomic import NotWrittenError
+
 LAST = Path("checkpoints") / "last.ckpt"
 RECORD = "record.json"
 CONFIG = "config.yaml"
@@ -110,6 +112,16 @@ def _lock(run: Path) -> int:
 def remove_checkpoints(run: Path) -> None:
     """Remove what only going on with a run needs; its weights are in the model file."""
     shutil.rmtree(run / LAST.parent, ignore_errors=True)
+
+
+def refuse_gone(run: Path) -> None:
+    """Refuse to write into a run's folder that somebody has removed, or whose disk is away.
+
+    Raises:
+        NotWrittenError: it is not there.
+    """
+    if not run.is_dir():
+        raise NotWrittenError(f"{run}: the run's folder is gone")
 
 
 def discard(folder: Path) -> None:

@@ -61,6 +61,7 @@ def recording(run: Path, record: Record, steps_done: Callable[[], int]) -> Itera
         finally:
             if record.status != "interrupted":
                 with signals.shielded(), _unless_full(record):
+                    folders.refuse_gone(run)
                     records.write(path, record)
             folders.disown(run)
 

@@ -166,7 +166,7 @@ def _validate(fields: Any) -> None:
     if not isinstance(fields, dict):
         raise ValueError(f"a record is a JSON object, not {type(fields).__name__}")
     version = fields.get("schema_version")
-    if version != SCHEMA_VERSION:
+    if version != SCHEMA_VERSION or isinstance(version, bool):
         raise ValueError(f"schema_version={version!r} is not {SCHEMA_VERSION}, the one known here")
     _same_keys("the record", set(fields) | OPTIONAL, TYPES.keys())
     for name, kinds in TYPES.items():

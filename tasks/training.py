@@ -11,7 +11,7 @@ from lightning.pytorch import callbacks
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from runs import costs, folders, sweeps
+from runs import console, costs, folders, sweeps
 from tasks.averaging import PowerAverage
 from tasks.budgets import Budgets, averaged
 from tasks.callbacks import AtomicCheckpointIO, GracefulStop, PlainProgress, Throughput
@@ -19,6 +19,16 @@ from tasks.optimisation import LossNotFiniteError, steps_done
 from tasks.precision import resolve_precision
 from upzoo import checkpoint
 from upzoo.metrics import catalogue
+
+
+class Started(pl.Callback):
+    """Knows whether a fit has come to its first step, past all that it restores."""
+
+    at_work = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Everything is restored."""
+        self.at_work = True
 
 
 def build_net(cfg: DictConfig, data: Any) -> tuple[nn.Module, dict[str, Any]]:
@@ -146,6 +156,8 @@ def fit(
     monitors = [c for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None)]
     best: Any = monitors[0] if monitors and not cfg.budgets else None
     last = Path(cfg.run_dir) / folders.LAST
+    started = Started()
+    trainer.callbacks.append(started)  # type: ignore[attr-defined]
     try:
         trainer.fit(task, datamodule=data, ckpt_path=ckpt, weights_only=True)
     except LossNotFiniteError as error:
@@ -153,6 +165,14 @@ def fit(
         raise ValueError(
             f"{error}: training has diverged; the last good checkpoint is {kept or 'none yet'}; a "
             "lower task.lr or trainer.precision=32-true may help"
+        ) from None
+    except Exception as error:
+        if ckpt is None or started.at_work or console.explain(error) is not None:
+            raise
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"ckpt={ckpt}: no training goes on from it, what it holds of one is damaged "
+            f"({type(error).__name__}: {reason})"
         ) from None
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()  # the first process does the rest alone

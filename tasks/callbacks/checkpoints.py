@@ -86,6 +86,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         Raises:
             NotWrittenError: where the disk is full, read-only or gone.
         """
+        folders.refuse_gone(Path(path).parent.parent)
         content = io.BytesIO()  # torch turns a full disk into an error of its own
         torch.save(checkpoint, content)
         with whole(path) as beside, beside.open("wb") as file:
