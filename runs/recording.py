@@ -41,7 +41,8 @@ def recording(run: Path, record: Record, steps_done: Callable[[], int]) -> Itera
             record.status = "finished"
         except (SystemExit, KeyboardInterrupt) as stop:
             record.status = "interrupted"
-            with signals.shielded():
+            with signals.shielded(), contextlib.suppress(NotWrittenError):
+                folders.refuse_gone(run)
                 records.write(path, record)
             command = re.sub(r" '?ckpt=\S+", "", record.command)
             way_on = f"go on with: {command} ckpt=last"

@@ -90,6 +90,7 @@ TABLE = {
     "train.py data.size=64": r"data\.size=64 must be a list of whole numbers",
     "train.py logs=[1,2]": r"logs=\[1, 2\] must be a path; a file of that name is \./",
     "train.py logs=/dev/null/x": r"/dev/null/x.*: Not a directory",
+    "train.py logs=/proc/self/x": r"/proc/self/x.*: (No such file|Permission|Read-only|Operation)",
     "train.py run_dir=x": r"run_dir=x: the run sets it itself",
     "train.py trainer.limit_train_batches=0": r"limit_train_batches=0 must be a number of batches",
     "train.py +trainer.overfit_batches=1": r"use data\.overfit=IMAGES",
