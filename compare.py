@@ -34,8 +34,6 @@ def compare(cfg: DictConfig) -> None:
     study = groups.collect(cfg.runs)
     results = [analyse(group, cfg.baseline) for group in study.groups]
     check_baseline(cfg.baseline, results)
-    tables.show(results, study.left_out, Console())
-
     first = Path(cfg.runs[0])
     out = Path(cfg.out or (first.parent if first.is_file() else first) / "comparison")
     out.mkdir(parents=True, exist_ok=True)
@@ -59,6 +57,7 @@ def compare(cfg: DictConfig) -> None:
     for name, text in texts.items():
         with whole(out / name) as beside:
             beside.write_text(text, encoding="utf-8")
+    tables.show(results, study.left_out, Console())
     runs = sum(len(variant.runs) for result in results for variant in result.group.variants)
     print(f"{runs} runs compared, {len(study.left_out)} left out: {out}")
     if cfg.logs is not None:

@@ -1,10 +1,13 @@
 """What the scripts say in the terminal when something is wrong: one line, no traceback."""
 
+import codecs
 import contextlib
+import io
 import os
 import re
 import sys
 import traceback
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +30,9 @@ HYDRAS = {
     ),
 }
 
+#: Signs that have no near one in ASCII by Unicode's own tables.
+SIGNS = str.maketrans({"–": "-", "−": "-", "×": "x", "→": "->", "±": "+-", "·": "*", "ß": "ss"})
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -39,8 +45,13 @@ def user_errors() -> Iterator[None]:
     Ctrl-C ends it with status 130.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hand exceptions over instead of printing them
+    plain_where_needed()
     try:
         yield
+    except BrokenPipeError:  # of `… | head`
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        sys.exit(128 + 13)  # as a shell has it where SIGPIPE ends a program
     except Exception as error:
         line = explain(error)
         if line is None:
@@ -49,6 +60,23 @@ def user_errors() -> Iterator[None]:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def plain_where_needed() -> None:
+    """Let terminals that are not UTF-8 have other signs for those that they lack."""
+    codecs.register_error("plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and "utf" not in stream.encoding.lower():
+            stream.reconfigure(errors="plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """The nearest signs of ASCII for what an encoding lacks: "×10³ – é" is "x103 - e"."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    signs = error.object[error.start : error.end].translate(SIGNS)
+    nearest = unicodedata.normalize("NFKD", signs).encode("ascii", "ignore").decode()
+    return nearest or "?", error.end
 
 
 def explain(error: BaseException) -> str | None:
