@@ -88,6 +88,8 @@ FLAGS = re.compile(
 )
 
 
+#: Names of options and groups: data.size, +x, hydra/launcher, group@package.
+NAME = re.compile(r"\+{0,2}[A-Za-z_][\w@:-]*([./][A-Za-z_][\w@:-]*)*")
 #: Flags of Hydra that a value follows.
 VALUED = (
     *("-c", "--cfg", "-p", "--package", "-i", "--info", "-cn", "-cp", "-cd"),
@@ -138,9 +140,11 @@ def refuse_loose(arguments: Sequence[str]) -> None:
         ValueError: with the form that these scripts take.
     """
     for previous, argument in zip(["", *arguments], arguments, strict=False):
-        if "=" in argument.strip("=") or argument.startswith(("-", "~")) or previous in VALUED:
+        if argument.startswith(("-", "~")) or previous in VALUED:
             continue
-        raise ValueError(f"{argument}: options are given as NAME=VALUE, without spaces: seed=3")
+        name, given, _ = argument.partition("=")
+        if not given or not NAME.fullmatch(name):
+            raise ValueError(f"{argument}: options are given as NAME=VALUE, without spaces: seed=3")
 
 
 def given_twice(arguments: Sequence[str]) -> list[str]:

@@ -89,11 +89,17 @@ EVALUATE: Mapping[str, Range] = {
     "seed": SEED,
     "logs": PATH,
 }
+SIDES = re.compile(r"\d+(x\d+){0,2}")
 #: Options within `audit` of evaluate.py.
 AUDIT: Mapping[str, Range] = {
     "net": Range(_is_text, "torchvision:NAME, smp:NAME, timm:NAME, module:function, a run or null"),
     "size": Range(
-        lambda v: _is_text(v) or is_count(v) or (matches(v, Sequence[int]) and len(v) in (2, 3)),
+        lambda v: (
+            v is None
+            or is_count(v)
+            or SIDES.fullmatch(str(v)) is not None
+            or (matches(v, Sequence[int]) and len(v) in (2, 3))
+        ),
         "pixels: 224, 224x320 or 3x224x320",
     ),
     "args": Range(lambda v: matches(v, Sequence[str | int | float]), "a list of [NAME=]VALUE"),
@@ -139,13 +145,13 @@ def check_options(cfg: DictConfig, table: Mapping[str, Range], within: str = "")
     for name, allowed in table.items():
         value = cfg.get(name)
         plain = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+        typed = shown(plain)
         if name in NAMES:
             plain = _as_text(plain, home=name in PATHS)
         if not allowed.holds(plain):
-            file = f"; a file of that name is ./{shown(plain)}" * (
-                name in PATHS and isinstance(plain, list | dict)
-            )
-            raise ValueError(f"{within}{name}={shown(plain)} must be {allowed.words}{file}")
+            listed = name in PATHS and isinstance(plain, list | dict)
+            file = f"; a file of that name is ./{typed}" if listed else ""
+            raise ValueError(f"{within}{name}={typed} must be {allowed.words}{file}")
         if name in cfg and plain != value:
             cfg[name] = plain
 
@@ -307,7 +313,7 @@ def _check_devices(trainer: Mapping[str, Any]) -> None:
     """Refuse an accelerator that Lightning does not know, and devices that cannot be counted."""
     from lightning.pytorch.accelerators import AcceleratorRegistry
 
-    known = ("auto", *AcceleratorRegistry.available_accelerators())
+    known = ("auto", *sorted(AcceleratorRegistry.available_accelerators()))
     accelerator, devices = trainer.get("accelerator", "auto"), trainer.get("devices", 1)
     if accelerator not in (*known, "gpu"):
         raise ValueError(

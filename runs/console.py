@@ -15,16 +15,18 @@ from runs.arguments import MEANT
 from runs.escape import printable
 from upzoo.closest import did_you_mean
 
+UNREADABLE = (
+    "{}: not readable: close brackets and quotes, and put a value with blanks or signs into "
+    "quotes within quotes: name='\"my value\"'"
+)
 #: What Hydra says, and what is said instead.
 HYDRAS = {
     r"Could not delete from config\. '(.+?)' does not exist": "~{}: there is no such option",
     r"Ambiguous value for argument '([^=]+)=(.*?)'": (
         "{0}={1}: several values: '{0}=[{1}]' is a list, -m trains a run with each"
     ),
-    r"Error parsing override '(.+?)'\n": (
-        "{}: not readable: close brackets and quotes, and put a value with blanks or signs into "
-        "quotes within quotes: name='\"my value\"'"
-    ),
+    r"(?:parsing override|alternative at input|mismatched input) '(.+?)'[\s\S]*grammar": UNREADABLE,
+    r"LexerNoViableAltException: (.+)": UNREADABLE,
     r"Error merging override (\S+?)=(.*)": (
         "{0}={1}: {0} takes no such value: its options are {0}.NAME=VALUE, or one of another kind"
     ),
