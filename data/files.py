@@ -28,6 +28,7 @@ UNREADABLE = (
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
+    Image.DecompressionBombWarning,  # where warnings are errors
 )
 #: Pixels of the largest image that is read: 16 bytes a pixel are needed to do anything with it.
 MOST_PIXELS = 2**27
@@ -134,10 +135,10 @@ def refuse_large(file: Image.Image) -> None:
 
 def reason(error: BaseException) -> str:
     """Why a file cannot be read, in one line."""
-    if isinstance(error, Image.DecompressionBombError):
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return (
-            f"more than twice the {MOST_PIXELS / 1e6:.0f} million pixels that are read: make it "
-            "smaller, or cut it"
+            f"more than the {MOST_PIXELS / 1e6:.0f} million pixels that are read: make it smaller, "
+            "or cut it"
         )
     if isinstance(error, UnidentifiedImageError):
         return "no whole PNG, JPEG, BMP, TIFF, WebP or GIF"

@@ -255,14 +255,16 @@ def check_evaluation(cfg: DictConfig) -> None:
     """Refuse options of evaluate.py out of range, and those that do nothing beside the others."""
     refuse_unknown(cfg, (*EVALUATE, "audit", "trainer", "data"))
     check_options(cfg, EVALUATE)
-    for group in ("audit", "trainer"):
-        if not OmegaConf.is_dict(cfg.get(group)):
+    for group, alone in (("audit", str), ("trainer", ())):
+        if not OmegaConf.is_dict(cfg.get(group)) and not isinstance(cfg.get(group), alone):
             raise ValueError(
                 f"{group}={shown(cfg.get(group))} is a group: give its options, {group}.NAME=VALUE"
             )
-    refuse_unknown(cfg.audit, tuple(AUDIT), "audit.")
-    check_options(cfg.audit, AUDIT, "audit.")
-    audited = cfg.audit.net
+    audited = cfg.audit
+    if OmegaConf.is_dict(audited):
+        refuse_unknown(cfg.audit, tuple(AUDIT), "audit.")
+        check_options(cfg.audit, AUDIT, "audit.")
+        audited = cfg.audit.net
     chosen = {
         "list": cfg.list is not False,
         "audit": audited is not None,

@@ -70,6 +70,7 @@ def check_same(ckpt: Path, metadata: Mapping[str, Any]) -> None:
     config, data = old.get("config"), old.get("data", {})
     if config is None or "fingerprint" not in data:
         raise ValueError(f"ckpt={ckpt}: it does not say how and on what it was trained")
+    _check_state(ckpt)
     different = first_difference(config, metadata["config"])
     if different is None and data["fingerprint"] != metadata["data"]["fingerprint"]:
         different = (
@@ -78,6 +79,21 @@ def check_same(ckpt: Path, metadata: Mapping[str, Any]) -> None:
         )
     if different:
         raise ValueError(f"ckpt={ckpt}: that run was another one: {different}")
+
+
+def _check_state(ckpt: Path) -> None:
+    """Refuse a checkpoint without optimizer or steps, from which Lightning would begin anew."""
+    import torch
+
+    content = torch.load(ckpt, map_location="cpu", weights_only=True)
+    kinds = {"loops": dict, "optimizer_states": list, "lr_schedulers": list, "callbacks": dict}
+    for name, kind in kinds.items():
+        empty = name in ("loops", "optimizer_states") and not content.get(name)
+        if not isinstance(content.get(name), kind) or empty:
+            raise ValueError(
+                f"ckpt={ckpt}: no training goes on from it, its {name} are damaged"
+                f"{_other_checkpoint(ckpt)}"
+            )
 
 
 def _other_checkpoint(ckpt: Path) -> str:

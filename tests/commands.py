@@ -51,7 +51,7 @@ class Ended(NamedTuple):
     @property
     def refusal(self) -> str | None:
         """The one line in which a command was refused."""
-        lines = self.err.splitlines()
+        lines = [line for line in self.err.splitlines() if not line.startswith("note: ")]
         ok = self.status == 2 and len(lines) == 1 and lines[0].startswith("error: ")
         return lines[0].removeprefix("error: ") if ok else None
 

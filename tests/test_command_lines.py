@@ -46,8 +46,9 @@ def test_wrong_lines_end_with_one_line(command, tmp_path):
 
 @pytest.mark.slow
 def test_two_hundred_wrong_lines_end_with_one_line(command, tmp_path):
-    for number, line in enumerate(drawn()[QUICK:]):
-        refused(command(tmp_path / str(number), line), line)
+    ends = {shlex.join(line): command(tmp_path / str(n), line) for n, line in enumerate(drawn())}
+    assert len(ends) > DRAWN - 10  # few are drawn twice
+    assert {line: end for line, end in ends.items() if end.refusal is None or end.written} == {}
 
 
 def every_leaf() -> Iterator[list[str]]:
@@ -65,14 +66,13 @@ def every_leaf() -> Iterator[list[str]]:
 @pytest.mark.slow
 def test_every_option_as_null_a_number_and_a_list(command, tmp_path):
     """It works, to the end, or is refused in one line that names the option."""
+    faults = {}
     for number, line in enumerate(every_leaf()):
-        ended = command(tmp_path / str(number), line)
-        told = f"{shlex.join(line)}: {ended}"
-        assert "Traceback" not in ended.err + ended.out, told
-        if ended.status == 0:
-            continue
-        assert ended.refusal is not None, told
-        assert not ended.written, told
+        end = command(tmp_path / str(number), line)
+        refused = end.refusal is not None and not end.written
+        if "Traceback" in end.err + end.out or not (end.status == 0 or refused):
+            faults[shlex.join(line)] = end
+    assert faults == {}
 
 
 #: Command → what it ends with; None where it works. Small trainings stand in for long ones.

@@ -150,7 +150,7 @@ class Slips:
         paths = {
             "train": (f"ckpt={self.nowhere}", f"init={self.nowhere}", f"ckpt={self.nowhere}.ckpt"),
             "evaluate": (f"input={self.nowhere}", f"root={self.nowhere}"),
-            "compare": (f"{self.nowhere}", f"runs=[{self.nowhere}]"),
+            "compare": (f"{self.nowhere}", f"{self.nowhere}/record.json"),
         }
         return [self.random.choice(paths[script])]
 

@@ -191,7 +191,7 @@ def test_a_checkpoint_damaged_inside_is_one_line(train_run, stopped, tmp_path, p
     shutil.copytree(run_of(stopped), run)
     state = torch.load(run / folders.LAST, weights_only=True)
     torch.save({**state, part: value}, run / folders.LAST)
-    with pytest.raises(Exception, match="damaged") as caught:
+    with pytest.raises(ValueError, match="damaged") as caught:
         train_run(f"ckpt={run / folders.LAST}", logs=tmp_path)
     line = console.explain(caught.value)
     assert line is not None
