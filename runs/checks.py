@@ -334,6 +334,10 @@ def _check_trainer(trainer: DictConfig) -> None:
     _check_devices(trainer)
     names = ("accumulate_grad_batches", "max_epochs", "check_val_every_n_epoch")
     check_counts("trainer.", **{name: trainer[name] for name in names if name in trainer})
+    for name, least in (("gradient_clip_val", 0), ("num_sanity_val_steps", -1)):
+        value = trainer.get(name)
+        if value is not None and value < least:
+            raise ValueError(f"trainer.{name}={value} must be a number of at least {least} or null")
     if trainer.get("overfit_batches"):
         raise ValueError(
             f"trainer.overfit_batches={trainer.overfit_batches}: use data.overfit=IMAGES, which "

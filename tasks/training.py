@@ -38,6 +38,9 @@ def build_net(cfg: DictConfig, data: Any) -> tuple[nn.Module, dict[str, Any]]:
     outputs = task.outputs(data)
     known = {"num_classes": outputs, "in_channels": data.in_channels, "size": list(data.size)}
     known["scale"] = data.scale if data.scale > 1 else None  # the net says what sets it
+    for key, value in known.items():
+        if spec.get(key) is not None and spec[key] != value:
+            raise ValueError(f"model.{key}={spec[key]}: the data decide it ({value}): leave it out")
     spec |= {key: value for key, value in known.items() if key in spec}
     rebuilt = {"weights": None} if "weights" in spec else {}  # its weights are in the file
     net = checkpoint.build(spec)

@@ -98,6 +98,8 @@ TABLE = {
     "train.py trainer.precision=bf16-true": r"precision=bf16-true: weights are kept and scored",
     "train.py trainer.accelerator=abc": r"trainer\.accelerator=abc: give one of auto, cpu",
     "train.py trainer.devices=abc": r"trainer\.devices=abc must be auto or a number",
+    "train.py trainer.gradient_clip_val=-1": r"gradient_clip_val=-1 must be a number of at least 0",
+    "train.py model.num_classes=7": r"model\.num_classes=7: the data decide it \(9\)",
     "train.py task.betas=[1,2]": r"task\.betas=\[1, 2\] must be two numbers from 0 to below 1",
     "train.py callbacks.best.monitor=val/abc": r"monitor=val/abc: no validation gives that score",
     "train.py callbacks.best.monitor=val/loss": r"mode=max would keep the worst val/loss",
