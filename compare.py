@@ -30,12 +30,10 @@ def main(cfg: DictConfig) -> None:
 
 def compare(cfg: DictConfig) -> None:
     """Read the records, print the tables, write files, figures and TensorBoard's run."""
-    checks.check_options(cfg, checks.COMPARE)
+    checks.check_comparison(cfg)
     study = groups.collect(cfg.runs)
     results = [analyse(group, cfg.baseline) for group in study.groups]
     check_baseline(cfg.baseline, results)
-    tables.show(results, study.left_out, Console())
-
     first = Path(cfg.runs[0])
     out = Path(cfg.out or (first.parent if first.is_file() else first) / "comparison")
     out.mkdir(parents=True, exist_ok=True)
@@ -59,6 +57,7 @@ def compare(cfg: DictConfig) -> None:
     for name, text in texts.items():
         with whole(out / name) as beside:
             beside.write_text(text, encoding="utf-8")
+    tables.show(results, study.left_out, Console())
     runs = sum(len(variant.runs) for result in results for variant in result.group.variants)
     print(f"{runs} runs compared, {len(study.left_out)} left out: {out}")
     if cfg.logs is not None:
@@ -79,7 +78,7 @@ def check_baseline(baseline: str | None, results: Sequence[Result]) -> None:
 
 
 def folders_to_runs(arguments: Sequence[str]) -> list[str]:
-    """Turn the arguments that are no `key=value` into `runs=[…]`.
+    """Turn the arguments that are no `key=value`, and `runs=FOLDER`, into `runs=[…]`.
 
     >>> folders_to_runs(["logs/a", "baseline=carafe", "logs/b"])
     ['runs=["logs/a","logs/b"]', 'baseline=carafe']
@@ -87,7 +86,13 @@ def folders_to_runs(arguments: Sequence[str]) -> list[str]:
     folders, others = [], []
     for previous, argument in zip(["", *arguments], arguments, strict=False):
         of_option = previous.startswith("-")  # as `job` of --cfg job
-        (others if of_option or OVERRIDE.match(argument) else folders).append(argument)
+        folder = argument.removeprefix("runs=")
+        if folder != argument and folder not in ("", "null") and folder[0] not in "['\"":
+            folders.append(folder)
+        elif of_option or OVERRIDE.match(argument):
+            others.append(argument)
+        else:
+            folders.append(argument)
     if not folders:
         return others
     quoted = (folder.replace("\\", "\\\\").replace('"', '\\"') for folder in folders)
@@ -96,5 +101,5 @@ def folders_to_runs(arguments: Sequence[str]) -> list[str]:
 
 if __name__ == "__main__":
     with console.user_errors():
-        sys.argv[1:] = arguments.prepared(folders_to_runs(sys.argv[1:]))
+        sys.argv[1:] = arguments.prepared(folders_to_runs(sys.argv[1:]), "compare")
         main()

@@ -116,5 +116,5 @@ def show_list(wanted: bool | str) -> None:
 
 if __name__ == "__main__":
     with console.user_errors():
-        sys.argv[1:] = arguments.prepared(audits.spelled_out(sys.argv[1:]))
+        sys.argv[1:] = arguments.prepared(audits.spelled_out(sys.argv[1:]), "evaluate")
         main()

@@ -39,6 +39,7 @@ def train(cfg: DictConfig) -> None:
     from tasks.scoring import measure_artifacts, quiet, score
     from tasks.single_values import refuse_single_values
     from upzoo import checkpoint
+    from upzoo.atomic import whole
 
     quiet()
     checks.check(cfg)
@@ -58,6 +59,7 @@ def train(cfg: DictConfig) -> None:
     choices |= {"seed": cfg.seed, "name": cfg.name}
     card = metadata.of_run(cfg, spec, data, choices)
     task = hydra.utils.instantiate(cfg.task, _recursive_=False, net=net, data=data, card=card)
+    training.check_monitors(cfg, task)
     run, ckpt = resume.resolve_run(cfg, card)
     try:
         trainer = training.build_trainer(cfg)
@@ -69,14 +71,15 @@ def train(cfg: DictConfig) -> None:
             command=sweeps.command(),
             choices=choices,
             config=card["config"],
-            data=metadata.of_data(data, data.test_split),
+            data=metadata.of_data(data, data.test_split) | metadata.inventory(data),
             cost=costs.of_net(net, data.prepared(data.test_split)[0]["image"].shape),
         )
         record.machine["precision"] = trainer.precision  # what "auto" is on this machine
+        with whole(run / folders.CONFIG) as beside:
+            OmegaConf.save(cfg, beside, resolve=True)
     except BaseException:
         folders.discard(run)
         raise
-    OmegaConf.save(cfg, run / "config.yaml", resolve=True)
     print(f"{net.label} with {operator} on {data.name}, seed {cfg.seed}: {run}")
     print(data.inventory())
 
@@ -105,6 +108,6 @@ def train(cfg: DictConfig) -> None:
 
 if __name__ == "__main__":
     with console.user_errors():
-        sys.argv[1:] = arguments.without_null_groups(arguments.prepared(sys.argv[1:]))
+        sys.argv[1:] = arguments.prepared(sys.argv[1:], "train")
         sweeps.check_launcher(sys.argv[1:])
         main()

@@ -2,6 +2,7 @@
 
 import re
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -27,10 +28,17 @@ UNREADABLE = (
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
+    Image.DecompressionBombWarning,  # where warnings are errors
 )
+#: Pixels of the largest image that is read: 16 bytes a pixel are needed to do anything with it.
+MOST_PIXELS = 2**27
 ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 swap height and width
 #: Bytes from the end of a whole JPEG in which its end marker stands.
 JPEG_TAIL = 4096
+
+
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # Pillow warns beyond this, where we refuse
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class DataError(ValueError):
@@ -61,6 +69,7 @@ def open_image(path: Path) -> Image.Image:
     """
     try:
         with Image.open(path, formats=FORMATS) as file:
+            refuse_large(file)
             image = _eight_bits(file)
             image = _upright(image)
             return _on_white(image)
@@ -94,6 +103,7 @@ def check_image(path: Path) -> tuple[int, int]:
     """
     try:
         with Image.open(path, formats=FORMATS) as file:
+            refuse_large(file)
             width, height = file.size
             plain = file.mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
             turned = _orientation(file) >= 5
@@ -109,8 +119,27 @@ def check_image(path: Path) -> tuple[int, int]:
     return (width, height) if turned else (height, width)
 
 
+def refuse_large(file: Image.Image) -> None:
+    """Refuse, before a pixel is decoded, what a few kilobytes may claim to be.
+
+    Raises:
+        ValueError: with the size.
+    """
+    width, height = file.size
+    if width * height > MOST_PIXELS:
+        raise ValueError(
+            f"{width}×{height} pixels, more than the {MOST_PIXELS / 1e6:.0f} million that are "
+            "read: make it smaller, or cut it"
+        )
+
+
 def reason(error: BaseException) -> str:
     """Why a file cannot be read, in one line."""
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return (
+            f"more than the {MOST_PIXELS / 1e6:.0f} million pixels that are read: make it smaller, "
+            "or cut it"
+        )
     if isinstance(error, UnidentifiedImageError):
         return "no whole PNG, JPEG, BMP, TIFF, WebP or GIF"
     return " ".join(str(error).split()) or type(error).__name__

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from data.files import UNREADABLE, DataError, UnreadableError, reason
+from data.files import MOST_PIXELS, UNREADABLE, DataError, UnreadableError, reason, refuse_large
 
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".npy")
 MASK_FORMATS = ("PNG", "TIFF", "BMP", "GIF")
@@ -109,6 +109,7 @@ def read_values(path: Path, colours: bool = False) -> tuple[np.ndarray, bool]:
 def _image(path: Path, colours: bool) -> np.ndarray:
     """int64 (H, W) of values, or (H, W, 3) of colours."""
     with Image.open(path, formats=MASK_FORMATS) as file:
+        refuse_large(file)
         file.load()
         image: Image.Image = ImageOps.exif_transpose(file)
         if image.mode == "P" and (colours or file.format == "GIF"):
@@ -124,7 +125,9 @@ def _image(path: Path, colours: bool) -> np.ndarray:
 
 def _array(path: Path) -> np.ndarray:
     """The same of an array (H, W), (H, W, 1), (1, H, W) or (H, W, 3)."""
-    values = np.load(path, allow_pickle=False)
+    values = np.load(path, mmap_mode="r", allow_pickle=False)  # a header may claim any size
+    if values.size > 3 * MOST_PIXELS:
+        raise ValueError(f"an array of shape {values.shape}, larger than any image that is read")
     if values.ndim == 3 and 1 in (values.shape[0], values.shape[2]):
         values = values[0] if values.shape[0] == 1 else values[..., 0]
     if values.ndim != 2 and not (values.ndim == 3 and values.shape[2] == 3):

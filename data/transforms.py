@@ -128,6 +128,10 @@ def eval_transform(
     return v2.Compose(([Resize(size)] if size else []) + finish(mean, std))
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def check_augment(augment: Mapping[str, Any] | None) -> dict[str, Any]:
     """The options with what is left out filled in as off; refuses wrong names and values."""
     options = {**AUGMENT, **(augment or {})}
@@ -137,10 +141,11 @@ def check_augment(augment: Mapping[str, Any] | None) -> dict[str, Any]:
     if (
         not isinstance(scale, Sequence)
         or len(scale) != 2
+        or not all(map(_is_number, scale))
         or not 0 < scale[0] <= scale[1] < math.inf
     ):
         raise ValueError(f"augment.scale={scale} must be [low, high] with 0 < low <= high")
     for name in ("flip", "colour"):
-        if not 0 <= options[name] <= 1:
+        if not _is_number(options[name]) or not 0 <= options[name] <= 1:
             raise ValueError(f"augment.{name}={options[name]} must lie in 0 .. 1")
     return options

@@ -85,6 +85,11 @@ class GenerationScores(Metric):
         self.add_state("real_features", [], dist_reduce_fx="cat")
         self.add_state("fake_features", [], dist_reduce_fx="cat")
 
+    @property
+    def has_features(self) -> bool:
+        """Whether images are compared in features too."""
+        return self._features[0] is not None
+
     def update(self, images: Tensor, real: bool) -> None:
         """Add a batch of real or of generated images, (B, C, H, W) floats in [0, 1].
 

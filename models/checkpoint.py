@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
+from upzoo import metadata
 from upzoo.architectures import BUILDABLE
 from upzoo.atomic import whole
 from upzoo.closest import did_you_mean
@@ -45,7 +46,7 @@ def build(spec: Mapping[str, Any]) -> Any:
     )
     """
     target = spec.get("_target_")
-    if target not in BUILDABLE:
+    if not isinstance(target, str) or target not in BUILDABLE:
         raise ValueError(f"_target_={target!r} is not one of {sorted(BUILDABLE)}")
     cls = BUILDABLE[target]
     options = {k: v for k, v in spec.items() if k not in ("_target_", "_partial_", "_convert_")}
@@ -106,13 +107,46 @@ def load(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         state, card = _read_folder(path)
     else:
         state, card = _read_lightning(path)
-    net = build(card["model"])
+    net = _rebuilt(card["model"], state, path)
     try:
         net.load_state_dict(state)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: the weights do not fit the stored config: {reason}") from None
+        raise ValueError(f"{path}: {_unfit(error)}") from None
     return net.eval(), card
+
+
+def _rebuilt(spec: Mapping[str, Any], state: Mapping[str, Tensor], path: Path) -> nn.Module:
+    """The net of a file; its sizes are compared with the weights' before memory is taken."""
+    try:
+        with torch.device("meta"):
+            outline = build(spec)
+        _compare_sizes(outline, state)
+        return build(spec)
+    except UnfitError as error:
+        raise ValueError(f"{path}: {_unfit(error)}") from None
+    except Exception as error:  # whatever nonsense the options are
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path}: the stored model cannot be built: {reason}") from None
+
+
+class UnfitError(RuntimeError):
+    """Weights that are not those of a net."""
+
+
+def _compare_sizes(outline: Any, state: Mapping[str, Tensor]) -> None:
+    """Refuse weights that are far from those of a net that was built without memory."""
+    if not isinstance(outline, nn.Module):
+        raise UnfitError(f"it describes a {type(outline).__name__}, not a net")
+    for name, tensor in outline.state_dict().items():
+        if name not in state:
+            raise UnfitError(f"{name} is missing")
+        if state[name].shape != tensor.shape:
+            theirs, ours = tuple(state[name].shape), tuple(tensor.shape)
+            raise UnfitError(f"{name} is {theirs}, the config says {ours}")
+
+
+def _unfit(error: Exception) -> str:
+    return f"the weights do not fit the stored config: {' '.join(str(error).split())}"
 
 
 def _read_folder(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -123,7 +157,7 @@ def _read_folder(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     card = read_config(path)
     try:
         return load_file(path / WEIGHTS), card
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise ValueError(f"{path / WEIGHTS}: not a safetensors file: {error}") from None
 
 
@@ -137,16 +171,21 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     if path.exists():
         try:
             card = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError, OSError):
             raise ValueError(f"{path}: not a JSON file") from None
     else:
         path = path.with_name(OLD_CONFIG)
         if not path.exists():
             raise ValueError(f"{path.parent}: no model file here, {CONFIG} is missing")
         card = _read_yaml(path)
-    if not isinstance(card, dict) or not isinstance(card.get("model"), dict):
-        raise ValueError(f"{path}: not the config of a model, it has no `model`")
-    return card
+    return _checked(card, path)
+
+
+def _checked(card: Any, path: Path) -> dict[str, Any]:
+    try:
+        return metadata.check(card)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _read_yaml(path: Path) -> Any:
@@ -156,7 +195,7 @@ def _read_yaml(path: Path) -> Any:
         raise ValueError(f"{path}: an old model file, which needs pip install pyyaml") from None
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, ValueError, RecursionError, OSError):
         raise ValueError(f"{path}: not a YAML file") from None
 
 
@@ -170,8 +209,12 @@ def _read_lightning(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             "objects, which is never executed)"
         ) from None
     card = content.get(CARD_KEY) if isinstance(content, dict) else None
-    if not isinstance(card, dict) or "state_dict" not in content:
+    if not isinstance(card, dict) or not isinstance(content.get("state_dict"), dict):
         raise ValueError(f"{path}: not a checkpoint of UpZoo, it carries no model config")
     prefix = "net."
-    state = {k[len(prefix) :]: v for k, v in content["state_dict"].items() if k.startswith(prefix)}
-    return state, card
+    state = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in content["state_dict"].items()
+        if str(name).startswith(prefix) and isinstance(tensor, Tensor)
+    }
+    return state, _checked(card, path)

@@ -1,9 +1,11 @@
 """Read a state dict, wherever a project has put it, and execute nothing."""
 
 import argparse
+import datetime
 import re
+import types
 import warnings
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,20 @@ from torch import Tensor
 FIRST = ("params_ema", "model_ema", "state_dict_ema", "ema", "generator", "netG", "G")
 #: Dicts in a file are searched to this depth, and so many parts of a name may be a prefix.
 DEPTH = 3
+
+
+#: Where other libraries keep options and logs; none of them is imported.
+OPTIONS = (
+    *(f"omegaconf.{name}" for name in ("dictconfig.DictConfig", "listconfig.ListConfig")),
+    *(f"omegaconf.base.{name}" for name in ("Metadata", "ContainerMetadata")),
+    *(f"omegaconf.nodes.{kind}Node" for kind in ("Any", "Integer", "Float", "String", "Boolean")),
+    *("typing.Any", "lightning.fabric.utilities.data.AttributeDict"),
+    *("lightning_fabric.utilities.data.AttributeDict", "easydict.EasyDict", "addict.addict.Dict"),
+    *("pytorch_lightning.utilities.parsing.AttributeDict", "yacs.config.CfgNode"),
+    *("mmengine.config.config.ConfigDict", "mmengine.logging.history_buffer.HistoryBuffer"),
+    *("collections.defaultdict", "mmcv.utils.config.ConfigDict"),
+    *("fvcore.common.config.CfgNode", "munch.Munch"),
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +91,17 @@ def _plain_types() -> list[Any]:
     path = type(Path())
     paths = [(path, f"{module}.{path.__name__}") for module in ("pathlib", "pathlib._local")]
     plain: list[Any] = [argparse.Namespace, dict, list, set, np.ndarray, np.dtype]
-    return [*plain, *paths, *core, *{type(number) for number in numbers}]
+    plain += [int, float, str, bool, types.SimpleNamespace, datetime.datetime, datetime.timedelta]
+    options = [(Options, name) for name in OPTIONS]
+    return [*plain, *paths, *core, *options, *{type(number) for number in numbers}]
+
+
+class Options:
+    """Stands in for what training scripts keep options and logs in: it makes plain dicts."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """An empty one; torch's reader fills these, and no other kind."""
+        return OrderedDict()
 
 
 def _reason(error: Exception) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from upzoo import checkpoint
+from upzoo import checkpoint, metadata
 from upzoo.base import Net
 from upzoo.export import to_onnx
 
@@ -19,7 +19,7 @@ def export(net: Net, card: Mapping[str, Any], target: str) -> None:
     told = {
         k: json.dumps(card[k]) for k in ("classes", "mean", "std", "per_image", "data") if k in card
     }
-    error = to_onnx(net, target, len(card["mean"]), told)
+    error = to_onnx(net, target, len(metadata.normalisation(card)[0]), told)
     checked = f"{error:.0e} off PyTorch" if error is not None else "unchecked: no onnxruntime here"
     print(f"ONNX file with dynamic size written ({checked}): {target}")
 

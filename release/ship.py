@@ -68,7 +68,7 @@ def ship(run: str | Path, name: str, seeds: Mapping[str, Any] | None = None) -> 
     options = {key: metadata["config"][key] for key in CONFIG_KEYS if key in metadata["config"]}
     metadata |= {
         "model": spec,
-        "data": record.data,
+        "data": {k: v for k, v in record.data.items() if k not in records.COUNTED},
         "config": options | {"data": scrub.data(options["data"])},
         "metrics": metrics,
         "command": scrub.command(record.command),

@@ -1,33 +1,75 @@
 """Command lines as people write them, made into those that Hydra takes."""
 
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 #: Groups whose absence has a config of its own, and groups that are absent unless chosen.
 ABSENT = {"logger": "none", "callbacks": "none", "recipe": None, "experiment": None, "debug": None}
 #: Groups that every run needs.
 NEEDED = ("data", "task", "trainer", "model", "upsample")
+#: Script → its groups, and whether it needs one.
+GROUPS: Mapping[str, Mapping[str, bool]] = {
+    "train": {**dict.fromkeys(NEEDED, True), **dict.fromkeys(ABSENT, False)},
+    "evaluate": {"data": False},
+    "compare": {},
+}
+#: The names of one config or of several, or a choice of a sweep.
+CHOICE = re.compile(r"[A-Za-z_][\w./-]*(,[A-Za-z_][\w./-]*)*|(glob|choice|range)\(.*\)|\$\{.*")
+CHOICES = re.compile(r"\[[A-Za-z_][\w./-]*(, ?[A-Za-z_][\w./-]*)*\]")
 
 
-def without_null_groups(arguments: Sequence[str]) -> list[str]:
-    """Say `group=null` in a way that Hydra understands, which has no null for a group.
+def checked_groups(arguments: Sequence[str], script: str) -> list[str]:
+    """Refuse what is no choice of a group; `group=null` as Hydra has it, which knows no such null.
 
-    >>> without_null_groups(["logger=null", "debug=null", "seed=1"])
-    ['logger=none', 'seed=1']
+    Args:
+        arguments: of the command line.
+        script: a key of `GROUPS`.
 
     Raises:
-        ValueError: for a group that every run needs.
+        ValueError: for a group that the script needs, or does not have, and for what is no name.
+
+    >>> checked_groups(["logger=null", "debug=null", "seed=1"], "train")
+    ['logger=none', 'seed=1']
     """
     kept = []
     for argument in arguments:
-        group, _, value = argument.partition("=")
-        if value not in ("null", "") or group not in (*ABSENT, *NEEDED):
+        group, given, value = argument.partition("=")
+        group = group.lstrip("+")
+        if not given or not group.isidentifier() or not (CONFIGS / group).is_dir():
             kept.append(argument)
-        elif group in NEEDED:
-            raise ValueError(f"{argument}: a run needs one: see the choices in configs/{group}")
-        elif ABSENT[group] is not None:
-            kept.append(f"{group}={ABSENT[group]}")
+        elif value in ("null", "", "[]") and group in GROUPS[script]:
+            kept += _absent(script, group, argument)
+        else:
+            _check_choice(script, group, argument, value)
+            kept.append(argument)
     return kept
+
+
+def _absent(script: str, group: str, argument: str) -> list[str]:
+    if GROUPS[script][group]:
+        raise ValueError(f"{argument}: a run needs one: {_names(group)}")
+    none = ABSENT.get(group) if script == "train" else None
+    return [f"{group}={none}"] if none else []
+
+
+def _check_choice(script: str, group: str, argument: str, value: str) -> None:
+    if group not in GROUPS[script]:
+        there = ", ".join(GROUPS[script]) or "none"
+        hint = f"; its single options are {group}.NAME=VALUE" * (script == "evaluate")
+        raise ValueError(f"{argument}: {script}.py has no such group (there are: {there}){hint}")
+    several = group in ABSENT and CHOICES.fullmatch(value)
+    name = value.strip("'\"")
+    words = ("true", "false", "null", "none") if group not in ("logger", "callbacks") else ()
+    if not (several or CHOICE.fullmatch(name)) or name.lower() in words:
+        raise ValueError(f"{argument}: {group}= takes a name: {_names(group)}")
+
+
+def _names(group: str) -> str:
+    found = sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
+    return ", ".join(found)
 
 
 #: Options that are paths, in any of the scripts; Hydra's grammar would take some for its own.
@@ -37,10 +79,21 @@ PATHS = {
 }  # fmt: skip
 #: What Hydra takes as text without quotes.
 PLAIN = re.compile(r"[A-Za-z0-9_/.+$%*@?|-]*")
+#: A list or a mapping, which no path is that does not exist.
+LIST = re.compile(r"\[.*\]|\{.*\}")
 #: Flags of Hydra, which the scripts have too.
 FLAGS = re.compile(
     r"-\w{1,2}$|--(help|hydra-help|version|cfg|resolve|package|run|multirun|info"
     r"|shell-completion|config-(path|name|dir)|experimental-rerun)(=|$)"
+)
+
+
+#: Names of options and groups: data.size, +x, hydra/launcher, group@package.
+NAME = re.compile(r"\+{0,2}[A-Za-z_][\w@:-]*([./][A-Za-z_][\w@:-]*)*")
+#: Flags of Hydra that a value follows.
+VALUED = (
+    *("-c", "--cfg", "-p", "--package", "-i", "--info", "-cn", "-cp", "-cd"),
+    *("--config-name", "--config-path", "--config-dir", "--experimental-rerun"),
 )
 
 
@@ -57,7 +110,8 @@ def quoted_paths(arguments: Sequence[str]) -> list[str]:
     result = []
     for argument in arguments:
         key, given, value = argument.partition("=")
-        hydras = value[:1] in ("'", '"') or "${" in value or (sweep and "," in value)
+        listed = LIST.fullmatch(value) and not Path(value).exists()  # no name of a file, a list
+        hydras = value[:1] in ("'", '"') or "${" in value or (sweep and "," in value) or listed
         if given and key.lstrip("+") in PATHS and not hydras and not PLAIN.fullmatch(value):
             escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
             escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
@@ -77,6 +131,37 @@ def refuse_flags(arguments: Sequence[str]) -> None:
             name = argument.lstrip("-").partition("=")[0].replace("-", "_")
             option = MEANT.get(name, name)
             raise ValueError(f"{argument}: options here have no dashes: give {option}=VALUE")
+
+
+def refuse_loose(arguments: Sequence[str]) -> None:
+    """Refuse `seed = 3` and `seed 3`, which is no option with a value.
+
+    Raises:
+        ValueError: with the form that these scripts take.
+    """
+    for previous, argument in zip(["", *arguments], arguments, strict=False):
+        if argument.startswith(("-", "~")) or previous in VALUED:
+            continue
+        name, given, _ = argument.partition("=")
+        if not given or not NAME.fullmatch(name):
+            raise ValueError(f"{argument}: options are given as NAME=VALUE, without spaces: seed=3")
+
+
+def given_twice(arguments: Sequence[str]) -> list[str]:
+    """A line for each option with two values, of which Hydra takes the last.
+
+    >>> given_twice(["seed=1", "data.size=[8,8]", "seed=2"])
+    ['of seed=1 and seed=2 the last counts']
+    """
+    seen: dict[str, str] = {}
+    lines = []
+    for argument in arguments:
+        name, given, _ = argument.lstrip("+").partition("=")
+        if given and not name.startswith("-"):
+            before = seen.get(name, argument)
+            lines += [f"of {before} and {argument} the last counts"] * (before != argument)
+            seen[name] = argument
+    return lines
 
 
 #: What people type first → the option that they mean.
@@ -114,11 +199,18 @@ MEANT = {
 }
 
 
-def prepared(arguments: Sequence[str]) -> list[str]:
+def prepared(arguments: Sequence[str], script: str) -> list[str]:
     """A command line as Hydra takes it.
 
+    Args:
+        arguments: as typed.
+        script: a key of `GROUPS`.
+
     Raises:
-        ValueError: for what is no option of these scripts.
+        ValueError: for what is no option of this script.
     """
     refuse_flags(arguments)
-    return quoted_paths(arguments)
+    refuse_loose(arguments)
+    for line in given_twice(arguments):
+        print(f"note: {line}", file=sys.stderr)
+    return quoted_paths(checked_groups(arguments, script))

@@ -58,8 +58,8 @@ def audit_command(cfg: DictConfig) -> AuditReport:
     reports = {"audit": before.report} | ({} if after is None else {"changed": after.report})
     folder = folders.new_folder(Path(cfg.logs, "audit", before.report.net.lower()), cfg.seed)
     for name, report in reports.items():
-        show(report, tables=bool(options.get("tables")))
         write(report, folder / f"{name}.json")
+        show(report, tables=bool(options.get("tables")))
     if after is not None:
         print(*after.said, sep="\n")
         if cfg.output is not None and after.recipe is not None:

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from runs.arguments import GROUPS
 from runs.types import check_node, matches, shown
+from upzoo.closest import did_you_mean
 from upzoo.counts import check_counts, is_count
 
 
@@ -30,7 +32,12 @@ def _is_name(value: Any) -> bool:
     return _is_path(value) and ".." not in parts and not Path(value).expanduser().is_absolute()
 
 
+def _is_text(value: Any) -> bool:
+    return value is None or _is_path(value)
+
+
 PATH = Range(_is_path, "a path")
+TEXT_OR_NULL = Range(_is_text, "text or null")
 PATH_OR_NULL = Range(lambda v: v is None or _is_path(v), "a path or null")
 SWITCH = Range(lambda v: isinstance(v, bool), "true or false")
 COUNT = Range(lambda v: is_count(v, 0), "a whole number of at least 0")
@@ -67,6 +74,11 @@ EVALUATE: Mapping[str, Range] = {
     "root": PATH_OR_NULL,
     "export": PATH_OR_NULL,
     "equalise": SWITCH,
+    "keep": Range(lambda v: v in ("weights", "mean"), "weights or mean"),
+    "swap": Range(_is_text, "an operator or null"),
+    "where": Range(_is_path, "a pattern of modules' names"),
+    "format": TEXT_OR_NULL,
+    "layout": TEXT_OR_NULL,
     "split": Range(lambda v: v in (None, "train", "val", "test") or _is_path(v), "a split's name"),
     "input": PATH_OR_NULL,
     "output": PATH_OR_NULL,
@@ -77,8 +89,31 @@ EVALUATE: Mapping[str, Range] = {
     "seed": SEED,
     "logs": PATH,
 }
+SIDES = re.compile(r"\d+(x\d+){0,2}")
+#: Options within `audit` of evaluate.py.
+AUDIT: Mapping[str, Range] = {
+    "net": Range(_is_text, "torchvision:NAME, smp:NAME, timm:NAME, module:function, a run or null"),
+    "size": Range(
+        lambda v: (
+            v is None
+            or is_count(v)
+            or SIDES.fullmatch(str(v)) is not None
+            or (matches(v, Sequence[int]) and len(v) in (2, 3))
+        ),
+        "pixels: 224, 224x320 or 3x224x320",
+    ),
+    "args": Range(lambda v: matches(v, Sequence[str | int | float]), "a list of [NAME=]VALUE"),
+    "example": PATH_OR_NULL,
+    "output": Range(_is_text, "the name of an output or null"),
+    "weights": Range(_is_text, "DEFAULT, a file or null"),
+    "tables": SWITCH,
+}
 #: Options of compare.py itself.
 COMPARE: Mapping[str, Range] = {
+    "runs": Range(
+        lambda v: matches(v, Sequence[str]) and all(map(_is_path, v)),
+        "folders of runs: python compare.py logs/study",
+    ),
     "baseline": Range(lambda v: v is None or _is_path(v), "the label of a variant or null"),
     "out": PATH_OR_NULL,
     "figures": SWITCH,
@@ -86,26 +121,65 @@ COMPARE: Mapping[str, Range] = {
     "logs": PATH_OR_NULL,
 }
 #: Options of all scripts that are paths: `~` stands for the user's folder.
-PATHS = ("ckpt", "convert", "foreign", "init", "input", "logs", "out", "output", "root", "export")
+PATHS = (
+    "ckpt", "convert", "example", "export", "foreign", "init", "input", "logs", "net", "out",
+    "output", "root", "runs", "weights",
+)  # fmt: skip
+#: Options that are texts, but for which a whole number may be given.
+NAMES = ("name", "pretrained", "split", "baseline", "list", "where", *PATHS)
 
 
-def check_options(cfg: DictConfig, table: Mapping[str, Range]) -> None:
+def check_options(cfg: DictConfig, table: Mapping[str, Range], within: str = "") -> None:
     """Refuse a script's own options out of their range; `~` in paths becomes the user's folder.
 
     A whole number given for a text is that text: `name=2024`.
+
+    Args:
+        cfg: has the options.
+        table: what each may be.
+        within: what stands before their names in a message: "audit.".
 
     Raises:
         ValueError: with the option, its value and what it may be.
     """
     for name, allowed in table.items():
         value = cfg.get(name)
-        if name in ("name", *PATHS) and is_count(value, 0):
-            value = cfg[name] = str(value)
         plain = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+        typed = shown(plain)
+        if name in NAMES:
+            plain = _as_text(plain, home=name in PATHS)
         if not allowed.holds(plain):
-            raise ValueError(f"{name}={shown(plain)} must be {allowed.words}")
-        if name in PATHS and isinstance(value, str) and value.startswith("~"):
-            cfg[name] = str(Path(value).expanduser())
+            listed = name in PATHS and isinstance(plain, list | dict)
+            file = f"; a file of that name is ./{typed}" if listed else ""
+            raise ValueError(f"{within}{name}={typed} must be {allowed.words}{file}")
+        if name in cfg and plain != value:
+            cfg[name] = plain
+
+
+def _as_text(value: Any, home: bool) -> Any:
+    """Whole numbers as the text that they were typed as; `~` as the user's folder."""
+    if isinstance(value, list):
+        return [_as_text(each, home) for each in value]
+    if is_count(value, 0):
+        return str(value)
+    if home and isinstance(value, str) and value.startswith("~"):
+        try:
+            return str(Path(value).expanduser())
+        except RuntimeError:  # of somebody whom this machine does not know
+            return value
+    return value
+
+
+def refuse_unknown(cfg: DictConfig, known: Sequence[str], within: str = "") -> None:
+    """Refuse options that were added with + and that nothing reads; arguments as those above.
+
+    Raises:
+        ValueError: with the option and its likeliest meaning.
+    """
+    for name in cfg:
+        if name not in known and name != "hydra":
+            hint = did_you_mean(str(name), list(known)) or f"there are: {', '.join(known)}"
+            raise ValueError(f"{within}{name}: there is no such option; {hint.rstrip()}")
 
 
 def check(cfg: DictConfig) -> None:
@@ -114,7 +188,11 @@ def check(cfg: DictConfig) -> None:
     Raises:
         ValueError: with the option and what it may be.
     """
+    refuse_unknown(cfg, (*TRAIN, *GROUPS["train"], "init_left_out", "run_dir"))
     check_options(cfg, TRAIN)
+    for name in ("init_left_out", "run_dir"):
+        if cfg.get(name) is not None and name in _given():
+            raise ValueError(f"{name}={shown(cfg[name])}: the run sets it itself: leave it out")
     if cfg.average and cfg.average_power is not None:
         raise ValueError(
             f"average={cfg.average} and average_power={cfg.average_power} are two averages: set "
@@ -175,8 +253,18 @@ def refuse_unused(action: str, given: Sequence[str]) -> None:
 
 def check_evaluation(cfg: DictConfig) -> None:
     """Refuse options of evaluate.py out of range, and those that do nothing beside the others."""
+    refuse_unknown(cfg, (*EVALUATE, "audit", "trainer", "data"))
     check_options(cfg, EVALUATE)
-    audited = cfg.audit.net if OmegaConf.is_dict(cfg.audit) else cfg.audit
+    for group, alone in (("audit", str), ("trainer", ())):
+        if not OmegaConf.is_dict(cfg.get(group)) and not isinstance(cfg.get(group), alone):
+            raise ValueError(
+                f"{group}={shown(cfg.get(group))} is a group: give its options, {group}.NAME=VALUE"
+            )
+    audited = cfg.audit
+    if OmegaConf.is_dict(audited):
+        refuse_unknown(cfg.audit, tuple(AUDIT), "audit.")
+        check_options(cfg.audit, AUDIT, "audit.")
+        audited = cfg.audit.net
     chosen = {
         "list": cfg.list is not False,
         "audit": audited is not None,
@@ -186,10 +274,55 @@ def check_evaluation(cfg: DictConfig) -> None:
         "convert": cfg.convert is not None or cfg.foreign is not None,
     }
     action = next((name for name, holds in chosen.items() if holds), "score")
+    if action == "score":
+        _check_scoring(cfg)
+    refuse_unused(action, _given())
+
+
+def check_comparison(cfg: DictConfig) -> None:
+    """Refuse options of compare.py out of range."""
+    refuse_unknown(cfg, tuple(COMPARE))
+    check_options(cfg, COMPARE)
+
+
+def _given() -> list[str]:
+    """Names of the options on the command line, or of their groups."""
     if not HydraConfig.initialized():
-        return
+        return []
     overrides = HydraConfig.get().overrides.task
-    refuse_unused(action, [re.split(r"[.=]", o.lstrip("+~"))[0] for o in overrides])
+    return [re.split(r"[.=]", override.lstrip("+~"))[0] for override in overrides]
+
+
+def _check_scoring(cfg: DictConfig) -> None:
+    """Refuse what the trainer that scores, and other data to score on, cannot take."""
+    import lightning.pytorch as pl
+
+    data = cfg.get("data")
+    if data is not None:
+        if not OmegaConf.is_dict(data) or "_target_" not in data:
+            raise ValueError(f"data={shown(data)}: give the name of other data to score on")
+        plain: Any = OmegaConf.to_container(data, resolve=True, throw_on_missing=True)
+        check_node(plain, "data")
+    trainer: Any = OmegaConf.to_container(cfg.trainer, resolve=True)
+    target = f"{pl.Trainer.__module__}.{pl.Trainer.__qualname__}"
+    check_node({"_target_": target, **trainer}, "trainer")
+    for name in ("val", "test"):
+        _check_limit(f"limit_{name}_batches", trainer.get(f"limit_{name}_batches", 1.0))
+    _check_devices(trainer)
+
+
+def _check_devices(trainer: Mapping[str, Any]) -> None:
+    """Refuse an accelerator that Lightning does not know, and devices that cannot be counted."""
+    from lightning.pytorch.accelerators import AcceleratorRegistry
+
+    known = ("auto", *sorted(AcceleratorRegistry.available_accelerators()))
+    accelerator, devices = trainer.get("accelerator", "auto"), trainer.get("devices", 1)
+    if accelerator not in (*known, "gpu"):
+        raise ValueError(
+            f"trainer.accelerator={shown(accelerator)}: give one of {', '.join(known)}"
+        )
+    if not (devices == "auto" or is_count(devices) or devices == -1 or isinstance(devices, list)):
+        raise ValueError(f"trainer.devices={shown(devices)} must be auto or a number from 1 on")
 
 
 def _check_trainer(trainer: DictConfig) -> None:
@@ -198,8 +331,13 @@ def _check_trainer(trainer: DictConfig) -> None:
         _check_limit(f"limit_{name}_batches", trainer.get(f"limit_{name}_batches", 1.0))
     if trainer.get("max_epochs") is None:
         raise ValueError("trainer.max_epochs=null: give the number of epochs, from 1 on")
+    _check_devices(trainer)
     names = ("accumulate_grad_batches", "max_epochs", "check_val_every_n_epoch")
     check_counts("trainer.", **{name: trainer[name] for name in names if name in trainer})
+    for name, least in (("gradient_clip_val", 0), ("num_sanity_val_steps", -1)):
+        value = trainer.get(name)
+        if value is not None and value < least:
+            raise ValueError(f"trainer.{name}={value} must be a number of at least {least} or null")
     if trainer.get("overfit_batches"):
         raise ValueError(
             f"trainer.overfit_batches={trainer.overfit_batches}: use data.overfit=IMAGES, which "

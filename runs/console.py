@@ -1,15 +1,39 @@
 """What the scripts say in the terminal when something is wrong: one line, no traceback."""
 
+import codecs
 import contextlib
+import io
 import os
 import re
 import sys
 import traceback
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 from runs.arguments import MEANT
+from runs.escape import printable
 from upzoo.closest import did_you_mean
+
+UNREADABLE = (
+    "{}: not readable: close brackets and quotes, and put a value with blanks or signs into "
+    "quotes within quotes: name='\"my value\"'"
+)
+#: What Hydra says, and what is said instead.
+HYDRAS = {
+    r"Could not delete from config\. '(.+?)' does not exist": "~{}: there is no such option",
+    r"Ambiguous value for argument '([^=]+)=(.*?)'": (
+        "{0}={1}: several values: '{0}=[{1}]' is a list, -m trains a run with each"
+    ),
+    r"(?:parsing override|alternative at input|mismatched input) '(.+?)'[\s\S]*grammar": UNREADABLE,
+    r"LexerNoViableAltException: (.+)": UNREADABLE,
+    r"Error merging override (\S+?)=(.*)": (
+        "{0}={1}: {0} takes no such value: its options are {0}.NAME=VALUE, or one of another kind"
+    ),
+}
+
+#: Signs that have no near one in ASCII by Unicode's own tables.
+SIGNS = str.maketrans({"–": "-", "−": "-", "×": "x", "→": "->", "±": "+-", "·": "*", "ß": "ss"})
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,8 +47,13 @@ def user_errors() -> Iterator[None]:
     Ctrl-C ends it with status 130.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hand exceptions over instead of printing them
+    plain_where_needed()
     try:
         yield
+    except BrokenPipeError:  # of `… | head`
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        sys.exit(128 + 13)  # as a shell has it where SIGPIPE ends a program
     except Exception as error:
         line = explain(error)
         if line is None:
@@ -33,6 +62,23 @@ def user_errors() -> Iterator[None]:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def plain_where_needed() -> None:
+    """Let terminals that are not UTF-8 have other signs for those that they lack."""
+    codecs.register_error("plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and "utf" not in stream.encoding.lower():
+            stream.reconfigure(errors="plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """The nearest signs of ASCII for what an encoding lacks: "×10³ – é" is "x103 - e"."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    signs = error.object[error.start : error.end].translate(SIGNS)
+    nearest = unicodedata.normalize("NFKD", signs).encode("ascii", "ignore").decode()
+    return nearest or "?", error.end
 
 
 def explain(error: BaseException) -> str | None:
@@ -44,6 +90,8 @@ def explain(error: BaseException) -> str | None:
         return _one_line(error.__cause__)
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _hydra_line(error)
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return printable(f"{error.filename}: {error.strerror}")  # of a place that a user named
     if isinstance(error, ValueError | OSError) and _ours(error):
         return _one_line(error)
     if isinstance(error, ValueError) and _raised_in(error).parts[-3:-1] == ("hydra", "_internal"):
@@ -85,6 +133,9 @@ def _hydra_line(error: BaseException) -> str:
     unknown = re.search(r"Could not override '([\w.]+)'", text)
     if unknown:
         return _unknown_option(unknown[1], text)
+    for pattern, line in HYDRAS.items():
+        if found := re.search(pattern, text):
+            return " ".join(line.format(*found.groups()).split())
     return " ".join(text.split())
 
 
@@ -96,7 +147,8 @@ def _unknown_option(key: str, text: str) -> str:
     parent, _, name = key.rpartition(".")
     if key in MEANT:
         return f"{key}: there is no such option; did you mean {MEANT[key]}=…?"
-    choices = [a for a in sys.argv[1:] if (ROOT / "configs" / a.split("=")[0]).is_dir()]
+    options = [a for a in sys.argv[1:] if "=" in a and not a.startswith(("-", "~"))]
+    choices = [a for a in options if (ROOT / "configs" / a.split("=")[0].lstrip("+")).is_dir()]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
@@ -104,6 +156,9 @@ def _unknown_option(key: str, text: str) -> str:
     except Exception:
         return " ".join(text.split())
     node = OmegaConf.select(cfg, parent) if parent else cfg
+    while parent and not isinstance(node, DictConfig):  # a slip before the last dot
+        parent, _, name = parent.rpartition(".")
+        node = OmegaConf.select(cfg, parent) if parent else cfg
     known = [str(k) for k in node if not str(k).startswith("_")] if node else []
     if not isinstance(node, DictConfig) or not known:
         return f"{key}: there is no such option"

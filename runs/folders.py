@@ -1,13 +1,17 @@
 """Where runs are kept: folders that never collide."""
 
+import contextlib
 import fcntl
 import os
 import shutil
 import time
 from pathlib import Path
 
+from upzoo.atomic import NotWrittenError
+
 LAST = Path("checkpoints") / "last.ckpt"
 RECORD = "record.json"
+CONFIG = "config.yaml"
 
 #: The environment variable in which the first of a run's processes hands its folder to the others.
 SHARED = "UPZOO_RUN"
@@ -110,8 +114,24 @@ def remove_checkpoints(run: Path) -> None:
     shutil.rmtree(run / LAST.parent, ignore_errors=True)
 
 
+def refuse_gone(run: Path) -> None:
+    """Refuse to write into a run's folder that somebody has removed, or whose disk is away.
+
+    Raises:
+        NotWrittenError: it is not there.
+    """
+    if not run.is_dir():
+        raise NotWrittenError(f"{run}: the run's folder is gone")
+
+
 def discard(folder: Path) -> None:
-    """Remove a run's folder again if nothing was written into it."""
+    """Remove a run's folder again, and those around it that were made for it, if all are empty.
+
+    These are the variant's, the name's and that of the logs.
+    """
     disown(folder)
-    if not any(folder.iterdir()):
-        folder.rmdir()
+    with contextlib.suppress(OSError):
+        if [path.name for path in folder.iterdir()] == [CONFIG]:
+            (folder / CONFIG).unlink()
+        for each in (folder, *folder.parents[:3]):
+            each.rmdir()

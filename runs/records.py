@@ -19,6 +19,7 @@ from typing import Any
 
 from runs import environment
 from upzoo.atomic import whole
+from upzoo.metadata import check_extent
 from upzoo.metrics import catalogue
 
 SCHEMA_VERSION = 1
@@ -27,7 +28,7 @@ STATUSES = ("running", "finished", "interrupted", "failed")
 # the keys that each nested field holds, all of them and no others
 KEYS = {
     "choices": {"model", "upsample", "data", "seed", "name"},
-    "data": {"name", "fingerprint", "licence", "split"},
+    "data": {"name", "fingerprint", "licence", "split", "images", "left_out"},
     "cost": {
         "parameters",
         "parameters_upsampling",
@@ -56,8 +57,13 @@ TYPES: dict[str, tuple[type, ...]] = {
     "checkpoint": (str, type(None)),
     "budgets": (list,),
 }
-#: Fields that older records lack.
+#: Fields that older records lack, and keys in fields.
 OPTIONAL = {"budgets"}
+#: Of data: how many images each split has; path → why it is not used.
+COUNTED = {"images", "left_out"}
+OPTIONAL_KEYS = {"data": COUNTED}
+#: Beyond it, JSON's whole numbers are none that a float holds.
+LARGEST = 1e300
 BUDGET = {"step", "seconds", "metrics"}
 
 
@@ -146,7 +152,7 @@ def read(path: str | os.PathLike[str]) -> Record:
         raise FileNotFoundError(
             f"{path}: no such record; a run writes record.json into its own folder"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not a JSON record ({error}); run it again") from None
     try:
         _validate(fields)
@@ -160,7 +166,7 @@ def _validate(fields: Any) -> None:
     if not isinstance(fields, dict):
         raise ValueError(f"a record is a JSON object, not {type(fields).__name__}")
     version = fields.get("schema_version")
-    if version != SCHEMA_VERSION:
+    if version != SCHEMA_VERSION or isinstance(version, bool):
         raise ValueError(f"schema_version={version!r} is not {SCHEMA_VERSION}, the one known here")
     _same_keys("the record", set(fields) | OPTIONAL, TYPES.keys())
     for name, kinds in TYPES.items():
@@ -170,23 +176,47 @@ def _validate(fields: Any) -> None:
             wanted = " or ".join("null" if k is type(None) else k.__name__ for k in kinds)
             raise ValueError(f"{name} is {type(fields[name]).__name__}, expected {wanted}")
     for name, keys in KEYS.items():
-        _same_keys(name, fields[name], keys)
+        _same_keys(name, set(fields[name]) | OPTIONAL_KEYS.get(name, set()), keys)
+    _check_values(fields)
     if fields["status"] not in STATUSES:
         raise ValueError(f"status={fields['status']!r} is unknown: use {', '.join(STATUSES)}")
     for budget in fields.get("budgets", []):
         if not isinstance(budget, dict):
             raise ValueError(f"budgets holds a {type(budget).__name__}, expected an object")
         _same_keys("an entry of budgets", budget, BUDGET)
+        if not isinstance(budget["metrics"], dict):
+            raise ValueError(f"budgets: metrics is {budget['metrics']!r:.60}, expected name: score")
     for metrics in (fields["metrics"], *(b["metrics"] for b in fields.get("budgets", []))):
         for split, scores in metrics.items():
             if not isinstance(scores, dict):
                 kind = type(scores).__name__
                 raise ValueError(f"metrics[{split!r}] is {kind}, expected name: score")
+    check_extent(fields)
     checkpoint = fields["checkpoint"]
     if checkpoint is not None and PurePath(checkpoint).is_absolute():
         raise ValueError(f"checkpoint={checkpoint!r} is absolute: give it relative to the record")
     if checkpoint is not None and ".." in PurePath(checkpoint).parts:
         raise ValueError(f"checkpoint={checkpoint!r} leaves the record's folder: give one in it")
+
+
+def _check_values(fields: Mapping[str, Any]) -> None:
+    """Refuse names that are no texts and costs that are no numbers."""
+    named: dict[str, Any] = {f"choices.{k}": v for k, v in fields["choices"].items()}
+    named |= {f"data.{k}": v for k, v in fields["data"].items() if k not in COUNTED}
+    for name, value in named.items():
+        if not isinstance(value, str | int | None):
+            raise ValueError(f"{name}={value!r:.60} is neither text nor a number")
+    for name, value in fields["cost"].items():
+        values = value if isinstance(value, list) else [value]
+        if not all(each is None or _is_number(each) for each in values):
+            raise ValueError(f"cost.{name}={value!r:.60} is no number")
+    for name in COUNTED & set(fields["data"]):
+        if not isinstance(fields["data"][name], dict):
+            raise ValueError(f"data.{name}={fields['data'][name]!r:.60} is no group of values")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) <= LARGEST
 
 
 def _same_keys(name: str, given: Any, expected: Any) -> None:

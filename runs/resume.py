@@ -69,14 +69,33 @@ def check_same(ckpt: Path, metadata: Mapping[str, Any]) -> None:
         raise ValueError(f"{error}{_other_checkpoint(ckpt)}") from None
     if not ckpt.is_file() or not (run / folders.RECORD).exists():
         raise ValueError(f"ckpt={ckpt}: give the checkpoints/last.ckpt of a run's folder")
-    different = first_difference(old["config"], metadata["config"])
-    if different is None and old["data"]["fingerprint"] != metadata["data"]["fingerprint"]:
+    config, data = old.get("config"), old.get("data", {})
+    if config is None or "fingerprint" not in data:
+        raise ValueError(f"ckpt={ckpt}: it does not say how and on what it was trained")
+    _check_state(ckpt)
+    different = first_difference(config, metadata["config"])
+    if different is None and data["fingerprint"] != metadata["data"]["fingerprint"]:
         different = (
-            f"its data had the fingerprint {old['data']['fingerprint']} and now has "
+            f"its data had the fingerprint {data['fingerprint']} and now has "
             f"{metadata['data']['fingerprint']}: files were added, removed or changed"
         )
     if different:
         raise ValueError(f"ckpt={ckpt}: that run was another one: {different}")
+
+
+def _check_state(ckpt: Path) -> None:
+    """Refuse a checkpoint without optimizer or steps, from which Lightning would begin anew."""
+    import torch
+
+    content = torch.load(ckpt, map_location="cpu", weights_only=True)
+    kinds = {"loops": dict, "optimizer_states": list, "lr_schedulers": list, "callbacks": dict}
+    for name, kind in kinds.items():
+        empty = name in ("loops", "optimizer_states") and not content.get(name)
+        if not isinstance(content.get(name), kind) or empty:
+            raise ValueError(
+                f"ckpt={ckpt}: no training goes on from it, its {name} are damaged"
+                f"{_other_checkpoint(ckpt)}"
+            )
 
 
 def _other_checkpoint(ckpt: Path) -> str:

@@ -216,9 +216,13 @@ def _add(path: Path, line: Mapping[str, Any]) -> None:
 
 def _lines(path: Path) -> list[Mapping[str, Any]]:
     """This sweep's lines of the file, without one that is still being written."""
-    whole, _, _ = path.read_text().rpartition("\n")
-    lines = map(json.loads, whole.splitlines())
-    return [line for line in lines if line.get("sweep") == os.environ.get(SWEEP)]
+    whole, _, _ = path.read_text(errors="replace").rpartition("\n")
+    lines = []
+    for text in whole.splitlines():
+        with contextlib.suppress(ValueError):  # a line that a crash has cut off
+            lines.append(json.loads(text))
+    own = os.environ.get(SWEEP)
+    return [line for line in lines if isinstance(line, dict) and line.get("sweep") == own]
 
 
 def _installed(module: str) -> bool:

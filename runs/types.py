@@ -16,8 +16,15 @@ from typing import Any, Literal, Union
 
 from hydra.utils import get_class
 
+from upzoo.closest import did_you_mean
+
 #: Keys of a node that are Hydra's.
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_"}
+HYDRA_HINTS = {
+    "_convert_": Literal["none", "partial", "object", "all"],
+    "_partial_": bool,
+    "_recursive_": bool,
+}
 #: Options that a script fills in, by their names, or resolves from a word of its own.
 FILLED = {"num_classes", "in_channels", "size", "scale", "precision"}
 SEQUENCES = (list, tuple, Sequence)
@@ -43,18 +50,51 @@ def check_node(node: Mapping[str, Any], path: str) -> None:
     target = node.get("_target_")
     hints: Mapping[str, Any] = {}
     if target is not None or "_target_" in node:
-        hints = declared(_locate(target, path))
+        cls = _locate(target, path)
+        hints = declared(cls)
+        _refuse_unknown(node, cls, path)
     for name, value in node.items():
         where = f"{path}.{name}"
         if name in HYDRA_KEYS:
+            if name in HYDRA_HINTS:
+                _check_value(value, HYDRA_HINTS[name], where)
             continue
         if isinstance(value, Mapping) and "_target_" in value:
             check_node(value, where)
         elif name in hints and not (value is None and name in FILLED) and name != "precision":
-            if not matches(value, hints[name]):
-                raise ValueError(f"{where}={shown(value)} must be {words(hints[name])}")
+            _check_value(value, hints[name], where)
         elif isinstance(value, Mapping) and not hints:
             check_node(value, where)
+
+
+def _refuse_unknown(node: Mapping[str, Any], cls: type, path: str) -> None:
+    """Refuse options that a class does not have, where its own constructor takes no others."""
+    parameters = inspect.signature(cls).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return  # it says so itself
+    for name in node:
+        if name not in parameters and name not in HYDRA_KEYS:
+            hint = did_you_mean(name, parameters) or f"there are: {', '.join(parameters)}"
+            raise ValueError(f"{path}.{name}: there is no such option; {hint.rstrip()}")
+
+
+def check_plain(options: Mapping[str, Any], cls: type, path: str) -> None:
+    """Refuse options of other types than a class declares; nodes in them are plain mappings.
+
+    For what a file holds: no name in it is looked up.
+
+    Raises:
+        ValueError: as `check_node`.
+    """
+    hints = declared(cls)
+    for name, value in options.items():
+        if name in hints and not (value is None and name in FILLED):
+            _check_value(value, hints[name], f"{path}.{name}")
+
+
+def _check_value(value: Any, hint: Any, where: str) -> None:
+    if not matches(value, hint):
+        raise ValueError(f"{where}={shown(value)} must be {words(hint)}")
 
 
 def declared(cls: type) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from upzoo.metrics.checkerboard.scores import CheckerboardScores, describe
 
 #: Inputs whose mean activations the audit weighs the kernels by.
 EXAMPLES = 2
+#: Pictures are kept to be shown until they take as much memory as this.
+KEPT_BYTES = 2**26
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Artifacts:
         details: all figures by name.
         words: a sentence.
         report: the audit of the net.
-        pictures: "made", and "real" where there is such a thing, (B, C, H, W) each.
+        pictures: the first: "made", and "real" where there is such a thing, (B, C, H, W) each.
         periods: of the grids that were looked for in them.
     """
 
@@ -64,11 +66,8 @@ def examine(task: Task, samples: Samples, periods: Sequence[int] | None = None) 
     task.eval()
     with torch.compiler.set_stance("force_eager"):  # hooks do not see into a compiled net
         report, gradient = task.examine(torch.stack(images[:EXAMPLES]).to(task.device))
-        found = _pictures(task, samples)
+        found, fit, values = _pictures(task, samples, periods or task.periods)
     task.train(training)
-    wanted = periods or task.periods
-    fit = tuple(p for p in wanted if min(found["made"].shape[2:]) >= MIN_PERIODS * p)
-    values = _score(found, fit)
 
     responses = _responses(report)
     ripples = {layer.name: layer.ripple for layer in report.layers if layer.up}
@@ -103,28 +102,33 @@ def _responses(report: AuditReport) -> dict[int, float]:
     }
 
 
-def _pictures(task: Task, samples: Samples) -> dict[str, Tensor]:
-    """What the net makes of all images, and the real ones, on the CPU."""
+def _pictures(
+    task: Task, samples: Samples, periods: Sequence[int]
+) -> tuple[dict[str, Tensor], tuple[int, ...], dict[str, float]]:
+    """What the net makes of images and the real ones, the periods that fit in, and the scores.
+
+    Of all images the first are kept, on the CPU: logits of a large image take tens of megabytes.
+    """
     sides: dict[str, list[Tensor]] = {"made": [], "real": []}
     names = [name for name in ("image", "target") if name in samples[0]]
+    fit: tuple[int, ...] | None = None
+    scores, kept = None, 0
     for start in range(0, len(samples), 16):
         part = samples[start : start + 16]
         batch = {name: torch.stack([s[name] for s in part]).to(task.device) for name in names}
-        for side, images in zip(sides.values(), task.made(batch), strict=True):
-            if images is not None:
-                side.append(images.cpu())
-    return {name: torch.cat(side) for name, side in sides.items() if side}
-
-
-def _score(found: Mapping[str, Tensor], periods: Sequence[int]) -> dict[str, float]:
-    if not periods:
-        return {}
-    # one process measures, while those that train with it wait elsewhere
-    scores = CheckerboardScores(periods, sync_on_compute=False)
-    for name, images in found.items():
-        for part in images.split(64):
-            scores.update(part, real=name == "real")
-    return scores.compute()
+        made = {k: v for k, v in zip(sides, task.made(batch), strict=True) if v is not None}
+        if fit is None:
+            fit = tuple(p for p in periods if min(made["made"].shape[2:]) >= MIN_PERIODS * p)
+            # one process measures, while those that train with it wait elsewhere
+            scores = CheckerboardScores(fit, sync_on_compute=False) if fit else None
+        for name, images in made.items():
+            if scores is not None:
+                scores.update(images.cpu(), real=name == "real")
+            if kept <= KEPT_BYTES:
+                sides[name].append(images.cpu())
+        kept += sum(images.numel() * images.element_size() for images in made.values())
+    found = {name: torch.cat(side) for name, side in sides.items() if side}
+    return found, fit or (), {} if scores is None else scores.compute()
 
 
 def _sentence(values: Mapping[str, float], report: AuditReport) -> str:

@@ -60,6 +60,10 @@ class Task(pl.LightningModule):
                 "super_resolution or classification"
             )
 
+    def score_names(self) -> tuple[str, ...]:
+        """Names of the scores that a pass over a split logs as `<split>/<name>`."""
+        raise NotImplementedError
+
     def steps_done(self, trainer: pl.Trainer) -> int:
         """Training steps of a trainer so far, which need not be the one that scores now."""
         return trainer.global_step

@@ -12,10 +12,12 @@ from torch import nn
 from torchvision.transforms.v2.functional import to_pil_image
 
 from runs import costs, folders, metadata, records, tables
+from runs.escape import file_name
 from tasks.prediction import save_picture
 from tasks.rebuild import rebuild, stored_config
 from tasks.scoring import measure_artifacts, quiet, score
 from tasks.super_resolution import SuperResolution
+from upzoo.counts import is_count
 
 
 def evaluate(cfg: DictConfig, net: nn.Module, card: Mapping[str, Any]) -> None:
@@ -29,7 +31,8 @@ def evaluate(cfg: DictConfig, net: nn.Module, card: Mapping[str, Any]) -> None:
     """
     quiet()
     if cfg.artifacts is None:
-        cfg.artifacts = stored_config(card).get("artifacts", 200)
+        stored = stored_config(card).get("artifacts")
+        cfg.artifacts = stored if is_count(stored, 0) else 200
     task, data = rebuild(card, net, root=cfg.root, other=cfg.get("data"))
     if cfg.self_ensemble:
         if not isinstance(task, SuperResolution):
@@ -37,6 +40,7 @@ def evaluate(cfg: DictConfig, net: nn.Module, card: Mapping[str, Any]) -> None:
                 "self_ensemble=true: only nets of task=super_resolution are scored so: leave it out"
             )
         task.self_ensemble = True
+    choices = dict.fromkeys(records.KEYS["choices"]) | dict(card.get("choices", {}))
     split = cfg.split or data.test_split
     splits = [split] if cfg.split else dict.fromkeys((split, *data.test_splits))
     shape = data.prepared(split)[0]["image"].shape
@@ -44,9 +48,9 @@ def evaluate(cfg: DictConfig, net: nn.Module, card: Mapping[str, Any]) -> None:
     started = time.perf_counter()
     record = records.new(
         command=shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]),
-        choices=card["choices"] | {"data": data.name},
+        choices=choices | {"data": data.name},
         config=card["config"],
-        data=metadata.of_data(data, split),
+        data=metadata.of_data(data, split) | metadata.inventory(data),
         cost=costs.of_net(net, shape),
         status="finished",
     )
@@ -55,7 +59,7 @@ def evaluate(cfg: DictConfig, net: nn.Module, card: Mapping[str, Any]) -> None:
     seconds = time.perf_counter() - started
     chosen = (record.choices[k] for k in ("model", "upsample", "data"))
     variant = "-".join(str(choice) for choice in chosen if choice is not None)
-    folder = folders.new_folder(Path(cfg.logs, "evaluate", variant), card["choices"]["seed"])
+    folder = folders.new_folder(Path(cfg.logs, "evaluate", file_name(variant)), choices["seed"])
     record.cost["peak_memory_bytes"] = costs.peak_memory()
     records.write(folder / folders.RECORD, record)
     save_panel(folder / f"{split}.png", task, data, split, cfg.images)

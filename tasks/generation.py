@@ -13,7 +13,7 @@ from panels.samples import sample_grid
 from tasks.adversarial import LOSSES, frozen, r1, untracked
 from tasks.base import Batch, Samples, Task, gradient_figures
 from tasks.collapse import CollapseWatch, diversity
-from tasks.optimisation import LossNotFiniteError, check_choice
+from tasks.optimisation import LossNotFiniteError, check_betas, check_choice
 from tasks.pictures import COLUMNS, draw
 from upzoo.audit import AuditReport, audit
 from upzoo.base import NoiseNet
@@ -83,6 +83,7 @@ class Generation(Task):
             if not rate > 0:
                 raise ValueError(f"task.{name}={rate!r} must be a number above 0")
         check_counts("task.", generator_steps=generator_steps, r1_every=r1_every)
+        check_betas(betas)
         if r1_gamma < 0:
             raise ValueError(f"task.r1_gamma={r1_gamma!r} must be a number of at least 0")
         check_choice("loss", loss, tuple(LOSSES))
@@ -215,6 +216,11 @@ class Generation(Task):
     def on_test_epoch_end(self) -> None:
         """Log the scores of the whole test set."""
         self._log_scores("test")
+
+    def score_names(self) -> tuple[str, ...]:
+        """Distances of all levels together, and of features where there are some."""
+        compared = ("precision", "recall", "fid", "kid") if self.scores.has_features else ()
+        return ("swd", "diversity", *compared)
 
     def _log_scores(self, split: str) -> None:
         self.results = {name: value.item() for name, value in self.scores.compute().items()}

@@ -102,6 +102,7 @@ class Optimisation:
         )
         _check("momentum", self.momentum, lambda v: 0 <= v < 1, "a number from 0 to below 1")
         _check("encoder_factor", self.encoder_factor, lambda v: v > 0, "a number above 0")
+        check_betas(self.betas)
         check_choice("optimiser", self.optimiser, ("adamw", "sgd"))
         check_choice("schedule", self.schedule, ("cosine", "constant"))
         if not isinstance(self.decay_to_start, bool):
@@ -242,9 +243,15 @@ def training_steps(trainer: Any) -> int:
 
 
 def steps_done(trainer: pl.Trainer) -> int:
-    """Steps so far; a task with two optimizers counts its iterations itself."""
+    """Steps so far, none before a fit; a task with two optimizers counts its iterations itself."""
     task: Any = trainer.lightning_module
-    return task.steps_done(trainer)
+    return 0 if task is None else task.steps_done(trainer)
+
+
+def check_betas(betas: Sequence[float]) -> None:
+    """Refuse decays of Adam's averages that are none, in one line."""
+    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+        raise ValueError(f"task.betas={list(betas)} must be two numbers from 0 to below 1")
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from data.files import IMAGE_SUFFIXES, DataError, read_image, to_grey
 from data.listing import list_files, summary
 from data.transforms import denormalise
 from panels.samples import sample_grid
+from upzoo import metadata
 from upzoo.atomic import whole
 from upzoo.base import Net, NoiseNet
 from upzoo.counts import check_counts
@@ -184,7 +185,7 @@ def refuse_net(net: Net, card: Mapping[str, Any]) -> None:
         raise ValueError("this net draws from noise, not from images: give samples=64 output=PNG")
     if net.makes == "scores":
         raise ValueError("this net judges whole images and makes none: leave input out")
-    channels = len(card["mean"])
+    channels = len(metadata.normalisation(card)[0])
     if channels not in (1, 3):
         raise ValueError(
             f"this net reads images of {channels} channels, and input= gives it 3, or their "

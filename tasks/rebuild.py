@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from runs.console import ROOT
+from runs.types import check_plain
 
 
 def rebuild(
@@ -42,7 +43,7 @@ def rebuild(
             f"the net tells {len(own)} classes apart, {data.name} has {len(classes)}: choose data "
             "with the same classes"
         )
-    options = dict(stored_config(metadata)["task"])
+    options = _options(metadata, "task")
     if "class_weights" in options:
         options["class_weights"] = None  # of the loss alone: no need to count pixels
     return build("task", options, net=net, data=data).eval(), data
@@ -54,13 +55,20 @@ def rebuild_data(
     """The data that a net was trained on, or other data; arguments and errors as `rebuild`."""
     if other is not None:
         return hydra.utils.instantiate(other)
-    options = dict(stored_config(metadata)["data"])
+    options = _options(metadata, "data")
     if "download" in options:
         options["download"] = False
     options.pop("url", None)
     if root is not None:
         options["root"] = root
     return build("data", options)
+
+
+def _options(metadata: Mapping[str, Any], group: str) -> dict[str, Any]:
+    options = stored_config(metadata)[group]
+    if not isinstance(options, Mapping):
+        raise ValueError(f"the file's {group} is {options!r}, not a group of options")
+    return dict(options)
 
 
 def build(group: str, spec: Mapping[str, Any], **more: Any) -> Any:
@@ -74,16 +82,18 @@ def build(group: str, spec: Mapping[str, Any], **more: Any) -> Any:
     Raises:
         ValueError: another class, or an option that it does not have.
     """
-    target = spec.get("_target_")
-    if target not in targets(group):
+    target = spec.get("_target_") if isinstance(spec, Mapping) else spec
+    if not isinstance(target, str) or target not in targets(group):
         raise ValueError(
             f"the file's {group} is {target!r}, which is not built from a file: it may be "
             f"{', '.join(targets(group))}"
         )
-    options = {k: v for k, v in spec.items() if not k.startswith("_")}
+    options = {k: v for k, v in spec.items() if not str(k).startswith("_")}
+    cls = hydra.utils.get_class(target)
+    check_plain(options, cls, f"the file's {group}")
     try:
-        return hydra.utils.get_class(target)(**options, **more)
-    except TypeError as error:
+        return cls(**options, **more)
+    except (TypeError, LookupError, ArithmeticError, AttributeError) as error:
         raise ValueError(f"the file's {group} cannot be built: {error}") from None
 
 

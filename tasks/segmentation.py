@@ -36,6 +36,10 @@ class Segmentation(Supervised):
 
     defaults = Optimisation()
     shown = ("miou", "boundary_f1")
+    logged = (
+        *("global_accuracy", "class_accuracy", "miou", "fwiou"),
+        *("boundary_f1", "boundary_f1_class", "boundary_iou", "loss"),
+    )
 
     def __init__(
         self, net: nn.Module, data: Any, *, class_weights: str | None = None, **options: Any
@@ -87,6 +91,10 @@ class Segmentation(Supervised):
         prediction = logits.argmax(1)
         for name in ("scores", "counts", "boundary", "bands"):
             counters[name].update(prediction, mask)
+
+    def score_names(self) -> tuple[str, ...]:
+        """Of the whole split; those of each class have names of their own."""
+        return self.logged
 
     def log_scores(self, split: str) -> None:
         """Log and keep the scores of a split, those of each class and of each image too."""

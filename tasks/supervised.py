@@ -100,6 +100,10 @@ class Supervised(Task):
         """Log the scores of the whole test set."""
         self.log_scores("test")
 
+    def score_names(self) -> tuple[str, ...]:
+        """Those of the counters."""
+        return tuple(self.counters("val"))
+
     def counters(self, split: str) -> nn.ModuleDict:
         """The counters of a split."""
         counters = self.scores[split]

@@ -11,13 +11,24 @@ from lightning.pytorch import callbacks
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from runs import costs, folders, sweeps
+from runs import console, costs, folders, sweeps
 from tasks.averaging import PowerAverage
 from tasks.budgets import Budgets, averaged
 from tasks.callbacks import AtomicCheckpointIO, GracefulStop, PlainProgress, Throughput
 from tasks.optimisation import LossNotFiniteError, steps_done
 from tasks.precision import resolve_precision
 from upzoo import checkpoint
+from upzoo.metrics import catalogue
+
+
+class Started(pl.Callback):
+    """Knows whether a fit has come to its first step, past all that it restores."""
+
+    at_work = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Everything is restored."""
+        self.at_work = True
 
 
 def build_net(cfg: DictConfig, data: Any) -> tuple[nn.Module, dict[str, Any]]:
@@ -27,6 +38,9 @@ def build_net(cfg: DictConfig, data: Any) -> tuple[nn.Module, dict[str, Any]]:
     outputs = task.outputs(data)
     known = {"num_classes": outputs, "in_channels": data.in_channels, "size": list(data.size)}
     known["scale"] = data.scale if data.scale > 1 else None  # the net says what sets it
+    for key, value in known.items():
+        if spec.get(key) is not None and spec[key] != value:
+            raise ValueError(f"model.{key}={spec[key]}: the data decide it ({value}): leave it out")
     spec |= {key: value for key, value in known.items() if key in spec}
     rebuilt = {"weights": None} if "weights" in spec else {}  # its weights are in the file
     net = checkpoint.build(spec)
@@ -56,6 +70,32 @@ def build_trainer(cfg: DictConfig) -> pl.Trainer:
         enable_progress_bar=terminal,
         default_root_dir=cfg.run_dir,
     )
+
+
+def check_monitors(cfg: DictConfig, task: Any) -> None:
+    """Refuse a checkpoint that watches what is no score of the task, or that would keep the worst.
+
+    Raises:
+        ValueError: with the scores that there are.
+    """
+    scores = [f"val/{name}" for name in task.score_names()]
+    classes = [f"val_iou/{name}" for name in getattr(task, "classes", ())]
+    for name, node in (cfg.get("callbacks") or {}).items():
+        monitor = node.get("monitor") if isinstance(node, DictConfig) else None
+        if monitor is None or "_target_" not in node:
+            continue
+        if monitor not in [*scores, *classes]:
+            raise ValueError(
+                f"callbacks.{name}.monitor={monitor}: no validation gives that score: use one of "
+                f"{', '.join(scores)}"
+            )
+        better = catalogue.find(monitor.partition("/")[2]).better
+        mode = "min" if better < 0 else "max"
+        if better and node.mode != mode:
+            raise ValueError(
+                f"callbacks.{name}.mode={node.mode} would keep the worst {monitor}: use "
+                f"callbacks.{name}.mode={mode}"
+            )
 
 
 def turn(callback: pl.Callback) -> int:
@@ -119,6 +159,8 @@ def fit(
     monitors = [c for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None)]
     best: Any = monitors[0] if monitors and not cfg.budgets else None
     last = Path(cfg.run_dir) / folders.LAST
+    started = Started()
+    trainer.callbacks.append(started)  # type: ignore[attr-defined]
     try:
         trainer.fit(task, datamodule=data, ckpt_path=ckpt, weights_only=True)
     except LossNotFiniteError as error:
@@ -126,6 +168,14 @@ def fit(
         raise ValueError(
             f"{error}: training has diverged; the last good checkpoint is {kept or 'none yet'}; a "
             "lower task.lr or trainer.precision=32-true may help"
+        ) from None
+    except Exception as error:
+        if ckpt is None or started.at_work or console.explain(error) is not None:
+            raise
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"ckpt={ckpt}: no training goes on from it, what it holds of one is damaged "
+            f"({type(error).__name__}: {reason})"
         ) from None
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()  # the first process does the rest alone

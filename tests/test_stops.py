@@ -3,8 +3,10 @@
 import functools
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,6 +117,20 @@ def whole(train_run):
     return train_run(*DEFAULT)
 
 
+def elsewhere(place: Callable[[Strike], None], strike: Strike) -> None:
+    """Temporary files lie on another device than the logs."""
+    tempfile.tempdir = str(MEMORY)
+    place(strike)
+
+
+MEMORY = Path("/dev/shm")
+
+
+def gone(logs: Path, strike: Strike) -> None:
+    """The run's folder is removed in mid-epoch."""
+    in_step(4, lambda: shutil.rmtree(run_of(logs)))
+
+
 def run_of(logs: Path) -> Path:
     (run,) = logs.glob("*/*/seed0-*")
     return run
@@ -150,6 +166,7 @@ def test_a_stop_in_mid_epoch_keeps_the_average(
     assert metrics(run) == metrics(whole)
 
 
+NO_MEMORY = pytest.mark.skipif(not MEMORY.is_dir(), reason="no second device")
 KILL, TERM, INT, HUP = signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP
 
 
@@ -165,6 +182,11 @@ KILL, TERM, INT, HUP = signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIG
         *[(in_checkpoint, number) for number in (KILL, TERM, INT)],
         *[(in_scoring, number) for number in (KILL, TERM, INT, HUP)],
         *[(in_model, number) for number in (KILL, TERM)],
+        *[
+            pytest.param(functools.partial(elsewhere, place), number, marks=NO_MEMORY)
+            for place in (in_checkpoint, functools.partial(in_step, 4), in_model)
+            for number in (KILL, TERM)
+        ],
     ],
 )
 def test_killed_or_stopped_anywhere_it_goes_on_exactly(
@@ -213,3 +235,11 @@ def test_killed_with_workers_that_outlive_it_it_goes_on_at_once(train_run, struc
     assert struck(tmp_path, place, KILL, "data.num_workers=1") == -KILL
     run = train_run(*DEFAULT, "ckpt=last", logs=tmp_path)
     assert records.read(run / "record.json").status == "finished"
+
+
+@pytest.mark.slow
+def test_a_folder_that_vanishes_is_one_line_and_does_not_come_back(struck, tmp_path):
+    assert struck(tmp_path, functools.partial(gone, tmp_path), 0) == 2
+    (line,) = (tmp_path / "err").read_text().splitlines()
+    assert "the run's folder is gone; the run stopped at step" in line
+    assert not list(tmp_path.glob("*/*/seed0-*"))

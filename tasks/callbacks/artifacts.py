@@ -10,6 +10,7 @@ from panels.artifacts import artifact_panels
 from tasks.artifacts import examine
 from tasks.callbacks.pictures import log_picture, wanted
 from tasks.optimisation import steps_done
+from upzoo.counts import check_counts
 
 
 class ArtifactCurves(pl.Callback):
@@ -23,6 +24,7 @@ class ArtifactCurves(pl.Callback):
     """
 
     def __init__(self, images: int = 16, every_n_epochs: int = 1) -> None:
+        check_counts("callbacks.artifacts.", images=images, every_n_epochs=every_n_epochs)
         self.images = images
         self.every_n_epochs = every_n_epochs
         self._samples: list[Mapping[str, Tensor]] = []

@@ -3,7 +3,7 @@
 import io
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
@@ -64,7 +64,7 @@ class BestCheckpoint(RunCheckpoint):
         mode: "max" or "min".
     """
 
-    def __init__(self, monitor: str, mode: str) -> None:
+    def __init__(self, monitor: str, mode: Literal["max", "min"]) -> None:
         super().__init__("best", monitor=monitor, mode=mode, save_on_train_epoch_end=False)
 
 
@@ -86,6 +86,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         Raises:
             NotWrittenError: where the disk is full, read-only or gone.
         """
+        folders.refuse_gone(Path(path).parent.parent)
         content = io.BytesIO()  # torch turns a full disk into an error of its own
         torch.save(checkpoint, content)
         with whole(path) as beside, beside.open("wb") as file:

@@ -10,6 +10,10 @@ from panels.kernels import kernel_panel, upsampling_kernels
 from panels.samples import sample_grid
 from tasks.callbacks.pictures import log_picture, wanted
 from tasks.pictures import COLUMNS, draw
+from upzoo.counts import check_counts
+
+#: Rows of the interpolation: each takes two of the 64 images of the fixed noise.
+MOST_ROWS = 32
 
 
 class GenerationPanels(pl.Callback):
@@ -24,6 +28,9 @@ class GenerationPanels(pl.Callback):
     """
 
     def __init__(self, every_n_epochs: int = 1, rows: int = 4) -> None:
+        check_counts("callbacks.panels.", every_n_epochs=every_n_epochs, rows=rows)
+        if rows > MOST_ROWS:
+            raise ValueError(f"callbacks.panels.rows={rows} must be 1 to {MOST_ROWS}")
         self.every_n_epochs = every_n_epochs
         self.rows = rows
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from panels.kernels import kernel_panel, upsampling_kernels
 from tasks.callbacks.pictures import log_picture, wanted
+from upzoo.counts import check_counts
 
 
 class PredictionPanels(pl.Callback):
@@ -21,6 +22,7 @@ class PredictionPanels(pl.Callback):
     tag = "predictions/validation"
 
     def __init__(self, images: int = 6, every_n_epochs: int = 1) -> None:
+        check_counts("callbacks.panels.", images=images, every_n_epochs=every_n_epochs)
         self.images = images
         self.every_n_epochs = every_n_epochs
         self._samples: list[Mapping[str, Tensor]] = []

@@ -5,6 +5,7 @@ import torch
 
 from panels.projection import projection_panel
 from tasks.callbacks.pictures import log_picture, wanted
+from upzoo.counts import check_counts
 from upzoo.deconvnet import DeconvNet
 
 
@@ -18,6 +19,7 @@ class ProjectionPanels(pl.Callback):
     """
 
     def __init__(self, stage: int | None = None, channels: int = 8, images: int = 64) -> None:
+        check_counts("callbacks.projections.", channels=channels, images=images)
         self.stage, self.channels, self.images = stage, channels, images
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

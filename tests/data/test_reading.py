@@ -1,13 +1,16 @@
 """One reader: training and prediction see the same pixels of every kind of file."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from data.files import DataError, check_image, open_image, read_image, to_grey
+from data.files import DataError, UnreadableError, check_image, open_image, read_image, to_grey
 from data.images import Pictures
-from data.masks import Coding
+from data.masks import Coding, read_values
 from data.pairs import ImagePairs
 from tasks.prediction import apply, segment_file
 
@@ -223,3 +226,39 @@ def test_other_formats_are_not_tried(tmp_path):
     (tmp_path / "x.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
     with pytest.raises(DataError, match="no whole PNG, JPEG, BMP, TIFF, WebP or GIF"):
         open_image(tmp_path / "x.png")
+
+
+def png_of(width, height):
+    """A PNG of a few bytes whose head claims a size."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(b"\0" * 100)), (b"IEND", b"")]
+    parts = [
+        struct.pack(">I", len(content))
+        + name
+        + content
+        + struct.pack(">I", zlib.crc32(name + content))
+        for name, content in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(12_000, 12_000), (100_000, 100_000), (2**31 - 1, 1)]
+)
+def test_what_claims_to_be_huge_is_refused_before_a_pixel_is_decoded(tmp_path, width, height):
+    path = tmp_path / "a.png"
+    path.write_bytes(png_of(width, height))
+    for read in (open_image, check_image, read_values):
+        with pytest.raises(UnreadableError, match=r"134 million pixels?|more than the 134 million"):
+            read(path)
+
+
+def test_an_array_that_claims_to_be_huge_is_refused(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros((2, 2), np.uint8))
+    path.write_bytes(path.read_bytes().replace(b"(2, 2), }   ", b"(2, 2000), }"))
+    with pytest.raises(UnreadableError, match=r"cannot read the mask .*a\.npy"):
+        read_values(path)
+    np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(30_000, 30_000)).flush()
+    with pytest.raises(UnreadableError, match="larger than any image that is read"):
+        read_values(path)

@@ -1,13 +1,16 @@
 """Files of weights: where the tensors are found in them, and what is refused."""
 
 import argparse
+import datetime
 import pickle
-from collections import OrderedDict
+import types
+from collections import OrderedDict, defaultdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from safetensors.torch import save_file
 from torch import nn
 
@@ -50,6 +53,15 @@ def prefixed(state, prefix):
             "epoch": np.int64(3),
             "curve": np.arange(3, dtype="float32"),
         },
+        lambda s: {
+            "state_dict": prefixed(s, "net."),
+            "hyper_parameters": OmegaConf.create(
+                {"lr": 0.1, "name": "x", "on": True, "sizes": [1, 2], "deep": {"a": [{"b": 1.0}]}}
+            ),
+            "log": defaultdict(list, loss=[0.5]),
+            "when": datetime.datetime(2024, 1, 2),
+            "options": types.SimpleNamespace(lr=0.1),
+        },
         without_counters,
         lambda s: {k: v.double() if v.is_floating_point() else v for k, v in s.items()},
         lambda s: {k: nn.Parameter(v) if v.is_floating_point() else v for k, v in s.items()},
@@ -67,6 +79,7 @@ def prefixed(state, prefix):
         "criterion",
         "strays",
         "trainer",
+        "options",
         "old",
         "double",
         "parameters",

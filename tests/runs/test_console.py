@@ -1,5 +1,9 @@
 """Which errors become one line, and what it says."""
 
+import io
+import subprocess
+import sys
+
 import pytest
 from hydra.errors import InstantiationException
 
@@ -66,3 +70,33 @@ def test_a_broken_image_is_named_in_one_line_from_any_process(tmp_path, workers)
     assert line is not None
     assert "a.png" in line
     assert "\n" not in line
+
+
+def test_a_terminal_without_utf_8_gets_plain_signs(monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    console.plain_where_needed()
+    print("×10³ – −1.5 → é … 東")
+    stream.flush()
+    assert stream.buffer.getvalue() == b"x103 - -1.5 -> e ... ?\n"
+
+
+def test_a_closed_pipe_is_no_fault():
+    code = (
+        "import os, sys; from runs import console\n"
+        "with console.user_errors():\n"
+        "    r, w = os.pipe(); os.close(r); os.dup2(w, 1); print('x' * 100_000, flush=True)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=console.ROOT, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("error", [PermissionError, FileNotFoundError, NotADirectoryError])
+def test_a_place_that_the_system_refuses_is_one_line(error):
+    def refuse():
+        raise error(13, "Not\nallowed", "/a/place\n")
+
+    assert "\n" not in console.explain(caught(refuse))
+    assert console.explain(caught(refuse)).startswith("/a/place")

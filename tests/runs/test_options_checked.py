@@ -84,15 +84,11 @@ def test_hands_go_first_to_short_names(monkeypatch, given, meant):
 
 def test_flags_of_other_programs_are_one_line():
     with pytest.raises(ValueError, match=r"--epochs: options here have no dashes: give trainer"):
-        arguments.prepared(["--epochs", "3"])
+        arguments.prepared(["--epochs", "3"], "train")
     with pytest.raises(ValueError, match=r"give task\.lr=VALUE"):
-        arguments.prepared(["--lr=0.1"])
-    assert arguments.prepared(["-m", "--cfg", "job", "seed=0,1"]) == [
-        "-m",
-        "--cfg",
-        "job",
-        "seed=0,1",
-    ]
+        arguments.prepared(["--lr=0.1"], "train")
+    line = ["-m", "--cfg", "job", "seed=0,1"]
+    assert arguments.prepared(line, "train") == line
 
 
 @pytest.mark.parametrize(
@@ -111,12 +107,12 @@ def test_flags_of_other_programs_are_one_line():
     ],
 )
 def test_paths_need_no_quoting_tricks(path):
-    (argument,) = arguments.prepared([f"input={path}"])
+    (argument,) = arguments.prepared([f"input={path}"], "evaluate")
     assert compose_config("evaluate", [argument]).input == path
 
 
 def test_a_sweep_over_paths_is_one():
-    assert arguments.prepared(["-m", "init=a,b"]) == ["-m", "init=a,b"]
+    assert arguments.prepared(["-m", "init=a,b"], "train") == ["-m", "init=a,b"]
 
 
 def test_numbers_given_for_texts_are_texts_and_tilde_is_home(monkeypatch, tmp_path):

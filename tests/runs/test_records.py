@@ -3,12 +3,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 
-from runs import environment, records
+from runs import environment, metadata, records
 
 
 def example(**changes):
@@ -213,3 +214,65 @@ def test_broken_budgets_are_refused(tmp_path, budget, message):
     with pytest.raises(ValueError, match=message) as error:
         records.write(tmp_path / "record.json", record)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("choices.seed", [0], r"choices.seed=\[0\] is neither text nor a number"),
+        ("choices.model", {"a": 1}, "choices.model=.* is neither text nor a number"),
+        ("data.fingerprint", ["f00"], "data.fingerprint=.* is neither text nor a number"),
+        ("data.split", {"test": 1}, "data.split=.* is neither text nor a number"),
+        ("data.left_out", ["a.png"], r"data.left_out=\['a.png'\] is no group of values"),
+        ("data.images", 3, "data.images=3 is no group of values"),
+        ("cost.parameters", "many", "cost.parameters='many' is no number"),
+        ("cost.image_size", ["a", "b"], "cost.image_size=.* is no number"),
+        ("cost.train_seconds", 10**400, "cost.train_seconds=10+ is no number"),
+        ("cost.peak_memory_bytes", {}, "cost.peak_memory_bytes={} is no number"),
+        ("metrics.test", [0.5], r"metrics\['test'\] is list, expected name: score"),
+        ("metrics", 0.5, "metrics is float, expected dict"),
+        ("config", "text", "config is str, expected dict"),
+        ("machine", None, "machine is NoneType, expected dict"),
+        ("commit", "abc", "commit is str, expected dict or null"),
+        ("command", 3, "command is int, expected str"),
+        ("status", "done", "status='done' is unknown"),
+        ("checkpoint", "../../x", "leaves the record's folder"),
+        ("schema_version", True, "schema_version=True is not 1"),
+        ("budgets", [{"step": 1, "seconds": 1.0, "metrics": [1]}], r"budgets: metrics is \[1\]"),
+    ],
+)
+def test_wrong_types_are_one_line(tmp_path, place, value, message):
+    path = tmp_path / "record.json"
+    records.write(path, example())
+    fields = json.loads(path.read_text())
+    group, _, name = place.partition(".")
+    if name:
+        fields[group][name] = value
+    else:
+        fields[group] = value
+    path.write_text(json.dumps(fields))
+    with pytest.raises(ValueError, match=message) as caught:
+        records.read(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_endless_text_is_one_line(tmp_path):
+    path = tmp_path / "record.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(ValueError, match=r"record.json: not a JSON record"):
+        records.read(path)
+
+
+def test_what_is_left_out_is_recorded(tmp_path):
+    class Data:
+        left_out: ClassVar = {f"{n}.png": "hidden" for n in range(metadata.NAMED + 3)}
+        splits: ClassVar = {"train": [1, 2], "val": [3]}
+
+    told = metadata.inventory(Data)
+    assert told["images"] == {"train": 2, "val": 1}
+    assert len(told["left_out"]) == metadata.NAMED + 1
+    assert told["left_out"]["…"] == "3 more"
+    record = example(data=example().data | told)
+    records.write(tmp_path / "record.json", record)
+    assert records.read(tmp_path / "record.json").data["left_out"]["2.png"] == "hidden"

@@ -11,7 +11,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from runs import folders, records, resume, sweeps
+from runs import console, folders, records, resume, sweeps
 from tasks.callbacks import BestCheckpoint, LastCheckpoint
 from tests.conftest import SMALL, compose_config
 from tests.test_train import StopAt, last, same, steps, weights
@@ -172,3 +172,28 @@ def test_a_job_whose_checkpoint_is_damaged_begins_anew(stopped, tmp_path):
     assert resume.resumable(folder, config) == run_of(tmp_path / "logs") / folders.LAST
     os.truncate(run_of(tmp_path / "logs") / folders.LAST, 1000)
     assert resume.resumable(folder, config) is None
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("loops", None),
+        ("loops", {"fit_loop": 3}),
+        ("optimizer_states", []),
+        ("optimizer_states", "text"),
+        ("lr_schedulers", {"a": 1}),
+        ("callbacks", 7),
+        ("pytorch-lightning_version", None),
+    ],
+)
+def test_a_checkpoint_damaged_inside_is_one_line(train_run, stopped, tmp_path, part, value):
+    run = tmp_path / "run"
+    shutil.copytree(run_of(stopped), run)
+    state = torch.load(run / folders.LAST, weights_only=True)
+    torch.save({**state, part: value}, run / folders.LAST)
+    with pytest.raises(ValueError, match="damaged") as caught:
+        train_run(f"ckpt={run / folders.LAST}", logs=tmp_path)
+    line = console.explain(caught.value)
+    assert line is not None
+    assert line.startswith(f"ckpt={run / folders.LAST}: no training goes on from it")
+    assert "\n" not in line
