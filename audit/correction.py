@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from upzoo.audit.examination import REFUSALS
 from upzoo.audit.examine import audit
 from upzoo.audit.examples import candidates
 from upzoo.audit.inputs import Inputs, gather, pictures
@@ -129,8 +130,6 @@ def examples_of(net: nn.Module, example: Any = None, images: Any = None) -> list
 
 
 def _first_that_runs(net: nn.Module) -> Inputs:
-    from upzoo.audit.examine import REFUSALS
-
     with undisturbed(net), torch.no_grad():
         for inputs in candidates(net):
             try:
