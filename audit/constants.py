@@ -13,7 +13,7 @@ from upzoo.audit.examination import REFUSALS, Examination
 from upzoo.audit.inputs import Inputs, constants
 from upzoo.audit.inputs import pictures as find_pictures
 from upzoo.audit.layers import Plan
-from upzoo.audit.measure import middle
+from upzoo.audit.measure import blind_periods, middle
 from upzoo.audit.phases import PERIODS, busiest, patterns
 from upzoo.audit.report import PHOTOGRAPH
 from upzoo.audit.trace import Trace
@@ -25,13 +25,18 @@ ROUNDING = 2e-5  # of the output's level, that float32 may leave
 VISIBLE = PHOTOGRAPH * math.sqrt(10**0.6 - 1)  # of the output's spread, at 6 dB
 
 
-def run_constant(ex: Examination) -> None:
-    """Feed a constant, with a graph behind the output where the net has one."""
+def run_constant(ex: Examination, level: bool = False) -> None:
+    """Feed a constant, with a graph behind the output where the net has one.
+
+    Args:
+        ex: the audit so far.
+        level: let random numbers be the same at all places.
+    """
     ex.progress("constant")
     for fed, fields, replace in feeds(ex):
         for flow, endless in ((True, True), (False, True), (False, False)):
             trace = Trace(flow)
-            plan = Plan(see=trace.see, thin=trace.thin)
+            plan = Plan(see=trace.see, thin=trace.thin, level=level)
             plan.example = ex.example if endless else None
             if replace is not None:
                 plan.replace = replace
@@ -45,9 +50,12 @@ def run_constant(ex: Examination) -> None:
                 continue
             ex.constant, ex.trace, ex.leaf = ran, trace, leaf
             ex.report.fed = fed
-            if not endless:
+            if not endless and not level:
                 ex.report.notes.append("its maps end at their borders: these are left out")
-            _second_seed(ex, fields, plan)
+            assert ran.map is not None
+            _measure(ex, [ran.map])
+            if ran.drew and not level and not hidden(ex):
+                _second_seed(ex, fields, plan)
             return
     ex.why = ex.why or "the net refuses a constant"
 
@@ -84,18 +92,20 @@ def feeds(ex: Examination) -> list[tuple[str, Inputs, Any]]:
     return feeds
 
 
+def hidden(ex: Examination) -> bool:
+    """Whether places differ by more than a visible grid of the layers' periods would."""
+    return bool(blind_periods(ex.report.noise, ex.own_periods(ex.calls)))
+
+
 def _second_seed(ex: Examination, inputs: Inputs, plan: Plan) -> None:
-    """Measure the output's grids, over two seeds where the net draws random numbers."""
+    """Measure once more over two seeds: what differs between them is noise."""
     assert ex.constant is not None
     assert ex.constant.map is not None
-    ys = [ex.constant.map]
-    if ex.constant.drew:
-        ex.progress("another seed")
-        quiet = Plan(replace=plan.replace, example=plan.example)
-        other = ex.forward(inputs, quiet, ex.seed + 1).map
-        if other is not None and other.shape == ys[0].shape:
-            ys.append(other)
-    _measure(ex, ys)
+    ex.progress("another seed")
+    quiet = Plan(replace=plan.replace, example=plan.example)
+    other = ex.forward(inputs, quiet, ex.seed + 1).map
+    if other is not None and other.shape == ex.constant.map.shape:
+        _measure(ex, [ex.constant.map, other])
 
 
 def _measure(ex: Examination, ys: Sequence[Tensor]) -> None:

@@ -3,7 +3,9 @@
 1. The example, as it is: the layers, the output's spread, what pictures show.
 2. A constant in its place: a picture becomes its mean colour; a net that takes none, a generator,
    is fed a constant map at its first enlarging layer. All that repeats at the output is a grid.
-3. The same with another seed, where the net draws random numbers: what differs is noise.
+3. The same with another seed, where the net draws random numbers: what differs is noise. Where
+   places differ by more than a visible grid would, what makes them differ is levelled instead:
+   learned maps, positions, draws.
 4. One backward pass from the grid: who is to blame. Where no layer is, one more forward pass, to
    say between which modules the grid appears.
 5. One backward pass from a smooth gradient: which layers hand it out unevenly.
@@ -11,6 +13,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,16 +21,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from upzoo.audit.constants import run_constant
+from upzoo.audit.constants import hidden, run_constant
 from upzoo.audit.examination import Examination, Progress
 from upzoo.audit.examples import candidates
 from upzoo.audit.findings import find, run_photos
 from upzoo.audit.gradients import follow_gradient
 from upzoo.audit.inputs import Inputs, gather
 from upzoo.audit.intact import undisturbed
+from upzoo.audit.levelling import levelled
 from upzoo.audit.measure import describe_layers, judge
 from upzoo.audit.report import AuditReport
 from upzoo.audit.weights import load_into
+from upzoo.audit.words import listed
 
 
 def audit(
@@ -90,11 +95,14 @@ def audit(
         )
         report = examination.report
         report.weights = origin
-        if examination.map is not None:
-            run_constant(examination)
-            find(examination)
-        if any(not call.up for call in examination.calls):
-            follow_gradient(examination)
+        with contextlib.ExitStack() as stack:  # graphs need the values that they were made with
+            if examination.map is not None:
+                run_constant(examination)
+                if examination.constant is not None and hidden(examination):
+                    level(examination, stack)
+                find(examination)
+            if any(not call.up for call in examination.calls):
+                follow_gradient(examination)
         report.layers = describe_layers(
             examination.calls, examination.own, examination.size, report
         )
@@ -103,3 +111,15 @@ def audit(
         report.passes = examination.passes
         judge(report, examination.why)
     return report
+
+
+def level(examination: Examination, stack: contextlib.ExitStack) -> None:
+    """Feed the constant again, with all held level that differs from place to place by itself."""
+    assert examination.constant is not None
+    names = stack.enter_context(levelled(examination.net, examination.dims))
+    if not names and not examination.constant.drew:
+        return
+    drew = examination.constant.drew
+    run_constant(examination, level=True)
+    said = listed([*names[:3], *(["random draws"] if drew else [])])
+    examination.report.notes.append(f"held level, since they hid what repeats: {said}")

@@ -120,7 +120,9 @@ def _bracket(ex: Examination, findings: Sequence[Finding]) -> None:
 
     used = ex.constant.watch.plan
     fields = feeds(ex)[0][1]
-    ex.forward(fields, Plan(example=used.example, replace=used.replace, maps=maps))
+    ex.forward(
+        fields, Plan(example=used.example, replace=used.replace, maps=maps, level=used.level)
+    )
     for finding in findings:
         before = "the input"
         place = None

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
-from upzoo.audit.calls import Call
 from upzoo.audit.constants import leaf_of
 from upzoo.audit.examination import REFUSALS, Examination
 from upzoo.audit.inputs import constants
@@ -15,7 +12,7 @@ from upzoo.audit.layers import Plan
 from upzoo.audit.maps import leaves, to_map
 from upzoo.audit.measure import input_gradient
 from upzoo.audit.phases import cell_means
-from upzoo.audit.trace import Trace
+from upzoo.audit.trace import Trace, input_period
 from upzoo.upsampling.phases import over
 
 
@@ -41,7 +38,7 @@ def follow_gradient(ex: Examination) -> None:
     first = to_map(gradient, ex.like, ex.dims)
     size = () if first is None else first.shape[2:]
     for call in ex.calls:
-        period = 0 if call.up else output_input_period(call, size)
+        period = 0 if call.up else input_period(call, size)
         if first is None or not 2 <= period <= min(size) // 4 or period in ex.report.gradient:
             continue
         cell = cell_means(first.square(), [period] * len(size))
@@ -64,10 +61,3 @@ def _constant_for_gradient(ex: Examination) -> None:
     except REFUSALS:
         return
     ex.constant, ex.trace, ex.leaf = ran, trace, leaf
-
-
-def output_input_period(call: Call, size: Sequence[int]) -> int:
-    """The period at the net's input of the grid that a call that thins out puts into a gradient."""
-    if len(size) != len(call.input_size):
-        return 0
-    return round(call.scale * max(size) / max(call.input_size))

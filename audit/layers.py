@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from upzoo.audit.boundless import narrow, plain_name, widen
 from upzoo.audit.calls import Call, channel_means, layer_facts, whole_ratio
 from upzoo.audit.functions import FUNCTIONS, UP, is_operator, steps_of
+from upzoo.audit.levelling import one_draw
 from upzoo.audit.maps import Sizes, map_sizes
 from upzoo.audit.origins import Origins
 from upzoo.audit.replay import Replay
@@ -40,6 +41,7 @@ class Plan:
         example: the pass over the example: let maps repeat beyond their borders, and norms and
             switches stay as they were there. None: the net runs as it is.
         maps: (name of a module, its output) of every module that gives a map.
+        level: let random numbers be the same at all places.
     """
 
     replace: Replace = lambda index, x: x
@@ -47,6 +49,7 @@ class Plan:
     thin: Thin = lambda call, x: None
     example: Watch | None = None
     maps: Callable[[str, Tensor], None] | None = None
+    level: bool = False
 
 
 @dataclass
@@ -110,6 +113,8 @@ class Watch(TorchFunctionMode):
         kwargs = kwargs or {}
         name = plain_name(func)
         result = self._function(func, name, args, kwargs)
+        if self.plan.level:
+            result = one_draw(name, result)
         if isinstance(result, Tensor | tuple | list) and not self.origins.of(result):
             self.origins.inherit(result, [*args, *kwargs.values()], name)
         return result

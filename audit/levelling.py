@@ -1,0 +1,86 @@
+"""Level what a net adds by itself from place to place: learned maps, positions, random draws.
+
+They hide a grid in their own differences. With each of them replaced by one value for all places, a
+constant stays a constant, and what repeats at the output is the net's own grid.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+#: Functions that draw random numbers.
+DRAWS = ("randn", "rand", "randn_like", "rand_like", "normal", "normal_", "uniform_")
+#: In the names of what is no map: kernels that a net hands to a convolution itself.
+KERNELS = ("weight", "kernel", "filter", "fir", "blur")
+
+
+def positions(name: str, x: Tensor, dims: int) -> tuple[int, ...]:
+    """The axes of a parameter or buffer that are places, empty for what is no learned map.
+
+    Args:
+        name: its own name in its module.
+        x: (1, C, *spatial), (1, *spatial, C), or (1, N, C) of tokens.
+        dims: spatial axes of the net.
+
+    Example:
+        >>> tokens, image = torch.zeros(1, 196, 64), torch.zeros(1, 8, 4, 4)
+        >>> positions("pos_embed", tokens, 2), positions("const", image, 2)
+        ((1,), (2, 3))
+        >>> positions("weight", image, 2), positions("gamma", tokens[:, :1], 2)
+        ((), ())
+    """
+    odd = not x.is_floating_point() or x.ndim < 3 or x.shape[0] != 1
+    if odd or any(word in name.lower() for word in KERNELS):
+        return ()
+    axes: tuple[int, ...] = ()
+    if x.ndim == 3:
+        axes = (2,) if dims == 1 and x.shape[2] > x.shape[1] else (1,)
+    elif x.ndim == dims + 2:
+        first, last = tuple(range(2, dims + 2)), tuple(range(1, dims + 1))
+        square = len({x.shape[a] for a in last}) == 1 and len({x.shape[a] for a in first}) > 1
+        axes = last if square else first
+    return axes if axes and min(x.shape[a] for a in axes) > 1 else ()
+
+
+@contextlib.contextmanager
+def levelled(net: nn.Module, dims: int) -> Iterator[list[str]]:
+    """Hold a net's learned maps at their means while the context is open: their names."""
+    kept: list[tuple[str, Tensor, Tensor]] = []
+    try:
+        with torch.no_grad():
+            for path, module in net.named_modules():
+                if type(module).__module__.startswith("torch.nn.modules"):
+                    continue
+                own = {**module._parameters, **module._buffers}
+                for name, x in own.items():
+                    axes = () if x is None else positions(name, x, dims)
+                    if axes:
+                        assert x is not None
+                        kept.append((f"{path}.{name}".lstrip("."), x, x.detach().clone()))
+                        x.copy_(x.mean(axes, keepdim=True).expand_as(x))
+        yield [name for name, _, _ in kept]
+    finally:
+        with torch.no_grad():
+            for _, x, before in kept:
+                x.copy_(before)
+
+
+def one_draw(name: str, result: Any) -> Any:
+    """Random numbers that a function drew, the same at all places.
+
+    They are (B, C, *spatial), or (B, N, C) of tokens.
+    """
+    if name not in DRAWS or not isinstance(result, Tensor) or result.ndim < 3:
+        return result
+    flat = (
+        result[..., :1, :]
+        if result.ndim == 3
+        else result[(..., *[slice(0, 1)] * (result.ndim - 2))]
+    )
+    flat = flat.clone().expand_as(result)
+    return result.copy_(flat) if name.endswith("_") else flat.contiguous()
