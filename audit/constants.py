@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from upzoo.audit.examination import REFUSALS, Examination
-from upzoo.audit.inputs import Inputs, constants
+from upzoo.audit.inputs import Inputs
 from upzoo.audit.inputs import pictures as find_pictures
 from upzoo.audit.layers import Plan
 from upzoo.audit.measure import blind_periods, middle
@@ -72,7 +72,7 @@ def leaf_of(ex: Examination, inputs: Inputs, fed: str) -> tuple[Tensor | None, I
 def feeds(ex: Examination) -> list[tuple[str, Inputs, Any]]:
     """Ways to feed a constant, the best first: its name, inputs, and what to replace."""
     if ex.pictures:
-        return [("the input", ex.inputs.replace(constants(ex.pictures)), None)]
+        return [("the input", ex.constant_input(), None)]
     first = next((i for i, c in enumerate(ex.example.calls) if c.up and c.mean is not None), None)
     if first is None:
         return [("its own input", ex.inputs, None)]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from upzoo.audit import pictures
 from upzoo.audit.calls import Call
-from upzoo.audit.inputs import Inputs, Picture
+from upzoo.audit.inputs import Inputs, Picture, constants
 from upzoo.audit.inputs import pictures as find_pictures
 from upzoo.audit.intact import reseed
 from upzoo.audit.layers import Plan, Watch
@@ -85,6 +85,15 @@ class Examination:
     def like(self) -> tuple[int, ...] | None:
         """Sizes of the picture that the net takes."""
         return self.pictures[0].sizes if self.pictures else None
+
+    def constant_input(self) -> Inputs:
+        """The inputs with a constant in each picture's place.
+
+        A batch norm that was filled from the example has the mean colour for its own mean, and
+        would turn it into zero: there the colour is another.
+        """
+        off = 1.0 if self.example.replay.filled else 0.0
+        return self.inputs.replace(constants(self.pictures, off))
 
     def run_example(self, given: Inputs | None, guesses: Any, more: Inputs) -> None:
         """Run the net on its example, or on the first guess that it takes."""

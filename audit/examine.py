@@ -117,9 +117,13 @@ def level(examination: Examination, stack: contextlib.ExitStack) -> None:
     """Feed the constant again, with all held level that differs from place to place by itself."""
     assert examination.constant is not None
     names = stack.enter_context(levelled(examination.net, examination.dims))
-    if not names and not examination.constant.drew:
+    held = names[:3]
+    if examination.constant.drew:
+        held.append("random draws")
+    if any(call.kind == "unpooling" for call in examination.calls):
+        held.append("switches")
+    if not held:
         return
-    drew = examination.constant.drew
     run_constant(examination, level=True)
-    said = listed([*names[:3], *(["random draws"] if drew else [])])
+    said = listed(held)
     examination.report.notes.append(f"held level, since they hid what repeats: {said}")

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from upzoo.audit.constants import leaf_of
 from upzoo.audit.examination import REFUSALS, Examination
-from upzoo.audit.inputs import constants
 from upzoo.audit.layers import Plan
 from upzoo.audit.maps import leaves, to_map
 from upzoo.audit.measure import input_gradient
@@ -53,7 +52,7 @@ def _constant_for_gradient(ex: Examination) -> None:
         return
     ex.progress("constant")
     trace = Trace(True)
-    fields = ex.inputs.replace(constants(ex.pictures))
+    fields = ex.constant_input()
     try:
         with torch.enable_grad():
             leaf, inputs = leaf_of(ex, fields, "the input")

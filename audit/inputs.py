@@ -97,15 +97,21 @@ def _as_picture(x: Tensor, dims: int | None) -> Picture | None:
     return Picture(x, axes) if min(x.shape[a] for a in axes) >= SMALLEST else None
 
 
-def constants(found: Sequence[Picture]) -> dict[int, Tensor]:
+def constants(found: Sequence[Picture], off: float = 0.0) -> dict[int, Tensor]:
     """Each picture's mean colour as a constant map of its shape, by the picture's id.
 
     The colour is that of all images together, so that a batch shows one grid.
+
+    Args:
+        found: pictures.
+        off: so many of its standard deviations away from the mean.
     """
     made = {}
     for picture in found:
         x, axes = picture.tensor, picture.axes
         over = axes if axes[0] == 1 and x.ndim == 3 else (0, *axes)
         mean = x.detach().double().mean(over, keepdim=True)
+        if off:
+            mean = mean + off * x.detach().double().std(over, correction=0, keepdim=True)
         made[id(x)] = mean.to(x.dtype).expand_as(x).contiguous()
     return made

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from upzoo.audit.boundless import narrow, plain_name, widen
 from upzoo.audit.calls import Call, channel_means, layer_facts, whole_ratio
 from upzoo.audit.functions import FUNCTIONS, UP, is_operator, steps_of
-from upzoo.audit.levelling import one_draw
+from upzoo.audit.levelling import even_unpool, one_draw
 from upzoo.audit.maps import Sizes, map_sizes
 from upzoo.audit.origins import Origins
 from upzoo.audit.replay import Replay
@@ -142,6 +142,8 @@ class Watch(TorchFunctionMode):
             x = given["input"] = x.view_as(x) if x.requires_grad else x
         rest = {k: v for k, v in kwargs.items() if k != "input"}
         y = self._call(func, name, (x, *args[1:]), rest)
+        if self.plan.level and kind == "unpooling":
+            y = even_unpool(y, given)
         out = _map(y)
         if kind == "convolution":
             holder = self._names.get(self._path[-1][0])

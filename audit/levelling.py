@@ -7,7 +7,8 @@ constant stays a constant, and what repeats at the output is the net's own grid.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 #: Functions that draw random numbers.
 DRAWS = ("randn", "rand", "randn_like", "rand_like", "normal", "normal_", "uniform_")
+CHANCE = 4.0  # standard deviations of χ² that equal shares may show
 #: In the names of what is no map: kernels that a net hands to a convolution itself.
 KERNELS = ("weight", "kernel", "filter", "fir", "blur")
 
@@ -84,3 +86,33 @@ def one_draw(name: str, result: Any) -> Any:
     )
     flat = flat.clone().expand_as(result)
     return result.copy_(flat) if name.endswith("_") else flat.contiguous()
+
+
+def even_unpool(y: Tensor, given: Mapping[str, Any]) -> Tensor:
+    """Max-unpooling as it is on average: each place of a window gets its share of the values.
+
+    Which place a value goes to is the picture's choice. Where the places are chosen equally often,
+    but for chance, each gets the same.
+
+    Args:
+        y: what the function gave, (B, C, *spatial).
+        given: its arguments: "input", and "indices" of the places in a flat map.
+    """
+    x, indices = given["input"], given["indices"]
+    sizes, small = y.shape[2:], x.shape[2:]
+    if any(n % m for n, m in zip(sizes, small, strict=True)):
+        return y
+    window = [n // m for n, m in zip(sizes, small, strict=True)]
+    place, rest = torch.zeros_like(indices), indices
+    for n, w in zip(reversed(sizes), reversed(window), strict=True):
+        place = place * w + rest % n % w
+        rest = rest // n
+    cells = math.prod(window)
+    counts = torch.bincount(place.flatten(), minlength=cells).double()
+    expected = counts.sum() / cells
+    # Σ (n − e)² / e is χ² with cells − 1 degrees of freedom where the places are alike
+    chance = cells - 1 + CHANCE * math.sqrt(2 * (cells - 1))
+    if ((counts - expected).square() / expected).sum().item() < chance:
+        counts = expected.expand_as(counts)
+    parts = (counts / counts.sum()).to(x.dtype).view(*reversed(window))
+    return torch.kron(x, parts.permute(*reversed(range(parts.ndim))).contiguous())

@@ -123,7 +123,7 @@ def remedy(layer: Layer) -> str:
     if layer.unevenness > 1:
         pairs = zip(layer.kernel, layer.stride, strict=True)
         fit = product([math.ceil(k / s) * int(s) for k, s in pairs])
-        return f"its stamps overlap unevenly (×{layer.unevenness:.3g}); a {fit} kernel does not"
+        return f"its stamps overlap unevenly (×{layer.unevenness:.3g}); {fit} does not"
     return "its stamps overlap evenly, but its phases have different gains"
 
 
