@@ -15,7 +15,14 @@ import torch
 from torch import Tensor
 
 from upzoo.audit import audit, photos
-from upzoo.audit.changes import Change, Examined, before_after, choose_change, written
+from upzoo.audit.changes import (
+    Change,
+    Examined,
+    before_after,
+    choose_change,
+    first_outputs,
+    written,
+)
 from upzoo.audit.correction import output_change
 from upzoo.audit.examples import natural_noise
 from upzoo.audit.figure import draw
@@ -34,6 +41,7 @@ EPILOG = """examples:
   upzoo audit smp:Unet --json audit.json --figure audit.png --tables
   upzoo audit mynets:build --input photos/ --correct --output better.safetensors
   upzoo audit mynets:build --swap resize_conv --where "decoder.*" --output better/
+  upzoo audit mynets:build --input photos/ --correct --distil photos/ --figure both.png
 
 It ends with status 0 where the net is free of checkerboards, 1 where it is not or nobody can tell,
 and 2 where it could not be examined."""
@@ -87,6 +95,11 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--swap", metavar="OPERATOR", help="put another into a copy, see both")
     one.add_argument("--where", default="*", metavar="PATTERN", help="of the modules to swap in")
     one.add_argument(
+        "--distil",
+        metavar="PATH",
+        help="train the copy on the old net's outputs for these pictures; drawn: for noise",
+    )
+    one.add_argument(
         "--output",
         metavar="PATH",
         help="write the copy's weights: .safetensors, .pth; of a swap also a folder",
@@ -96,7 +109,7 @@ def parser() -> argparse.ArgumentParser:
 
 def examine(given: argparse.Namespace) -> AuditReport:
     """Load, audit, print and write."""
-    change = choose_change(given.correct, given.swap, given.keep, given.where)
+    change = choose_change(given.correct, given.swap, given.keep, given.where, given.distil)
     if given.output is not None and change is None:
         raise ValueError(f"--output {given.output} is for a changed net: give --correct or --swap")
     if given.output is not None and (given.swap is None or Path(given.output).suffix):
@@ -123,7 +136,8 @@ def examine(given: argparse.Namespace) -> AuditReport:
     if given.json is not None:
         write(reports[-1], given.json)
     if given.figure is not None:
-        draw(reports, TITLES[: len(reports)] if after else None).savefig(given.figure)
+        shown = None if after is None else (before.shown, after.shown)
+        draw(reports, TITLES if after else None, shown).savefig(given.figure)
     return reports[-1]
 
 
@@ -210,15 +224,16 @@ def audit_both(
         before = Examined(net, report, [])
         if change is None:
             return before, None
-        new, said, recipe = change(net, report, inputs)
+        new, said, recipe, _ = change(net, report, inputs)
         again = audit(new, inputs, **options)
         again.target, again.weights = spec, "changed"
-        try:
-            more = None if args or kwargs else output_change(net, new, inputs, images)
-        except ValueError:
-            more = None
+        more, shown = None, (None, None)
+        if not args and not kwargs:
+            with contextlib.suppress(ValueError):
+                more = output_change(net, new, inputs, images)
+                shown = first_outputs(net, new, inputs, images)
     said = [*said, *before_after(report, again, more, images)]
-    return before, Examined(new, again, said, recipe)
+    return before._replace(shown=shown[0]), Examined(new, again, said, recipe, shown[1])
 
 
 @contextlib.contextmanager

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from upzoo.audit.examination import REFUSALS, Examination
 from upzoo.audit.inputs import Inputs
-from upzoo.audit.inputs import pictures as find_pictures
 from upzoo.audit.layers import Plan
 from upzoo.audit.measure import blind_periods, middle
 from upzoo.audit.phases import PERIODS, busiest, patterns
@@ -62,7 +61,7 @@ def run_constant(ex: Examination, level: bool = False) -> None:
 
 def leaf_of(ex: Examination, inputs: Inputs, fed: str) -> tuple[Tensor | None, Inputs]:
     """The first picture as something to take derivatives by."""
-    found = find_pictures(inputs, ex.dims) if fed == "the input" else []
+    found = ex.find_pictures(inputs) if fed == "the input" else []
     if not found:
         return None, inputs
     leaf = found[0].tensor.detach().clone().requires_grad_()

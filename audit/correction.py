@@ -103,7 +103,7 @@ def output_change(
     """
     power, moved = 0.0, 0.0
     for inputs in examples_of(before, example, images):
-        old, new = _map(before, inputs), _map(after, inputs)
+        old, new = map_of(before, inputs), map_of(after, inputs)
         if old is None or new is None or old.shape != new.shape:
             raise ValueError("the two nets give no maps of one shape")
         axes = tuple(range(2, old.ndim))
@@ -140,7 +140,7 @@ def _first_that_runs(net: nn.Module) -> Inputs:
     raise ValueError(f"{type(net).__name__} runs on none of the inputs that were tried: give one")
 
 
-def _map(net: nn.Module, inputs: Inputs) -> Tensor | None:
+def map_of(net: nn.Module, inputs: Inputs) -> Tensor | None:
     """The largest map of a net's output, from a seed."""
     with undisturbed(net):
         reseed(0)

@@ -86,6 +86,11 @@ class Examination:
         """Sizes of the picture that the net takes."""
         return self.pictures[0].sizes if self.pictures else None
 
+    def find_pictures(self, inputs: Inputs) -> list[Picture]:
+        """The inputs that have pixels."""
+        first = next((m for m in self.net.modules() if isinstance(m, nn.Conv1d)), None)
+        return find_pictures(inputs, self.dims, None if first is None else first.in_channels)
+
     def constant_input(self) -> Inputs:
         """The inputs with a constant in each picture's place.
 
@@ -105,7 +110,7 @@ class Examination:
                 inputs = Inputs((*inputs.args, *more.args), {**inputs.kwargs, **more.kwargs})
             inputs = inputs.to(device, dtype)
             self.inputs, self.dims = inputs, net_dims(self.net, inputs)
-            self.pictures = find_pictures(inputs, self.dims)
+            self.pictures = self.find_pictures(inputs)
             try:
                 ran = self.forward(inputs, Plan())
             except REFUSALS as error:
@@ -175,7 +180,7 @@ class Examination:
         watch = Watch(self.net, self.like, self.dims, plan)
         y = None
         with watch:
-            for picture in find_pictures(inputs, self.dims):
+            for picture in self.find_pictures(inputs):
                 watch.origins.start(picture.tensor, picture.sizes, "the input")
             raw = self.net(*inputs.args, **inputs.kwargs)
             if self.inner is None:

@@ -80,9 +80,7 @@ def audit(
         >>> report.ok, report.findings[0].period, report.severity
         (False, 2, 'strong')
     """
-    if not isinstance(net, nn.Module):
-        raise ValueError(f"net is {type(net).__name__}: give a torch.nn.Module")
-    net = getattr(net, "_orig_mod", net)  # of torch.compile
+    net = checked(net)
     with undisturbed(net, seed), torch.no_grad():
         origin = "the net's own" if weights is None else load_into(net, weights)
         for parameter in net.parameters():
@@ -127,3 +125,22 @@ def level(examination: Examination, stack: contextlib.ExitStack) -> None:
     run_constant(examination, level=True)
     said = listed(held)
     examination.report.notes.append(f"held level, since they hid what repeats: {said}")
+
+
+def checked(net: Any) -> nn.Module:
+    """The module that is to be audited.
+
+    Raises:
+        ValueError: for what is none, or one whose weights hold no values.
+    """
+    if isinstance(net, torch.export.ExportedProgram):
+        net = net.module()
+    if not isinstance(net, nn.Module):
+        raise ValueError(f"net is {type(net).__name__}: give a torch.nn.Module")
+    net = getattr(net, "_orig_mod", net)  # of torch.compile
+    for name, x in (*net.named_parameters(), *net.named_buffers()):
+        if torch.nn.parameter.is_lazy(x):
+            raise ValueError(f"{name} is not initialised: run {type(net).__name__} once before")
+        if x.is_meta:
+            raise ValueError(f"{name} is on the meta device and holds no values: load weights")
+    return net

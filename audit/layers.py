@@ -132,7 +132,8 @@ class Watch(TorchFunctionMode):
             return self._call(func, name, args, kwargs)
         x = given["input"]
         dims = x.ndim - 2
-        if dims < 1 or ("volution" in kind and given["weight"].ndim != x.ndim):
+        packed = "volution" in kind and getattr(given["weight"], "ndim", 0) != x.ndim  # quantised
+        if dims < 1 or packed:
             return self._call(func, name, args, kwargs)
         if "volution" in kind:
             self.dims_seen[dims] = self.dims_seen.get(dims, 0) + 1

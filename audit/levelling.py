@@ -103,16 +103,19 @@ def even_unpool(y: Tensor, given: Mapping[str, Any]) -> Tensor:
     if any(n % m for n, m in zip(sizes, small, strict=True)):
         return y
     window = [n // m for n, m in zip(sizes, small, strict=True)]
-    place, rest = torch.zeros_like(indices), indices
-    for n, w in zip(reversed(sizes), reversed(window), strict=True):
-        place = place * w + rest % n % w
-        rest = rest // n
     cells = math.prod(window)
-    counts = torch.bincount(place.flatten(), minlength=cells).double()
-    expected = counts.sum() / cells
+    place, rest, step = torch.zeros_like(indices), indices, 1
+    for n, w in zip(reversed(sizes), reversed(window), strict=True):  # the last axis is the fastest
+        place = place + step * (rest % n % w)
+        rest, step = rest // n, step * w
+    chosen = torch.nn.functional.one_hot(place.transpose(0, 1).flatten(1), cells)
+    counts = chosen.sum(1).double()  # (C, cells)
+    expected = counts.sum(1, keepdim=True) / cells
     # Σ (n − e)² / e is χ² with cells − 1 degrees of freedom where the places are alike
-    chance = cells - 1 + CHANCE * math.sqrt(2 * (cells - 1))
-    if ((counts - expected).square() / expected).sum().item() < chance:
-        counts = expected.expand_as(counts)
-    parts = (counts / counts.sum()).to(x.dtype).view(*reversed(window))
-    return torch.kron(x, parts.permute(*reversed(range(parts.ndim))).contiguous())
+    alike = ((counts - expected).square() / expected).sum(1, keepdim=True) < (
+        cells - 1 + CHANCE * math.sqrt(2 * (cells - 1))
+    )
+    shares = torch.where(alike, expected, counts) / counts.sum(1, keepdim=True)
+    stamps = shares.to(x.dtype).view(1, -1, *(n for w in window for n in (1, w)))
+    spread = x.reshape(*x.shape[:2], *(n for m in small for n in (m, 1)))
+    return (spread * stamps).reshape(y.shape)

@@ -175,8 +175,9 @@ def judge(report: AuditReport, why: str) -> None:
             f"grid of period {listed([str(p) for p in blind])} would"
         )
     else:
-        most = max(report.contrast, key=lambda p: report.contrast[p])
-        said = f"flat to {100 * report.contrast[most]:.1g} % of the output's spread"
+        near = _divisors(could)
+        most = max((share for p, share in report.contrast.items() if p in near), default=0.0)
+        said = f"flat to {_at_most(most)} % of the output's spread"
         report.verdict = "none"
         report.reason = (
             said if report.pictures else f"{said}; too small for the spectrum's measures"
@@ -193,5 +194,15 @@ def blind_periods(noise: Mapping[int, float], could: Iterable[int]) -> list[int]
         noise: period -> what chance gives, over the output's spread.
         could: periods of the layers; they count with their divisors. None known: 2.
     """
-    divisors = {p for c in set(could) or {2} for p in range(2, c + 1) if c % p == 0}
-    return [p for p, share in noise.items() if p in divisors and decibels(3 * share) > BLIND_DB]
+    near = _divisors(could)
+    return [p for p, share in noise.items() if p in near and decibels(3 * share) > BLIND_DB]
+
+
+def _divisors(periods: Iterable[int]) -> set[int]:
+    """The periods with their divisors; none known: 2."""
+    return {p for c in set(periods) or {2} for p in range(2, c + 1) if c % p == 0}
+
+
+def _at_most(share: float) -> str:
+    """A share in %, to one digit."""
+    return "less than 0.001" if share < 1e-5 else f"{float(f'{100 * share:.1g}'):g}"

@@ -38,7 +38,7 @@ def _wrapped(text: str, width: int, indent: str) -> list[str]:
 
 def examined(report: AuditReport) -> str:
     """What was examined: the net, its weights, its input and its output."""
-    inputs = ", ".join("×".join(map(str, shape)) for shape in report.input_size[:3])
+    inputs = ", ".join("×".join(map(str, s)) or "a number" for s in report.input_size[:3])
     output = f"{report.output} " if report.output else ""
     gives = f"{output}{'×'.join(map(str, report.output_size))}" if report.output_size else "no map"
     weights = "random weights" if report.random else f"weights: {report.weights}"
@@ -69,9 +69,10 @@ def size(finding: Finding) -> str:
 
 
 def cause_lines(report: AuditReport) -> list[str]:
-    """Who makes the grids: a line for each cause, at most three."""
+    """Who makes the grids: a line for each cause, at most three; what layers share is said once."""
     lines: list[str] = []
     causes = [c for c in report.causes if report.verdict != "checkerboard" or not c.expected]
+    told: set[str] = set()
     for cause in causes[:CAUSES]:
         shares = [
             f"{'' if c.share is None else f'{c.share:.0%} of '}period {f.period}"
@@ -82,6 +83,9 @@ def cause_lines(report: AuditReport) -> list[str]:
         layer = report.layer(cause.layer)
         what = f" ({layer.kind} {layer.geometry()})" if layer is not None else ""
         why = f": {remedy(layer)}" if layer is not None and not cause.expected else ""
+        if what + why in told:
+            what, why = "", " in the same way"
+        told.add(what + why)
         lines.append(f"{cause.layer}{what} makes {listed(shares)}{why}")
     if len(causes) > CAUSES:
         lines[-1] += f"; and {len(causes) - CAUSES} more"
@@ -89,17 +93,19 @@ def cause_lines(report: AuditReport) -> list[str]:
 
 
 def gradient_line(report: AuditReport) -> str | None:
-    """Which layers hand the gradient out unevenly, where one does."""
+    """Which layers hand the gradient out unevenly, where one does: the worst kind."""
     uneven = [layer for layer in report.layers if uneven_gradient(report, layer)]
     if not uneven:
         return None
-    groups = grouped(sorted(uneven, key=lambda layer: -(layer.gradient or 0)))
-    named = [f"{names(group)} ({group[0].kind} {group[0].geometry()})" for group in groups[:2]]
-    more = f" and {len(groups) - 2} more kinds" if len(groups) > 2 else ""
+    groups = sorted(grouped(uneven), key=lambda g: -max(layer.gradient or 0 for layer in g))
+    worst_kind = groups[0]
+    most = ratio(max(layer.gradient or 1 for layer in worst_kind))
+    more = f"; {len(groups) - 1} more kinds do too" if len(groups) > 2 else ""
+    more = "; one more kind does too" if len(groups) == 2 else more
     return (
-        f"gradient: {listed(named)}{more} {'give' if len(uneven) > 1 else 'gives'} some pixels "
-        f"{ratio(max(layer.gradient or 1 for layer in uneven))} the gradient energy of others: a "
-        "kernel that is a multiple of the stride, or a blur before, hands it out evenly"
+        f"gradient: {names(worst_kind)} ({worst_kind[0].kind} {worst_kind[0].geometry()}) "
+        f"{'give' if len(worst_kind) > 1 else 'gives'} some pixels {most} the energy of others, "
+        f"which a kernel of a multiple of the stride, or a blur before, would not{more}"
     )
 
 

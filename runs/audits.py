@@ -24,6 +24,8 @@ def named(cfg: DictConfig) -> str | None:
     spec = cfg.audit["net"] if isinstance(cfg.audit, Mapping) else cfg.audit
     if spec is None and cfg.swap is not None:
         raise ValueError(f"swap={cfg.swap} goes with audit=NET; train.py trains with upsample=")
+    if spec is None and cfg.distil is not None:
+        raise ValueError(f"distil={cfg.distil} goes with audit=NET and equalise=true or swap=")
     return spec
 
 
@@ -53,7 +55,7 @@ def audit_command(cfg: DictConfig) -> AuditReport:
     names = ("size", "example", "output", "weights")
     given: dict[str, Any] = {name: options.get(name) for name in names}
     given |= {"images": cfg.input, "arguments": list(options.get("args") or ()), "seed": cfg.seed}
-    change = choose_change(cfg.equalise, cfg.swap, cfg.keep, cfg.where)
+    change = choose_change(cfg.equalise, cfg.swap, cfg.keep, cfg.where, cfg.distil)
     before, after = audit_both(spec, change, **given)
     reports = {"audit": before.report} | ({} if after is None else {"changed": after.report})
     folder = folders.new_folder(Path(cfg.logs, "audit", before.report.net.lower()), cfg.seed)
@@ -66,7 +68,10 @@ def audit_command(cfg: DictConfig) -> AuditReport:
             print(*written(cfg.output, after), sep="\n")
         elif cfg.output is not None:
             write_corrected(cfg.output, after.net, spec)
-    panel = audit_panel(*reports.values(), titles=TITLES if after is not None else None)
+    shown = None if after is None else (before.shown, after.shown)
+    panel = audit_panel(
+        *reports.values(), titles=TITLES if after is not None else None, shown=shown
+    )
     to_pil_image(panel).save(folder / "audit.png")
     print(f"report and panel: {folder}")
     return before.report
