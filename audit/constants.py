@@ -13,7 +13,7 @@ from upzoo.audit.examination import REFUSALS, Examination
 from upzoo.audit.inputs import Inputs
 from upzoo.audit.layers import Plan
 from upzoo.audit.measure import blind_periods, middle
-from upzoo.audit.phases import PERIODS, busiest, patterns
+from upzoo.audit.phases import PERIODS, busiest, patterns, unfilmed
 from upzoo.audit.report import PHOTOGRAPH
 from upzoo.audit.trace import Trace
 from upzoo.metrics.checkerboard.response import constant
@@ -110,11 +110,12 @@ def _second_seed(ex: Examination, inputs: Inputs, plan: Plan) -> None:
 def _measure(ex: Examination, ys: Sequence[Tensor]) -> None:
     """The figures of the output's grids: over its level, and over its spread."""
     assert ex.map is not None
-    report, y = ex.report, ys[0]
+    ys = [unfilmed(y) for y in ys]
+    report, y, shown = ex.report, ys[0], unfilmed(ex.map)
     channels = busiest(y)
     flat = tuple(range(2, y.ndim))
     level = y.detach()[:, channels].double().mean((0, *flat)).norm().item()
-    shown = ex.map[:, channels] if ex.map.shape[1] == y.shape[1] else ex.map
+    shown = shown[:, channels] if shown.shape[1] == y.shape[1] else shown
     # the spread that pictures cause: a level of its own for each channel and image is none
     spread = shown.double().var(flat, correction=0).mean(0).sum().sqrt().item()
     with torch.set_grad_enabled(y.requires_grad):
@@ -131,4 +132,6 @@ def _measure(ex: Examination, ys: Sequence[Tensor]) -> None:
         ).sum(0)
         strongest = int(channels[int(energy.argmax())])
         report.tile = middle(y.detach(), strongest)
-        report.spread = ex.map[:, strongest].std().item() if strongest < ex.map.shape[1] else None
+        of_example = unfilmed(ex.map)
+        inside = strongest < of_example.shape[1]
+        report.spread = of_example[:, strongest].std().item() if inside else None

@@ -14,13 +14,15 @@ from upzoo.audit.constants import ROUNDING, feeds
 from upzoo.audit.examination import Examination
 from upzoo.audit.layers import Plan
 from upzoo.audit.maps import to_map
-from upzoo.audit.phases import Pattern, busiest, patterns
+from upzoo.audit.measure import divisors
+from upzoo.audit.phases import Pattern, busiest, patterns, unfilmed
 from upzoo.audit.pictures import Shown
 from upzoo.audit.report import CAUSE, Cause, Finding, decibels, severity
 from upzoo.audit.trace import output_period, output_periods, shares
 from upzoo.audit.weights import looks_drawn
 from upzoo.upsampling.phases import over
 
+SURE, SURER = 3.0, 6.0  # times what chance gives: of a layer's period, and of others
 EMERGED = 0.1  # of a grid at the output, that a map must have for the grid to be there
 
 
@@ -30,9 +32,13 @@ def find(ex: Examination) -> None:
     if not ex.patterns:
         return
     real = {}
+    known = ex.own_periods(ex.calls)
+    near = divisors(known)
     for period, found in ex.patterns.items():
         contrast, rounding = report.contrast[period], ROUNDING * (report.level or 0.0)
-        beyond = found.amplitude > 3 * found.noise and found.amplitude > rounding
+        # what bends a strong grid leaves some of it at periods that no layer has
+        least = SURE if not known or period in near else SURER
+        beyond = found.amplitude > least * found.noise and found.amplitude > rounding
         if beyond and severity(decibels(contrast)) != "none":
             real[period] = found
     blamed = _blame(ex, real)
@@ -106,6 +112,7 @@ def _bracket(ex: Examination, findings: Sequence[Finding]) -> None:
         first = to_map(y, ex.like, ex.dims)
         if first is None or first.ndim != len(size) + 2:
             return
+        first = unfilmed(first)
         for finding in findings:
             period = finding.period * first.shape[-1] / size[-1]
             here = int(period) if period == int(period) and period >= 2 else 0

@@ -175,7 +175,7 @@ def judge(report: AuditReport, why: str) -> None:
             f"grid of period {listed([str(p) for p in blind])} would"
         )
     else:
-        near = _divisors(could)
+        near = divisors(could)
         most = max((share for p, share in report.contrast.items() if p in near), default=0.0)
         said = f"flat to {_at_most(most)} % of the output's spread"
         report.verdict = "none"
@@ -194,11 +194,11 @@ def blind_periods(noise: Mapping[int, float], could: Iterable[int]) -> list[int]
         noise: period -> what chance gives, over the output's spread.
         could: periods of the layers; they count with their divisors. None known: 2.
     """
-    near = _divisors(could)
+    near = divisors(could)
     return [p for p, share in noise.items() if p in near and decibels(3 * share) > BLIND_DB]
 
 
-def _divisors(periods: Iterable[int]) -> set[int]:
+def divisors(periods: Iterable[int]) -> set[int]:
     """The periods with their divisors; none known: 2."""
     return {p for c in set(periods) or {2} for p in range(2, c + 1) if c % p == 0}
 
