@@ -233,7 +233,9 @@ class Watch(TorchFunctionMode):
         if found is None:
             return x
         before, size, scales, up = found
-        return self._bracket(f"between {before} and {name}", x, size, sizes or (), scales, up)
+        y = self._bracket(f"between {before} and {name}", x, size, sizes or (), scales, up)
+        self.origins.start(y, sizes, f"the input of {name}")
+        return y
 
     def _bracket(
         self,
