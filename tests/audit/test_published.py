@@ -1,10 +1,13 @@
 """Verdicts on published patterns, against what is true of their construction."""
 
+import json
+
 import pytest
 import torch
 
 from tests.audit import packages
 from tests.audit.published import CASES, build
+from tests.conftest import ROOT
 from upzoo.audit import audit
 
 #: Nets with constants or positions of their own, whose output is no mean of inputs alone.
@@ -85,3 +88,13 @@ def test_there_are_enough():
     assert len(packages.NETS) >= 35
     truths = [case.truth for case in CASES.values()]
     assert min(truths.count("grid"), truths.count("none")) > 15
+
+
+def test_what_an_audit_costs_is_that_of_the_record():
+    record = json.loads((ROOT / "benchmarks/results/audit_cost.json").read_text())
+    page = " ".join((ROOT / "docs/artifacts.md").read_text().split())
+    assert record["ratio"] <= 8
+    assert record["passes"] <= 6
+    assert round(record["parameters"] / 1e6) == 31
+    said = f"it takes {record['ratio']:.1f} times the processor time of one forward pass"
+    assert f"{said}, in {record['passes']} passes" in page
