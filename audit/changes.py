@@ -215,9 +215,21 @@ def corrected(net: torch.nn.Module, report: AuditReport, keep: str = "weights") 
 
 
 def before_after(
-    before: AuditReport, after: AuditReport, moved: float | None, images: object
+    before: AuditReport,
+    after: AuditReport,
+    moved: float | None,
+    images: object,
+    tell_cost: bool = True,
 ) -> list[str]:
-    """What a change did, in lines: the checkerboard, and the output where it was measured."""
+    """What a change did, in lines: the checkerboard, and the output where it was measured.
+
+    Args:
+        before: the old net's audit.
+        after: the new one's.
+        moved: the output's change in dB.
+        images: that it was measured on; None: the example.
+        tell_cost: say what may win it back.
+    """
     old, new = (max((f.db for f in r.findings), default=0.0) for r in (before, after))
     lines = [f"checkerboard: {old:.1f} dB before, {new:.1f} dB after"]
     if moved is None:
@@ -226,7 +238,7 @@ def before_after(
     lines.append(
         f"change of the output on {where}: {round(moved, 1) + 0.0:.1f} dB (variance over change)"
     )
-    if moved < NOTICED:
+    if moved < NOTICED and tell_cost:
         lines.append(
             "that may cost quality; distil=FOLDER of pictures (--distil), or upzoo.distil, may win "
             "some of it back"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import re
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ from upzoo.audit.examples import natural_noise
 from upzoo.audit.figure import draw
 from upzoo.audit.report import AuditReport
 from upzoo.audit.targets import DEFAULT, load_target
-from upzoo.audit.terminal import progress, show, write
+from upzoo.audit.terminal import progress, say, show, write
 from upzoo.audit.weights import load_into
 from upzoo.saving import check_target
 from upzoo.upsampling.equalise import KEEP
@@ -126,13 +127,13 @@ def examine(given: argparse.Namespace) -> AuditReport:
         seed=given.seed,
     )
     reports = [before.report]
-    show(before.report, tables=given.tables)
+    show(before.report, tables=given.tables, advice=after is None)
     if after is not None:
-        print(*after.said, sep="\n")
-        show(after.report, tables=given.tables)
+        say(after.said)
+        show(after.report, tables=given.tables, advice=False)
         reports.append(after.report)
         if given.output is not None:
-            print(*written(given.output, after), sep="\n")
+            say(written(given.output, after))
     if given.json is not None:
         write(reports[-1], given.json)
     if given.figure is not None:
@@ -221,6 +222,7 @@ def audit_both(
         }
         report = audit(net, inputs, **options)
         report.target, report.weights = spec, origin
+        report.options = options_again(size, example, output, weights, arguments)
         before = Examined(net, report, [])
         if change is None:
             return before, None
@@ -232,8 +234,29 @@ def audit_both(
             with contextlib.suppress(ValueError):
                 more = output_change(net, new, inputs, images)
                 shown = first_outputs(net, new, inputs, images)
-    said = [*said, *before_after(report, again, more, images)]
+    tell_cost = not any(line.startswith("distilled ") for line in said)
+    said = [*said, *before_after(report, again, more, images, tell_cost)]
     return before._replace(shown=shown[0]), Examined(new, again, said, recipe, shown[1])
+
+
+def options_again(
+    size: Any,
+    example: str | None = None,
+    output: str | None = None,
+    weights: str | None = None,
+    arguments: Sequence[str] = (),
+) -> str:
+    """Options as the command takes them, for one that goes on from this audit.
+
+    Example:
+        >>> options_again(96, weights="DEFAULT"), options_again(None)
+        (' --size 96 --weights DEFAULT', '')
+    """
+    shape = "x".join(map(str, size)) if isinstance(size, list | tuple) else size
+    given = {"size": shape, "example": example, "map": output, "weights": weights}
+    said = [f" --{name} {shlex.quote(str(v))}" for name, v in given.items() if v is not None]
+    more = [" --args " + " ".join(map(shlex.quote, arguments))] if arguments else []
+    return "".join([*said, *more])
 
 
 @contextlib.contextmanager

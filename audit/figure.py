@@ -70,8 +70,9 @@ def _draw_pictures(axes: Sequence[Axes], shown: Sequence[Tensor]) -> None:
     low, high = middles[0].min(), max(middles[0].max(), middles[0].min() + 1e-12)
     for place, picture in zip(axes, middles, strict=True):
         place.set_axis_off()
-        grey = np.clip((picture - low) / (high - low), 0, 1)
-        place.imshow(grey.squeeze(-1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        scaled = np.clip((picture - low) / (high - low), 0, 1)
+        grey = scaled[..., 0] if scaled.shape[-1] == 1 else scaled
+        place.imshow(grey, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         place.set_title("the output for a picture, its middle", fontsize=8)
 
 

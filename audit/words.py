@@ -13,23 +13,32 @@ CAUSES = 3  # lines of them
 SHOWN = 1.05  # of a layer's uneven gradient, at the net's input
 
 
-def summary(report: AuditReport, width: int = WIDTH) -> str:
-    """The whole report but its tables, in lines of at most `width` columns."""
+def summary(report: AuditReport, width: int = WIDTH, advice: bool = True) -> str:
+    """The whole report but its tables, in lines of at most `width` columns.
+
+    Args:
+        report: of an audit.
+        width: columns.
+        advice: with the gradient's line and the next command.
+    """
     lines = [
-        *_wrapped(examined(report), width, ""),
-        *_wrapped(verdict(report)[:1].upper() + verdict(report)[1:] + ".", width, ""),
+        *wrapped(examined(report), width, ""),
+        *wrapped(verdict(report)[:1].upper() + verdict(report)[1:] + ".", width, ""),
     ]
     for line in cause_lines(report):
-        lines += _wrapped(line, width, "  ")
+        lines += wrapped(line, width, "  ")
+    if not advice:
+        return "\n".join(lines)
     if (gradient := gradient_line(report)) is not None:
-        lines += _wrapped(gradient, width, "  ")
+        lines += wrapped(gradient, width, "  ")
     command = next_command(report)
     if command is not None:
         lines.append(f"next: {command}")  # never broken: it is there to be pasted
     return "\n".join(lines)
 
 
-def _wrapped(text: str, width: int, indent: str) -> list[str]:
+def wrapped(text: str, width: int = WIDTH, indent: str = "") -> list[str]:
+    """A text in lines of at most so many columns, but for words that are longer."""
     return textwrap.wrap(
         text, width, initial_indent=indent, subsequent_indent=indent + "  ",
         break_long_words=False, break_on_hyphens=False,
@@ -102,10 +111,12 @@ def gradient_line(report: AuditReport) -> str | None:
     most = ratio(max(layer.gradient or 1 for layer in worst_kind))
     more = f"; {len(groups) - 1} more kinds do too" if len(groups) > 2 else ""
     more = "; one more kind does too" if len(groups) == 2 else more
+    even = worst_kind[0].unevenness == 1
+    remedy = "a blur before" if even else "a kernel of a multiple of the stride, or a blur before,"
     return (
         f"gradient: {names(worst_kind)} ({worst_kind[0].kind} {worst_kind[0].geometry()}) "
         f"{'give' if len(worst_kind) > 1 else 'gives'} some pixels {most} the energy of others, "
-        f"which a kernel of a multiple of the stride, or a blur before, would not{more}"
+        f"which {remedy} would not{more}"
     )
 
 
@@ -129,13 +140,13 @@ def remedy(layer: Layer) -> str:
     if layer.unevenness > 1:
         pairs = zip(layer.kernel, layer.stride, strict=True)
         fit = product([math.ceil(k / s) * int(s) for k, s in pairs])
-        return f"its stamps overlap unevenly (×{layer.unevenness:.3g}); {fit} does not"
+        return f"its stamps overlap unevenly (×{layer.unevenness:.3g}); those of {fit} do not"
     return "its stamps overlap evenly, but its phases have different gains"
 
 
 def next_command(report: AuditReport) -> str | None:
     """One line to paste."""
-    target = report.target
+    target = f"{report.target}{report.options}" if report.target is not None else None
     learned = [
         layer
         for cause in report.causes
@@ -150,7 +161,7 @@ def next_command(report: AuditReport) -> str | None:
     if target is None:
         return None
     if report.random and report.verdict == "unknown":
-        source = target.split(":")[0]
+        source = str(report.target).split(":")[0]
         shipped = "DEFAULT" if source in ("torchvision", "timm", "smp") else "FILE"
         return f"upzoo audit {target} --weights {shipped}"
     return f"upzoo audit {target} --tables"

@@ -45,7 +45,7 @@ def audit_command(cfg: DictConfig) -> AuditReport:
     from panels.audit import audit_panel
     from upzoo.audit.changes import choose_change, written
     from upzoo.audit.command import TITLES, audit_both
-    from upzoo.audit.terminal import show, write
+    from upzoo.audit.terminal import say, show, write
 
     options: Mapping[str, Any] = cfg.audit if isinstance(cfg.audit, Mapping) else {}
     spec = named(cfg)
@@ -61,11 +61,11 @@ def audit_command(cfg: DictConfig) -> AuditReport:
     folder = folders.new_folder(Path(cfg.logs, "audit", before.report.net.lower()), cfg.seed)
     for name, report in reports.items():
         write(report, folder / f"{name}.json")
-        show(report, tables=bool(options.get("tables")))
+        show(report, tables=bool(options.get("tables")), advice=after is None)
     if after is not None:
-        print(*after.said, sep="\n")
+        say(after.said)
         if cfg.output is not None and after.recipe is not None:
-            print(*written(cfg.output, after), sep="\n")
+            say(written(cfg.output, after))
         elif cfg.output is not None:
             write_corrected(cfg.output, after.net, spec)
     shown = None if after is None else (before.shown, after.shown)
