@@ -79,11 +79,9 @@ def one_draw(name: str, result: Any) -> Any:
     """
     if name not in DRAWS or not isinstance(result, Tensor) or result.ndim < 3:
         return result
-    flat = (
-        result[..., :1, :]
-        if result.ndim == 3
-        else result[(..., *[slice(0, 1)] * (result.ndim - 2))]
-    )
+    flat = result
+    for axis in range(1 if result.ndim == 3 else 2, 2 if result.ndim == 3 else result.ndim):
+        flat = flat.narrow(axis, 0, 1)
     flat = flat.clone().expand_as(result)
     return result.copy_(flat) if name.endswith("_") else flat.contiguous()
 
