@@ -26,7 +26,8 @@ NET = "unet_transposed_conv.shapes"
 STEPS, LEARN, BATCH, LR = 300, 400, 4, 1e-3
 HERE = Path(__file__).parent
 RECORD, FIGURE = HERE / "results" / "swapping.json", HERE.parent / "docs/figures/swapping.png"
-SHOWN, CUT = 0, slice(24, 72)  # a validation scene, and the part of it that is drawn
+SIZE, ZOOM = (64, 64), 2.0  # of the scenes that it was trained on
+SHOWN, CUT = 0, slice(8, 56)  # a validation scene, and the part of it that is drawn
 
 
 def main() -> None:
@@ -77,7 +78,7 @@ def main() -> None:
 
 def scenes(split: str, count: int) -> tuple[Tensor, Tensor]:
     """Images (N, 3, H, W), scaled as in training, and masks (N, H, W)."""
-    data = Shapes()
+    data = Shapes(size=SIZE, zoom=ZOOM)
     raw = data.raw(split)
     pairs = [raw[index] for index in range(count)]
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (data.mean, data.std))
