@@ -69,14 +69,19 @@ def test_every_block_runs(project):
 
 
 @pytest.mark.slow
-def test_the_command_for_shipped_nets(tmp_path):
-    (line,) = re.findall(r"^    python (evaluate\.py .+)$", PAGE, re.M)
-    run = [sys.executable, *shlex.split(line), f"logs={tmp_path}"]
-    run = [a if not a.startswith("output=") else f"output={tmp_path / 'corrected'}" for a in run]
+@pytest.mark.parametrize(
+    ("change", "weights"),
+    [("equalise", "model.safetensors"), ("swap", "weights.safetensors")],
+)
+def test_the_commands_for_shipped_nets(change, weights, tmp_path):
+    (line,) = re.findall(rf"^    python (evaluate\.py .+{change}=.+)$", PAGE, re.M)
+    run = [sys.executable, *shlex.split(line), "audit.size=64", f"logs={tmp_path / 'logs'}"]
+    run = [a if not a.startswith("output=") else f"output={tmp_path / 'changed'}" for a in run]
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "corrected" / "model.safetensors").exists()
-    assert "checkerboard:" in done.stdout
+    assert (tmp_path / "changed" / weights).exists()
+    assert " dB before, 0.0 dB after" in done.stdout
+    assert len(list(tmp_path.rglob("logs/**/audit.png"))) == 1
 
 
 def test_the_figures_are_the_records():
