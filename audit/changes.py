@@ -11,6 +11,7 @@ import torch
 
 from upzoo.atomic import whole
 from upzoo.audit.correction import correct, examples_of, map_of
+from upzoo.audit.examples import natural_noise
 from upzoo.audit.inputs import Inputs, pictures
 from upzoo.audit.photos import load, normalisation
 from upzoo.audit.report import AuditReport
@@ -139,19 +140,20 @@ def _in_batches(each: list[torch.Tensor]) -> list[list[torch.Tensor]]:
 
 
 def _drawn(first: Inputs) -> list[Inputs]:
-    """Batches drawn like the example: its numbers' mean and spread, its shape."""
+    """Batches drawn like the example: pictures as it was, codes from its mean and spread."""
     generator = torch.Generator().manual_seed(1)
-    count = max(5, CODES // max(len(first.tensors()[0]), 1) // BATCH)
-    return [
-        first.replace(
-            {
-                id(x): (torch.randn(x.shape, generator=generator) * x.std() + x.mean()).to(x)
-                for x in first.tensors()
-                if x.is_floating_point() and x.numel() > 1
-            }
-        )
-        for _ in range(count)
-    ]
+
+    def like(x: torch.Tensor) -> torch.Tensor:
+        if x.ndim > 3 and min(x.shape[2:]) > 1:
+            each = [natural_noise(x.shape[1], x.shape[2:], generator) for _ in range(len(x))]
+            drawn = torch.cat(each) - 0.5
+        else:
+            drawn = torch.randn(x.shape, generator=generator)
+        return (drawn * x.std().cpu() + x.mean().cpu()).to(x)
+
+    floats = [x for x in first.tensors() if x.is_floating_point() and x.numel() > 1]
+    count = max(5, CODES // max(len(floats[0]), 1) // BATCH)
+    return [first.replace({id(x): like(x) for x in floats}) for _ in range(count)]
 
 
 def example_of(net: torch.nn.Module, example: Any) -> Any:

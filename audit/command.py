@@ -229,7 +229,8 @@ def audit_both(
         new, said, recipe, _ = change(net, report, inputs)
         again = audit(new, inputs, **options)
         again.target, again.weights = spec, "changed"
-        more, shown = None, (None, None)
+        more: float | None = None
+        shown: tuple[Tensor | None, Tensor | None] = None, None
         if not args and not kwargs:
             with contextlib.suppress(ValueError):
                 more = output_change(net, new, inputs, images)

@@ -51,8 +51,8 @@ def show(
 
 def say(lines: Sequence[str]) -> None:
     """Print lines, folded at 80 columns; nothing is folded that is there to be pasted."""
-    for line in lines:
-        print(line if "upzoo.swap(" in line else "\n".join(wrapped(line, WIDTH)))
+    for line in "\n".join(lines).splitlines():
+        print(line if "upzoo.swap(" in line else "\n".join(wrapped(line)))
 
 
 def all_tables(report: AuditReport) -> list[Table]:

@@ -61,9 +61,10 @@ def audit_command(cfg: DictConfig) -> AuditReport:
     folder = folders.new_folder(Path(cfg.logs, "audit", before.report.net.lower()), cfg.seed)
     for name, report in reports.items():
         write(report, folder / f"{name}.json")
-        show(report, tables=bool(options.get("tables")), advice=after is None)
+    show(before.report, tables=bool(options.get("tables")), advice=after is None)
     if after is not None:
         say(after.said)
+        show(after.report, tables=bool(options.get("tables")), advice=False)
         if cfg.output is not None and after.recipe is not None:
             say(written(cfg.output, after))
         elif cfg.output is not None:
