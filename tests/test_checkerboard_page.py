@@ -93,3 +93,8 @@ def test_the_figures_are_the_records():
             f"| {100 * row['same_labels']:.1f} | {row['relative_error']:.2f} |"
         )
         assert cells in PAGE
+    before, *others = (100 * row["miou"] for row in record["nets"].values())
+    said = f"correction costs {before - others[0]:.1f} points of mIoU and the swap"
+    assert f"{said} {before - others[1]:.1f}." in PAGE
+    assert min(others[2:]) > before - 1
+    assert all(row["checkerboard_db"] == 0 for row in list(record["nets"].values())[1:])
