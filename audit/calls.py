@@ -11,6 +11,8 @@ from torch import Tensor
 from upzoo.audit.boundless import axes
 from upzoo.metrics.checkerboard.weights import shuffle_kernel
 
+SHORT = 4  # pixels of an axis below which its growth tells nothing
+
 
 @dataclass
 class Call:
@@ -133,10 +135,15 @@ def whole_ratio(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, .
     """
     if len(before) != len(after) or max(before) <= 1:
         return None
-    scales = tuple(round(b / a) for a, b in zip(before, after, strict=True))
+    # a few frames that a causal film pads are no enlargement: the other axes tell
+    short = [a < SHORT <= max(before) for a in before]
+    scales = tuple(
+        1 if few else round(b / a) for a, b, few in zip(before, after, short, strict=True)
+    )
     if max(scales) < 2 or min(scales) < 1:
         return None
     near = all(
-        abs(b - s * a) <= max(s, b // 8) for a, b, s in zip(before, after, scales, strict=True)
+        few or abs(b - s * a) <= min(max(s, b // 8), s * a // 5)
+        for a, b, s, few in zip(before, after, scales, short, strict=True)
     )
     return scales if near else None

@@ -10,8 +10,12 @@ from typing import Any, NamedTuple
 import torch
 
 from upzoo.atomic import whole
-from upzoo.audit.correction import correct, examples_of
+from upzoo.audit.correction import correct, examples_of, map_of
+from upzoo.audit.examples import natural_noise
+from upzoo.audit.inputs import Inputs, pictures
+from upzoo.audit.photos import load, normalisation
 from upzoo.audit.report import AuditReport
+from upzoo.distilling import BATCH, distil
 from upzoo.saving import save_state
 from upzoo.swapping import swap
 from upzoo.upsampling.equalise import change_line
@@ -19,12 +23,18 @@ from upzoo.upsampling.equalise import change_line
 NOTICED = 30.0  # dB below the output's variance, from which on a change may be seen
 
 
+#: Pictures that a distillation looks at, its steps, and its codes where a net takes no pictures.
+MOST, STEPS, CODES = 512, 300, 512
+DRAWN = "drawn"
+
+
 class Changed(NamedTuple):
-    """Another net, what was done in lines, and the recipe of a swap."""
+    """Another net, what was done in lines, the recipe of a swap, and what must stay as it is."""
 
     net: torch.nn.Module
     said: list[str]
     recipe: dict[str, Any] | None = None
+    frozen: tuple[str, ...] = ()
 
 
 #: (net, its report, its example) -> another net.
@@ -32,22 +42,50 @@ Change = Callable[[torch.nn.Module, AuditReport, Any], Changed]
 
 
 class Examined(NamedTuple):
-    """A net, what an audit found, what a change did to it in lines, and the recipe of a swap."""
+    """A net, what an audit found, what a change did in lines, and the recipe of a swap.
+
+    `shown` is what it makes of the first picture, (C, *spatial).
+    """
 
     net: torch.nn.Module
     report: AuditReport
     said: list[str]
     recipe: dict[str, Any] | None = None
+    shown: torch.Tensor | None = None
 
 
 def choose_change(
-    correction: bool, operator: str | None, keep: str = "weights", where: str = "*"
+    correction: bool,
+    operator: str | None,
+    keep: str = "weights",
+    where: str = "*",
+    images: str | None = None,
 ) -> Change | None:
     """The change that options ask for; None where they ask for none.
 
+    Args:
+        correction: level the kernels.
+        operator: put this one in.
+        keep: of a correction.
+        where: of a swap.
+        images: what to distil the changed net on afterwards, as for `distilled`.
+
     Raises:
-        ValueError: where they ask for two.
+        ValueError: where they ask for two, or for a distillation of nothing.
     """
+    change = _first_change(correction, operator, keep, where)
+    if images is None:
+        return change
+    if change is None:
+        raise ValueError(f"distil={images} wins back what a change cost: ask for one too")
+
+    def both(net: torch.nn.Module, report: AuditReport, example: Any) -> Changed:
+        return distilled(change(net, report, example), net, example, images)
+
+    return both
+
+
+def _first_change(correction: bool, operator: str | None, keep: str, where: str) -> Change | None:
     if correction and operator is not None:
         raise ValueError("correct and swap are two changes: ask for one at a time")
     if correction:
@@ -63,10 +101,78 @@ def choose_change(
     return change
 
 
+def distilled(changed: Changed, teacher: torch.nn.Module, example: Any, images: str) -> Changed:
+    """The changed net after some hundred steps on the old one's outputs, and a line of it.
+
+    Args:
+        changed: the net; what a correction levelled stays.
+        teacher: the net as it was.
+        example: the input that the audit ran on; None: a guess.
+        images: a folder of pictures, or "drawn": noise and codes like the example.
+
+    Raises:
+        ValueError: for a net that takes no pictures, where it is given a folder.
+        FileNotFoundError: for a folder that is not there.
+    """
+    first = examples_of(teacher, example)[0]
+    found = pictures(first)
+    if images == DRAWN:
+        batches = _drawn(first)
+    elif not found:
+        raise ValueError(f"distil={images}: the net takes no pictures; distil={DRAWN} draws codes")
+    else:
+        like = found[0].tensor
+        each = load(images, like[:1], normalisation(teacher), MOST)
+        batches = [first.replace({id(like): torch.cat(g)}) for g in _in_batches(list(each))]
+    calls = [call_arguments(b) for b in batches]
+    net, told = distil(changed.net, teacher, calls, STEPS, frozen=changed.frozen)
+    line = (
+        f"distilled {told.steps} steps on {len(batches)} batches: relative error "
+        f"{told.before:.3g} before, {told.after:.3g} after, on those held out"
+    )
+    return changed._replace(net=net, said=[*changed.said, line])
+
+
+def _in_batches(each: list[torch.Tensor]) -> list[list[torch.Tensor]]:
+    """In batches of a few, so that there are five at least where that can be."""
+    size = max(1, min(BATCH, len(each) // 5))
+    return [each[i : i + size] for i in range(0, len(each), size)]
+
+
+def _drawn(first: Inputs) -> list[Inputs]:
+    """Batches drawn like the example: pictures as it was, codes from its mean and spread."""
+    generator = torch.Generator().manual_seed(1)
+
+    def like(x: torch.Tensor) -> torch.Tensor:
+        if x.ndim > 3 and min(x.shape[2:]) > 1:
+            each = [natural_noise(x.shape[1], x.shape[2:], generator) for _ in range(len(x))]
+            drawn = torch.cat(each) - 0.5
+        else:
+            drawn = torch.randn(x.shape, generator=generator)
+        return (drawn * x.std().cpu() + x.mean().cpu()).to(x)
+
+    floats = [x for x in first.tensors() if x.is_floating_point() and x.numel() > 1]
+    count = max(5, CODES // max(len(floats[0]), 1) // BATCH)
+    return [first.replace({id(x): like(x) for x in floats}) for _ in range(count)]
+
+
 def example_of(net: torch.nn.Module, example: Any) -> Any:
     """What `swap` runs the net on: as the audit would."""
-    inputs = examples_of(net, example)[0]
-    return inputs.kwargs if not inputs.args else inputs.args
+    return call_arguments(examples_of(net, example)[0])
+
+
+def call_arguments(inputs: Inputs) -> Any:
+    """Inputs as a tuple, or as a dict of keywords.
+
+    Raises:
+        ValueError: for both.
+    """
+    if inputs.args and inputs.kwargs:
+        names = ", ".join(inputs.kwargs)
+        raise ValueError(
+            f"the net takes {names} by keyword beside others: call the function itself"
+        )
+    return inputs.args or inputs.kwargs
 
 
 def written(path: str, changed: Examined) -> list[str]:
@@ -106,13 +212,26 @@ def corrected(net: torch.nn.Module, report: AuditReport, keep: str = "weights") 
             f"no kernel of this net can be corrected: it has no learned transposed convolution "
             f"and no pixel shuffle that could be{reasons}"
         )
-    return Changed(fixed, [change_line(c) for c in changes])
+    levelled = tuple(c.name for c in changes if c.skipped is None)
+    return Changed(fixed, [change_line(c) for c in changes], frozen=levelled)
 
 
 def before_after(
-    before: AuditReport, after: AuditReport, moved: float | None, images: object
+    before: AuditReport,
+    after: AuditReport,
+    moved: float | None,
+    images: object,
+    tell_cost: bool = True,
 ) -> list[str]:
-    """What a change did, in lines: the checkerboard, and the output where it was measured."""
+    """What a change did, in lines: the checkerboard, and the output where it was measured.
+
+    Args:
+        before: the old net's audit.
+        after: the new one's.
+        moved: the output's change in dB.
+        images: that it was measured on; None: the example.
+        tell_cost: say what may win it back.
+    """
     old, new = (max((f.db for f in r.findings), default=0.0) for r in (before, after))
     lines = [f"checkerboard: {old:.1f} dB before, {new:.1f} dB after"]
     if moved is None:
@@ -121,9 +240,19 @@ def before_after(
     lines.append(
         f"change of the output on {where}: {round(moved, 1) + 0.0:.1f} dB (variance over change)"
     )
-    if moved < NOTICED:
+    if moved < NOTICED and tell_cost:
         lines.append(
-            "that may cost quality; upzoo.distil(changed, net, images) may win some of it back "
-            "(give the layers of a correction as frozen=)"
+            "that may cost quality; distil=FOLDER of pictures (--distil), or upzoo.distil, may win "
+            "some of it back"
         )
     return lines
+
+
+@torch.no_grad()
+def first_outputs(
+    before: torch.nn.Module, after: torch.nn.Module, example: Any, images: Any
+) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """What two nets make of the first picture, (C, *spatial) each; None for what is no map."""
+    inputs = examples_of(before, example, images)[0]
+    old, new = map_of(before, inputs), map_of(after, inputs)
+    return (None if old is None else old[0]), (None if new is None else new[0])

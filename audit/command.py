@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import re
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -15,13 +16,20 @@ import torch
 from torch import Tensor
 
 from upzoo.audit import audit, photos
-from upzoo.audit.changes import Change, Examined, before_after, choose_change, written
+from upzoo.audit.changes import (
+    Change,
+    Examined,
+    before_after,
+    choose_change,
+    first_outputs,
+    written,
+)
 from upzoo.audit.correction import output_change
 from upzoo.audit.examples import natural_noise
 from upzoo.audit.figure import draw
 from upzoo.audit.report import AuditReport
 from upzoo.audit.targets import DEFAULT, load_target
-from upzoo.audit.terminal import progress, show, write
+from upzoo.audit.terminal import progress, say, show, write
 from upzoo.audit.weights import load_into
 from upzoo.saving import check_target
 from upzoo.upsampling.equalise import KEEP
@@ -34,6 +42,7 @@ EPILOG = """examples:
   upzoo audit smp:Unet --json audit.json --figure audit.png --tables
   upzoo audit mynets:build --input photos/ --correct --output better.safetensors
   upzoo audit mynets:build --swap resize_conv --where "decoder.*" --output better/
+  upzoo audit mynets:build --input photos/ --correct --distil photos/ --figure both.png
 
 It ends with status 0 where the net is free of checkerboards, 1 where it is not or nobody can tell,
 and 2 where it could not be examined."""
@@ -87,6 +96,11 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--swap", metavar="OPERATOR", help="put another into a copy, see both")
     one.add_argument("--where", default="*", metavar="PATTERN", help="of the modules to swap in")
     one.add_argument(
+        "--distil",
+        metavar="PATH",
+        help="train the copy on the old net's outputs for these pictures; drawn: for noise",
+    )
+    one.add_argument(
         "--output",
         metavar="PATH",
         help="write the copy's weights: .safetensors, .pth; of a swap also a folder",
@@ -96,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
 
 def examine(given: argparse.Namespace) -> AuditReport:
     """Load, audit, print and write."""
-    change = choose_change(given.correct, given.swap, given.keep, given.where)
+    change = choose_change(given.correct, given.swap, given.keep, given.where, given.distil)
     if given.output is not None and change is None:
         raise ValueError(f"--output {given.output} is for a changed net: give --correct or --swap")
     if given.output is not None and (given.swap is None or Path(given.output).suffix):
@@ -113,17 +127,18 @@ def examine(given: argparse.Namespace) -> AuditReport:
         seed=given.seed,
     )
     reports = [before.report]
-    show(before.report, tables=given.tables)
+    show(before.report, tables=given.tables, advice=after is None)
     if after is not None:
-        print(*after.said, sep="\n")
-        show(after.report, tables=given.tables)
+        say(after.said)
+        show(after.report, tables=given.tables, advice=False)
         reports.append(after.report)
         if given.output is not None:
-            print(*written(given.output, after), sep="\n")
+            say(written(given.output, after))
     if given.json is not None:
         write(reports[-1], given.json)
     if given.figure is not None:
-        draw(reports, TITLES[: len(reports)] if after else None).savefig(given.figure)
+        shown = None if after is None else (before.shown, after.shown)
+        draw(reports, TITLES if after else None, shown).savefig(given.figure)
     return reports[-1]
 
 
@@ -207,18 +222,42 @@ def audit_both(
         }
         report = audit(net, inputs, **options)
         report.target, report.weights = spec, origin
+        report.options = options_again(size, example, output, weights, arguments)
         before = Examined(net, report, [])
         if change is None:
             return before, None
-        new, said, recipe = change(net, report, inputs)
+        new, said, recipe, _ = change(net, report, inputs)
         again = audit(new, inputs, **options)
         again.target, again.weights = spec, "changed"
-        try:
-            more = None if args or kwargs else output_change(net, new, inputs, images)
-        except ValueError:
-            more = None
-    said = [*said, *before_after(report, again, more, images)]
-    return before, Examined(new, again, said, recipe)
+        more: float | None = None
+        shown: tuple[Tensor | None, Tensor | None] = None, None
+        if not args and not kwargs:
+            with contextlib.suppress(ValueError):
+                more = output_change(net, new, inputs, images)
+                shown = first_outputs(net, new, inputs, images)
+    tell_cost = not any(line.startswith("distilled ") for line in said)
+    said = [*said, *before_after(report, again, more, images, tell_cost)]
+    return before._replace(shown=shown[0]), Examined(new, again, said, recipe, shown[1])
+
+
+def options_again(
+    size: Any,
+    example: str | None = None,
+    output: str | None = None,
+    weights: str | None = None,
+    arguments: Sequence[str] = (),
+) -> str:
+    """Options as the command takes them, for one that goes on from this audit.
+
+    Example:
+        >>> options_again(96, weights="DEFAULT"), options_again(None)
+        (' --size 96 --weights DEFAULT', '')
+    """
+    shape = "x".join(map(str, size)) if isinstance(size, list | tuple) else size
+    given = {"size": shape, "example": example, "map": output, "weights": weights}
+    said = [f" --{name} {shlex.quote(str(v))}" for name, v in given.items() if v is not None]
+    more = [" --args " + " ".join(map(shlex.quote, arguments))] if arguments else []
+    return "".join([*said, *more])
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from upzoo.audit.examination import REFUSALS
 from upzoo.audit.examine import audit
 from upzoo.audit.examples import candidates
 from upzoo.audit.inputs import Inputs, gather, pictures
@@ -102,7 +103,7 @@ def output_change(
     """
     power, moved = 0.0, 0.0
     for inputs in examples_of(before, example, images):
-        old, new = _map(before, inputs), _map(after, inputs)
+        old, new = map_of(before, inputs), map_of(after, inputs)
         if old is None or new is None or old.shape != new.shape:
             raise ValueError("the two nets give no maps of one shape")
         axes = tuple(range(2, old.ndim))
@@ -129,8 +130,6 @@ def examples_of(net: nn.Module, example: Any = None, images: Any = None) -> list
 
 
 def _first_that_runs(net: nn.Module) -> Inputs:
-    from upzoo.audit.examine import REFUSALS
-
     with undisturbed(net), torch.no_grad():
         for inputs in candidates(net):
             try:
@@ -141,7 +140,7 @@ def _first_that_runs(net: nn.Module) -> Inputs:
     raise ValueError(f"{type(net).__name__} runs on none of the inputs that were tried: give one")
 
 
-def _map(net: nn.Module, inputs: Inputs) -> Tensor | None:
+def map_of(net: nn.Module, inputs: Inputs) -> Tensor | None:
     """The largest map of a net's output, from a seed."""
     with undisturbed(net):
         reseed(0)

@@ -17,26 +17,37 @@ from upzoo.audit.words import verdict
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from torch import Tensor
 
 WIDTH, HEIGHT = 5.2, 7.2  # inches of each report
 ROWS = 8  # layers that are named
 MOST_DB = 45.0
+PICTURE = 96  # pixels of an output that are shown
 INK, GREY, BLUE, RED = "#222222", "#9aa3ad", "#3569a8", "#c02626"
 
 
-def draw(reports: Sequence[AuditReport], titles: Sequence[str] | None = None) -> Figure:
+def draw(
+    reports: Sequence[AuditReport],
+    titles: Sequence[str] | None = None,
+    shown: Sequence[Tensor | None] | None = None,
+) -> Figure:
     """Draw one audit, or several in columns: before | after.
 
     Args:
         reports: of the same net.
         titles: of the columns; by default the net's name.
+        shown: what each net makes of a picture, (C, *spatial): the middles are drawn below.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    drawn = Figure((WIDTH * len(reports), HEIGHT), dpi=100, facecolor="white", layout="constrained")
+    made = [y for y in shown or () if y is not None and y.ndim == 3]
+    rows = 3 + (len(made) == len(reports))
+    size = (WIDTH * len(reports), HEIGHT * (1.45 if rows == 4 else 1))
+    drawn = Figure(size, dpi=100, facecolor="white", layout="constrained")
     FigureCanvasAgg(drawn)
-    axes = drawn.subplots(3, len(reports), squeeze=False, height_ratios=(1.1, 1.1, 1.7))
+    ratios = (1.1, 1.1, 1.7, 1.7)[:rows]
+    axes = drawn.subplots(rows, len(reports), squeeze=False, height_ratios=ratios)
     # one scale for all columns: what is fainter after a correction looks fainter
     spread = max((r.spread or 0.0 for r in reports), default=0.0)
     for place, report in enumerate(reports):
@@ -46,7 +57,31 @@ def draw(reports: Sequence[AuditReport], titles: Sequence[str] | None = None) ->
         _draw_blame(axes[0, place], report)
         _draw_periods(axes[1, place], report)
         _draw_tile(axes[2, place], report, spread)
+    if rows == 4:
+        _draw_pictures(axes[3], made)
     return drawn
+
+
+def _draw_pictures(axes: Sequence[Axes], shown: Sequence[Tensor]) -> None:
+    """The middles of pictures, all on the first one's scale; of many channels the liveliest."""
+    first = shown[0].float()
+    some = list(range(3)) if len(first) == 3 else [int(first.flatten(1).std(1).argmax())]
+    middles = [_middle(y.float()[some]) for y in shown]
+    low, high = middles[0].min(), max(middles[0].max(), middles[0].min() + 1e-12)
+    for place, picture in zip(axes, middles, strict=True):
+        place.set_axis_off()
+        scaled = np.clip((picture - low) / (high - low), 0, 1)
+        grey = scaled[..., 0] if scaled.shape[-1] == 1 else scaled
+        place.imshow(grey, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        place.set_title("the output for a picture, its middle", fontsize=8)
+
+
+def _middle(y: Tensor) -> np.ndarray:
+    """(H, W, C) of at most PICTURE pixels."""
+    for axis in (1, 2):
+        n = min(PICTURE, y.shape[axis])
+        y = y.narrow(axis, (y.shape[axis] - n) // 2, n)
+    return y.permute(1, 2, 0).cpu().numpy()
 
 
 def _folded(text: str, width: int = 68) -> str:

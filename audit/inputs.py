@@ -71,25 +71,28 @@ class Picture(NamedTuple):
         return tuple(self.tensor.shape[a] for a in self.axes)
 
 
-def pictures(inputs: Inputs, dims: int | None = None) -> list[Picture]:
+def pictures(inputs: Inputs, dims: int | None = None, channels: int | None = None) -> list[Picture]:
     """The inputs that have pixels, those with the most axes, the first one first.
 
     Args:
         inputs: of the net.
         dims: spatial axes of the net, where it is known: 5 axes are a volume or a film.
+        channels: of its first convolution, where it is known: they tell (B, C, T) from (B, T, C).
     """
-    found = [p for x in inputs.tensors() if (p := _as_picture(x, dims)) is not None]
+    found = [p for x in inputs.tensors() if (p := _as_picture(x, dims, channels)) is not None]
     most = max((p.tensor.ndim for p in found), default=0)
     return [p for p in found if p.tensor.ndim == most]
 
 
-def _as_picture(x: Tensor, dims: int | None) -> Picture | None:
+def _as_picture(x: Tensor, dims: int | None, channels: int | None) -> Picture | None:
     if not x.is_floating_point() or not 3 <= x.ndim <= 5:
         return None
     axes = tuple(range(2, x.ndim))
     bare = x.ndim == 3 and x.shape[0] in (1, 3) and min(x.shape[1:]) >= 32 and dims == 2
     if bare:
         axes = (1, 2)  # (C, H, W) in a list, as detection nets take it
+    elif x.ndim == 3 and dims == 1 and x.shape[2] == channels != x.shape[1]:
+        axes = (1,)  # (B, T, C)
     elif x.ndim == 5 and dims == 2:
         axes = (3, 4)  # (B, T, C, H, W)
     elif x.ndim == 4 and x.shape[-1] <= FEW < min(x.shape[1:3]):
@@ -97,15 +100,22 @@ def _as_picture(x: Tensor, dims: int | None) -> Picture | None:
     return Picture(x, axes) if min(x.shape[a] for a in axes) >= SMALLEST else None
 
 
-def constants(found: Sequence[Picture]) -> dict[int, Tensor]:
+def constants(found: Sequence[Picture], off: float = 0.0) -> dict[int, Tensor]:
     """Each picture's mean colour as a constant map of its shape, by the picture's id.
 
     The colour is that of all images together, so that a batch shows one grid.
+
+    Args:
+        found: pictures.
+        off: so many of its standard deviations away from the mean.
     """
     made = {}
     for picture in found:
         x, axes = picture.tensor, picture.axes
-        over = axes if axes[0] == 1 and x.ndim == 3 else (0, *axes)
+        bare = x.ndim == 3 and axes == (1, 2)
+        over = axes if bare else (0, *axes)
         mean = x.detach().double().mean(over, keepdim=True)
+        if off:
+            mean = mean + off * x.detach().double().std(over, correction=0, keepdim=True)
         made[id(x)] = mean.to(x.dtype).expand_as(x).contiguous()
     return made

@@ -16,47 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from upzoo.audit.boundless import (
-    ARGUMENTS,
-    CONV,
-    NORMS,
-    TRANSPOSED,
-    Statistics,
-    boundless,
-    even_max_pool,
-    narrow,
-    normalise,
-    plain_name,
-    statistics,
-    widen,
-)
+from upzoo.audit.boundless import narrow, plain_name, widen
 from upzoo.audit.calls import Call, channel_means, layer_facts, whole_ratio
+from upzoo.audit.functions import FUNCTIONS, UP, is_operator, steps_of
+from upzoo.audit.levelling import even_unpool, one_draw
 from upzoo.audit.maps import Sizes, map_sizes
 from upzoo.audit.origins import Origins
+from upzoo.audit.replay import Replay
 from upzoo.metrics.checkerboard.response import constant
-
-POOL = ("input", "kernel_size", "stride")
-#: Function -> kind of layer, and the order of its arguments.
-FUNCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "interpolate": (
-        "interpolation",
-        ("input", "size", "scale_factor", "mode", "align_corners"),
-    ),
-    "pixel_shuffle": ("pixel shuffle", ("input", "upscale_factor")),
-    "pixel_unshuffle": ("pixel unshuffle", ("input", "downscale_factor")),
-    "convolution": ("convolution", ARGUMENTS["convolution"]),
-}
-for _d in (1, 2, 3):
-    FUNCTIONS |= {
-        f"conv{_d}d": ("convolution", CONV),
-        f"conv_transpose{_d}d": ("transposed convolution", TRANSPOSED),
-        f"max_unpool{_d}d": ("unpooling", ("input", "indices", "kernel_size", "stride")),
-        f"avg_pool{_d}d": ("average pooling", POOL),
-        f"max_pool{_d}d": ("max-pooling", POOL),
-        f"max_pool{_d}d_with_indices": ("max-pooling", POOL),
-    }
-UP = ("interpolation", "pixel shuffle", "transposed convolution", "unpooling")
-BATCH_NORM = ("input", "running_mean", "running_var", "weight", "bias", "training")
 
 Replace = Callable[[int, Tensor], Tensor]
 See = Callable[[int, Call, Tensor], Tensor]
@@ -74,6 +41,7 @@ class Plan:
         example: the pass over the example: let maps repeat beyond their borders, and norms and
             switches stay as they were there. None: the net runs as it is.
         maps: (name of a module, its output) of every module that gives a map.
+        level: let random numbers be the same at all places.
     """
 
     replace: Replace = lambda index, x: x
@@ -81,6 +49,7 @@ class Plan:
     thin: Thin = lambda call, x: None
     example: Watch | None = None
     maps: Callable[[str, Tensor], None] | None = None
+    level: bool = False
 
 
 @dataclass
@@ -109,13 +78,12 @@ class Watch(TorchFunctionMode):
     ):
         super().__init__()
         self.calls: list[Call] = []
-        self.norms: list[Statistics] = []
-        self.switches: list[Tensor] = []
-        self.filled = 0  # batch norms that had seen no data
         self.dims_seen: dict[int, int] = {}
         self.last_map: tuple[str, Tensor] | None = None
         self.origins = Origins()
         self.plan = plan or Plan()
+        example = self.plan.example
+        self.replay: Replay = Replay(None if example is None else example.replay)
         self._like, self._dims = like, dims
         self._names = {module: name for name, module in net.named_modules()}
         self._root = net
@@ -145,6 +113,8 @@ class Watch(TorchFunctionMode):
         kwargs = kwargs or {}
         name = plain_name(func)
         result = self._function(func, name, args, kwargs)
+        if self.plan.level:
+            result = one_draw(name, result)
         if isinstance(result, Tensor | tuple | list) and not self.origins.of(result):
             self.origins.inherit(result, [*args, *kwargs.values()], name)
         return result
@@ -162,7 +132,8 @@ class Watch(TorchFunctionMode):
             return self._call(func, name, args, kwargs)
         x = given["input"]
         dims = x.ndim - 2
-        if dims < 1 or ("volution" in kind and given["weight"].ndim != x.ndim):
+        packed = "volution" in kind and getattr(given["weight"], "ndim", 0) != x.ndim  # quantised
+        if dims < 1 or packed:
             return self._call(func, name, args, kwargs)
         if "volution" in kind:
             self.dims_seen[dims] = self.dims_seen.get(dims, 0) + 1
@@ -172,6 +143,8 @@ class Watch(TorchFunctionMode):
             x = given["input"] = x.view_as(x) if x.requires_grad else x
         rest = {k: v for k, v in kwargs.items() if k != "input"}
         y = self._call(func, name, (x, *args[1:]), rest)
+        if self.plan.level and kind == "unpooling":
+            y = even_unpool(y, given)
         out = _map(y)
         if kind == "convolution":
             holder = self._names.get(self._path[-1][0])
@@ -203,51 +176,9 @@ class Watch(TorchFunctionMode):
         return self._note(label, mode + kind, up, x, y, free, facts)
 
     def _call(self, func: Any, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        """Run a function, as it is or in an endless map."""
-        if name in NORMS:
-            self.norms.append(statistics(name, args, kwargs))
-        example = self.plan.example
-        if example is None:
-            if name == "batch_norm":
-                self._fill(args, kwargs)
-            result = func(*args, **kwargs)
-            if name.startswith("max_pool") and isinstance(result, tuple):
-                self.switches.append(result[1])
-            return result
-        if name in NORMS and len(self.norms) <= len(example.norms):
-            return normalise(name, args, kwargs, example.norms[len(self.norms) - 1])
-        if self._unit is not None and self._unit.kept:
-            return func(*args, **kwargs)  # the operator's whole input goes on already
-        if name.endswith("d_with_indices"):
-            return self._switched(func, name, args, kwargs, example)
-        return boundless(func, args, kwargs)
-
-    def _switched(
-        self, func: Any, name: str, args: Sequence[Any], kwargs: dict[str, Any], example: Watch
-    ) -> Any:
-        """Max-pooling with switches: of a constant every place is one, the example tells which."""
-        y, switches = func(*args, **kwargs)
-        self.switches.append(switches)
-        order = ARGUMENTS.get(name.removesuffix("_with_indices"))
-        if order is not None and name.startswith("max"):
-            given = dict(zip(order, args, strict=False)) | kwargs
-            y = even_max_pool(given["input"], given)
-        if len(self.switches) <= len(example.switches):
-            kept = example.switches[len(self.switches) - 1]
-            switches = kept if kept.shape == switches.shape else switches
-        return y, switches
-
-    def _fill(self, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
-        """Give a batch norm that never saw data the statistics of the example."""
-        given = dict(zip(BATCH_NORM, args, strict=False)) | kwargs
-        x, mean, var = given["input"], given.get("running_mean"), given.get("running_var")
-        if mean is None or var is None or bool(mean.any()) or not bool((var == 1).all()):
-            return
-        values = x.detach().float().transpose(0, 1).flatten(1)
-        if values.shape[1] > 1 and bool(values.isfinite().all()):
-            self.filled += 1
-            mean.copy_(values.mean(1))
-            var.copy_(values.var(1, correction=0).clamp(min=1e-6))
+        """Run a function; the whole input of an operator goes on beyond its borders already."""
+        whole = self._unit is not None and self._unit.kept is not None
+        return self.replay.call(func, name, args, kwargs, whole)
 
     def _feeding(self, x: Tensor) -> dict[str, Any]:
         """The convolution whose output a pixel shuffle takes, activation and norm aside."""
@@ -259,7 +190,7 @@ class Watch(TorchFunctionMode):
     def _slice(self, func: Any, args: Sequence[Any]) -> Any:
         """Take every n-th pixel: `x[..., ::2, ::2]`."""
         x, index = args
-        steps = _steps(x, index)
+        steps = steps_of(x, index)
         sizes = map_sizes(x, self._like, self._dims)
         if sizes is None or max(steps, default=1) < 2 or max(sizes) < 2:
             return func(x, index)
@@ -302,7 +233,9 @@ class Watch(TorchFunctionMode):
         if found is None:
             return x
         before, size, scales, up = found
-        return self._bracket(f"between {before} and {name}", x, size, sizes or (), scales, up)
+        y = self._bracket(f"between {before} and {name}", x, size, sizes or (), scales, up)
+        self.origins.start(y, sizes, f"the input of {name}")
+        return y
 
     def _bracket(
         self,
@@ -426,20 +359,5 @@ class Watch(TorchFunctionMode):
         return (shown, *y[1:]) if isinstance(y, tuple) else shown
 
 
-def is_operator(module: nn.Module) -> bool:
-    """Whether a module is an upsampling operator, by what it has."""
-    scale = getattr(module, "scale", None)
-    named = hasattr(module, "enlarge") and hasattr(module, "in_channels")
-    return named and isinstance(scale, int) and scale > 1
-
-
 def _map(y: Any) -> Any:
     return y[0] if isinstance(y, tuple) and y else y
-
-
-def _steps(x: Any, index: Any) -> list[int]:
-    """The steps of slices in an index."""
-    if not isinstance(x, Tensor):
-        return []
-    places = index if isinstance(index, tuple) else (index,)
-    return [p.step for p in places if isinstance(p, slice) and isinstance(p.step, int)]

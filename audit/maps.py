@@ -15,6 +15,7 @@ from torch import Tensor
 Sizes = tuple[int, ...]
 FEW = 4  # channels of a picture, at most
 SMALLEST = 8  # pixels along each axis of an input that counts as a picture
+SAMPLES = 32  # of a line without channels, at least
 ASPECT = 1.12  # by which the aspects of input and output may differ, for cropping and padding
 
 
@@ -76,6 +77,9 @@ def spatial_axes(shape: Sequence[int], like: Sequence[int] | None, dims: int) ->
     if ndim == dims + 1 and dims > 1:  # (B, *spatial)
         bare = tuple(range(1, 1 + dims))
         return bare if _fits(shape, bare, like) and min(shape[1:]) >= SMALLEST else None
+    if ndim == 2 and dims == 1 and like is not None:  # (B, samples) of a vocoder
+        whole = shape[1] >= SAMPLES and shape[1] % like[0] == 0
+        return (1,) if whole else None
     if ndim != dims + 2:
         return None
     last = tuple(range(1, 1 + dims))  # (B, *spatial, C)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from upzoo.audit.boundless import axes
 from upzoo.audit.calls import Call
 from upzoo.audit.report import UNEVEN, AuditReport, Layer, decibels, severity
-from upzoo.audit.trace import Own, output_period
+from upzoo.audit.trace import Own, input_period, output_period
 from upzoo.audit.weights import looks_drawn
 from upzoo.audit.words import listed
 from upzoo.metrics.checkerboard.weights import dc_ripple, energy_ripple
@@ -67,8 +67,8 @@ def _describe(call: Call, own: Own | None, size: Sequence[int], report: AuditRep
     inputs = report.input_size[0][2:] if report.input_size else []
     if call.up:
         layer.period = output_period(call, call.scale, size) or None
-    elif len(inputs) == len(call.input_size):
-        layer.period = round(call.scale * max(inputs) / max(call.input_size))
+    else:
+        layer.period = input_period(call, inputs) or None
     stride, dilation, groups = call.strides, call.dilation, call.groups
     weight = call.weight
     sizes = call.kernel if weight is None else tuple(weight.shape[2:])
@@ -147,7 +147,8 @@ def middle(y: Tensor, channel: int) -> list[list[float]] | None:
 def judge(report: AuditReport, why: str) -> None:
     """Come to one of three answers, and say why."""
     real = [f for f in report.findings if not f.expected]
-    blind = _blind(report)
+    could = [layer.period for layer in report.layers if layer.up and layer.period]
+    blind = blind_periods(report.noise, could)
     if why:
         report.verdict, report.reason = "unknown", why
     elif real:
@@ -174,8 +175,9 @@ def judge(report: AuditReport, why: str) -> None:
             f"grid of period {listed([str(p) for p in blind])} would"
         )
     else:
-        most = max(report.contrast, key=lambda p: report.contrast[p])
-        said = f"flat to {100 * report.contrast[most]:.1g} % of the output's spread"
+        near = divisors(could)
+        most = max((share for p, share in report.contrast.items() if p in near), default=0.0)
+        said = f"flat to {_at_most(most)} % of the output's spread"
         report.verdict = "none"
         report.reason = (
             said if report.pictures else f"{said}; too small for the spectrum's measures"
@@ -185,10 +187,22 @@ def judge(report: AuditReport, why: str) -> None:
             report.reason = f"{said}, and none on the example"
 
 
-def _blind(report: AuditReport) -> list[int]:
-    """The periods at which noise would hide a visible grid, of those that the layers could make."""
-    could = {layer.period for layer in report.layers if layer.up and layer.period} or {2}
-    divisors = {p for c in could for p in range(2, c + 1) if c % p == 0}
-    return [
-        p for p, share in report.noise.items() if p in divisors and decibels(3 * share) > BLIND_DB
-    ]
+def blind_periods(noise: Mapping[int, float], could: Iterable[int]) -> list[int]:
+    """The periods at which noise would hide a visible grid, of those that layers could make.
+
+    Args:
+        noise: period -> what chance gives, over the output's spread.
+        could: periods of the layers; they count with their divisors. None known: 2.
+    """
+    near = divisors(could)
+    return [p for p, share in noise.items() if p in near and decibels(3 * share) > BLIND_DB]
+
+
+def divisors(periods: Iterable[int]) -> set[int]:
+    """The periods with their divisors; none known: 2."""
+    return {p for c in set(periods) or {2} for p in range(2, c + 1) if c % p == 0}
+
+
+def _at_most(share: float) -> str:
+    """A share in %, to one digit."""
+    return "less than 0.001" if share < 1e-5 else f"{float(f'{100 * share:.1g}'):g}"

@@ -30,6 +30,7 @@ class Origins:
 
     def __init__(self) -> None:
         self._of: Any = WeakIdKeyDictionary()
+        self._shapes: dict[tuple[int, Sizes], set[tuple[int, ...]]] = {}  # of maps, axes sorted
 
     def of(self, x: Any) -> Origin:
         """The origin of a tensor, empty where nothing is known."""
@@ -39,6 +40,7 @@ class Origins:
         """Let a tensor be the output of a module: a map, or else the maps it was made of."""
         if sizes is not None and min(sizes) > 1:
             self._of[x] = {(x.shape[0], sizes): name}
+            self._shapes.setdefault((x.shape[0], sizes), set()).add(tuple(sorted(x.shape)))
         else:
             self._of[x] = dict.fromkeys(self.of(x), name)
 
@@ -60,6 +62,9 @@ class Origins:
             Name and sizes of the origin, the ratio by axis, and whether it was enlarged.
         """
         known = {s: name for (batch, s), name in self.of(x).items() if batch == x.shape[0]}
+        turned = tuple(sorted(x.shape))  # axes in another order are no enlargement
+        if any(turned in self._shapes.get((x.shape[0], s), ()) for s in known):
+            return None
         for before, name in known.items():
             scales = whole_ratio(before, sizes)
             if scales is not None:

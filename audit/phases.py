@@ -48,6 +48,13 @@ class Pattern:
         return max(self.energy.item() - self.noise**2, 0.0) ** 0.5
 
 
+def unfilmed(y: Tensor) -> Tensor:
+    """A film (B, C, T, H, W) of too few frames for a grid in time as its frames (B·T, C, H, W)."""
+    if y.ndim != 5 or y.shape[2] >= 2 * CELLS or min(y.shape[3:]) < 2 * CELLS:
+        return y
+    return y.transpose(1, 2).flatten(0, 1)
+
+
 def own_energy(pattern: Tensor) -> Tensor:
     """Σ_c mean_φ of the squares of a pattern (C, p, ...)."""
     return pattern.square().flatten(1).mean(1).sum()

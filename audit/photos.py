@@ -24,7 +24,9 @@ def normalisation(net: nn.Module) -> Normalisation | None:
     return None
 
 
-def load(images: Any, like: Tensor, scaled: Normalisation | None = None) -> Iterator[Tensor]:
+def load(
+    images: Any, like: Tensor, scaled: Normalisation | None = None, most: int = MOST
+) -> Iterator[Tensor]:
     """Pictures of the shape, device and dtype of an example, (1, C, H, W) each.
 
     They are enlarged to cover the example's size where they are smaller, and cut from the middle.
@@ -33,6 +35,7 @@ def load(images: Any, like: Tensor, scaled: Normalisation | None = None) -> Iter
         images: a folder, a file, a tensor (C, H, W) or (B, C, H, W) in [0, 1], or several.
         like: the example's picture.
         scaled: mean and standard deviation to normalise by.
+        most: so many at most.
 
     Raises:
         FileNotFoundError: for a path where there is nothing, or no picture.
@@ -43,7 +46,7 @@ def load(images: Any, like: Tensor, scaled: Normalisation | None = None) -> Iter
             f"images: the net takes {tuple(like.shape)}, no pictures of one or three channels"
         )
     channels, height, width = like.shape[1:]
-    for x in _tensors(images, channels):
+    for x in _tensors(images, channels, most):
         factor = max(height / x.shape[-2], width / x.shape[-1])
         if factor > 1:
             size = [
@@ -61,21 +64,21 @@ def load(images: Any, like: Tensor, scaled: Normalisation | None = None) -> Iter
         yield x.expand(len(like), -1, -1, -1).to(like).contiguous()
 
 
-def _tensors(images: Any, channels: int) -> Iterator[Tensor]:
+def _tensors(images: Any, channels: int, most: int) -> Iterator[Tensor]:
     if isinstance(images, Tensor):
         images = list(images) if images.ndim == 4 else [images]
     if isinstance(images, str | Path):
-        for path in files(images):
+        for path in files(images, most):
             yield read(path, channels)
         return
-    for x in list(images)[:MOST]:
+    for x in list(images)[:most]:
         if not isinstance(x, Tensor) or x.ndim != 3 or x.shape[0] != channels:
             shape = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise ValueError(f"images hold {shape}: give tensors ({channels}, H, W) in [0, 1]")
         yield x[None].float().cpu()
 
 
-def files(path: str | Path) -> list[Path]:
+def files(path: str | Path, most: int = MOST) -> list[Path]:
     """The picture itself, or the first pictures of a folder, by name.
 
     Raises:
@@ -89,7 +92,7 @@ def files(path: str | Path) -> list[Path]:
     found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
     if not found:
         raise FileNotFoundError(f"{path}: no pictures in it ({', '.join(SUFFIXES)})")
-    return found[:MOST]
+    return found[:most]
 
 
 def read(path: Path, channels: int) -> Tensor:

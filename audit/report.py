@@ -189,6 +189,7 @@ class AuditReport:
         tile: the middle of the output for a constant, its most rippled channel.
         spread: of that channel on the example: the scale to draw it on.
         target: what the user named the net by.
+        options: of the command that they gave, " --size 96", to be given again.
     """
 
     net: str
@@ -214,6 +215,7 @@ class AuditReport:
     tile: list[list[float]] | None = None
     spread: float | None = None
     target: str | None = None
+    options: str = ""
 
     @property
     def ok(self) -> bool:

@@ -17,15 +17,27 @@ from rich.text import Text
 
 from upzoo.atomic import whole
 from upzoo.audit.report import AuditReport, Layer
-from upzoo.audit.words import WIDTH, grouped, names, percent, ratio, summary
+from upzoo.audit.words import WIDTH, grouped, names, percent, ratio, summary, wrapped
 
 PATIENCE = 2.0  # seconds before progress is shown
 
 
-def show(report: AuditReport, console: Console | None = None, tables: bool = False) -> None:
-    """Print an audit: its summary and, on request, its tables."""
+def show(
+    report: AuditReport,
+    console: Console | None = None,
+    tables: bool = False,
+    advice: bool = True,
+) -> None:
+    """Print an audit: its summary and, on request, its tables.
+
+    Args:
+        report: of an audit.
+        console: to print on; by default 80 columns where no terminal tells.
+        tables: every layer and period.
+        advice: with the gradient's line and the next command.
+    """
     console = console or Console(width=None if sys.stdout.isatty() else WIDTH)
-    lines = summary(report, min(console.width, 100)).splitlines()
+    lines = summary(report, min(console.width, 100), advice).splitlines()
     for place, line in enumerate(lines):
         style = {0: "dim", 1: "bold"}.get(place, "")
         console.print(Text(line, style=style), soft_wrap=True)
@@ -35,6 +47,12 @@ def show(report: AuditReport, console: Console | None = None, tables: bool = Fal
             console.print(table)
         for note in report.notes:
             console.print(Text(f"note: {note}"), soft_wrap=True)
+
+
+def say(lines: Sequence[str]) -> None:
+    """Print lines, folded at 80 columns; nothing is folded that is there to be pasted."""
+    for line in "\n".join(lines).splitlines():
+        print(line if "upzoo.swap(" in line else "\n".join(wrapped(line)))
 
 
 def all_tables(report: AuditReport) -> list[Table]:

@@ -155,10 +155,14 @@ def shares(
 
 
 def output_period(call: Call, period: int, size: Sequence[int]) -> int:
-    """The period at the output of a grid of a call's output."""
+    """The longest period at the output of a grid of a call's output; 0 where axes differ in number.
+
+    Only axes along which the call enlarges have a grid.
+    """
     if len(size) != len(call.output_size):
         return 0
-    return round(period * max(size) / max(call.output_size))
+    axes = zip(size, call.output_size, call.strides, strict=True)
+    return max((round(period * n / m) for n, m, stride in axes if stride > 1), default=0)
 
 
 def output_periods(call: Call, period: int, size: Sequence[int]) -> set[int]:
@@ -170,3 +174,11 @@ def output_periods(call: Call, period: int, size: Sequence[int]) -> set[int]:
     longest = output_period(call, period, size)
     waves = [m for m in range(1, longest) if math.gcd(m, period) == 1]
     return {longest // math.gcd(m, longest) for m in waves} if longest % period == 0 else {longest}
+
+
+def input_period(call: Call, size: Sequence[int]) -> int:
+    """The longest period at the net's input of what a call that thins out puts into a gradient."""
+    if len(size) != len(call.input_size):
+        return 0
+    axes = zip(size, call.input_size, call.strides, strict=True)
+    return max((round(stride * n / m) for n, m, stride in axes if stride > 1), default=0)

@@ -13,23 +13,32 @@ CAUSES = 3  # lines of them
 SHOWN = 1.05  # of a layer's uneven gradient, at the net's input
 
 
-def summary(report: AuditReport, width: int = WIDTH) -> str:
-    """The whole report but its tables, in lines of at most `width` columns."""
+def summary(report: AuditReport, width: int = WIDTH, advice: bool = True) -> str:
+    """The whole report but its tables, in lines of at most `width` columns.
+
+    Args:
+        report: of an audit.
+        width: columns.
+        advice: with the gradient's line and the next command.
+    """
     lines = [
-        *_wrapped(examined(report), width, ""),
-        *_wrapped(verdict(report)[:1].upper() + verdict(report)[1:] + ".", width, ""),
+        *wrapped(examined(report), width, ""),
+        *wrapped(verdict(report)[:1].upper() + verdict(report)[1:] + ".", width, ""),
     ]
     for line in cause_lines(report):
-        lines += _wrapped(line, width, "  ")
+        lines += wrapped(line, width, "  ")
+    if not advice:
+        return "\n".join(lines)
     if (gradient := gradient_line(report)) is not None:
-        lines += _wrapped(gradient, width, "  ")
+        lines += wrapped(gradient, width, "  ")
     command = next_command(report)
     if command is not None:
         lines.append(f"next: {command}")  # never broken: it is there to be pasted
     return "\n".join(lines)
 
 
-def _wrapped(text: str, width: int, indent: str) -> list[str]:
+def wrapped(text: str, width: int = WIDTH, indent: str = "") -> list[str]:
+    """A text in lines of at most so many columns, but for words that are longer."""
     return textwrap.wrap(
         text, width, initial_indent=indent, subsequent_indent=indent + "  ",
         break_long_words=False, break_on_hyphens=False,
@@ -38,7 +47,7 @@ def _wrapped(text: str, width: int, indent: str) -> list[str]:
 
 def examined(report: AuditReport) -> str:
     """What was examined: the net, its weights, its input and its output."""
-    inputs = ", ".join("×".join(map(str, shape)) for shape in report.input_size[:3])
+    inputs = ", ".join("×".join(map(str, s)) or "a number" for s in report.input_size[:3])
     output = f"{report.output} " if report.output else ""
     gives = f"{output}{'×'.join(map(str, report.output_size))}" if report.output_size else "no map"
     weights = "random weights" if report.random else f"weights: {report.weights}"
@@ -69,9 +78,10 @@ def size(finding: Finding) -> str:
 
 
 def cause_lines(report: AuditReport) -> list[str]:
-    """Who makes the grids: a line for each cause, at most three."""
+    """Who makes the grids: a line for each cause, at most three; what layers share is said once."""
     lines: list[str] = []
     causes = [c for c in report.causes if report.verdict != "checkerboard" or not c.expected]
+    told: set[str] = set()
     for cause in causes[:CAUSES]:
         shares = [
             f"{'' if c.share is None else f'{c.share:.0%} of '}period {f.period}"
@@ -82,6 +92,9 @@ def cause_lines(report: AuditReport) -> list[str]:
         layer = report.layer(cause.layer)
         what = f" ({layer.kind} {layer.geometry()})" if layer is not None else ""
         why = f": {remedy(layer)}" if layer is not None and not cause.expected else ""
+        if what + why in told:
+            what, why = "", " in the same way"
+        told.add(what + why)
         lines.append(f"{cause.layer}{what} makes {listed(shares)}{why}")
     if len(causes) > CAUSES:
         lines[-1] += f"; and {len(causes) - CAUSES} more"
@@ -89,17 +102,21 @@ def cause_lines(report: AuditReport) -> list[str]:
 
 
 def gradient_line(report: AuditReport) -> str | None:
-    """Which layers hand the gradient out unevenly, where one does."""
+    """Which layers hand the gradient out unevenly, where one does: the worst kind."""
     uneven = [layer for layer in report.layers if uneven_gradient(report, layer)]
     if not uneven:
         return None
-    groups = grouped(sorted(uneven, key=lambda layer: -(layer.gradient or 0)))
-    named = [f"{names(group)} ({group[0].kind} {group[0].geometry()})" for group in groups[:2]]
-    more = f" and {len(groups) - 2} more kinds" if len(groups) > 2 else ""
+    groups = sorted(grouped(uneven), key=lambda g: -max(layer.gradient or 0 for layer in g))
+    worst_kind = groups[0]
+    most = ratio(max(layer.gradient or 1 for layer in worst_kind))
+    more = f"; {len(groups) - 1} more kinds do too" if len(groups) > 2 else ""
+    more = "; one more kind does too" if len(groups) == 2 else more
+    even = worst_kind[0].unevenness == 1
+    remedy = "a blur before" if even else "a kernel of a multiple of the stride, or a blur before,"
     return (
-        f"gradient: {listed(named)}{more} {'give' if len(uneven) > 1 else 'gives'} some pixels "
-        f"{ratio(max(layer.gradient or 1 for layer in uneven))} the gradient energy of others: a "
-        "kernel that is a multiple of the stride, or a blur before, hands it out evenly"
+        f"gradient: {names(worst_kind)} ({worst_kind[0].kind} {worst_kind[0].geometry()}) "
+        f"{'give' if len(worst_kind) > 1 else 'gives'} some pixels {most} the energy of others, "
+        f"which {remedy} would not{more}"
     )
 
 
@@ -123,13 +140,13 @@ def remedy(layer: Layer) -> str:
     if layer.unevenness > 1:
         pairs = zip(layer.kernel, layer.stride, strict=True)
         fit = product([math.ceil(k / s) * int(s) for k, s in pairs])
-        return f"its stamps overlap unevenly (×{layer.unevenness:.3g}); a {fit} kernel does not"
+        return f"its stamps overlap unevenly (×{layer.unevenness:.3g}); those of {fit} do not"
     return "its stamps overlap evenly, but its phases have different gains"
 
 
 def next_command(report: AuditReport) -> str | None:
     """One line to paste."""
-    target = report.target
+    target = f"{report.target}{report.options}" if report.target is not None else None
     learned = [
         layer
         for cause in report.causes
@@ -144,7 +161,7 @@ def next_command(report: AuditReport) -> str | None:
     if target is None:
         return None
     if report.random and report.verdict == "unknown":
-        source = target.split(":")[0]
+        source = str(report.target).split(":")[0]
         shipped = "DEFAULT" if source in ("torchvision", "timm", "smp") else "FILE"
         return f"upzoo audit {target} --weights {shipped}"
     return f"upzoo audit {target} --tables"

@@ -24,6 +24,8 @@ def named(cfg: DictConfig) -> str | None:
     spec = cfg.audit["net"] if isinstance(cfg.audit, Mapping) else cfg.audit
     if spec is None and cfg.swap is not None:
         raise ValueError(f"swap={cfg.swap} goes with audit=NET; train.py trains with upsample=")
+    if spec is None and cfg.distil is not None:
+        raise ValueError(f"distil={cfg.distil} goes with audit=NET and equalise=true or swap=")
     return spec
 
 
@@ -43,7 +45,7 @@ def audit_command(cfg: DictConfig) -> AuditReport:
     from panels.audit import audit_panel
     from upzoo.audit.changes import choose_change, written
     from upzoo.audit.command import TITLES, audit_both
-    from upzoo.audit.terminal import show, write
+    from upzoo.audit.terminal import say, show, write
 
     options: Mapping[str, Any] = cfg.audit if isinstance(cfg.audit, Mapping) else {}
     spec = named(cfg)
@@ -53,20 +55,24 @@ def audit_command(cfg: DictConfig) -> AuditReport:
     names = ("size", "example", "output", "weights")
     given: dict[str, Any] = {name: options.get(name) for name in names}
     given |= {"images": cfg.input, "arguments": list(options.get("args") or ()), "seed": cfg.seed}
-    change = choose_change(cfg.equalise, cfg.swap, cfg.keep, cfg.where)
+    change = choose_change(cfg.equalise, cfg.swap, cfg.keep, cfg.where, cfg.distil)
     before, after = audit_both(spec, change, **given)
     reports = {"audit": before.report} | ({} if after is None else {"changed": after.report})
     folder = folders.new_folder(Path(cfg.logs, "audit", before.report.net.lower()), cfg.seed)
     for name, report in reports.items():
         write(report, folder / f"{name}.json")
-        show(report, tables=bool(options.get("tables")))
+    show(before.report, tables=bool(options.get("tables")), advice=after is None)
     if after is not None:
-        print(*after.said, sep="\n")
+        say(after.said)
+        show(after.report, tables=bool(options.get("tables")), advice=False)
         if cfg.output is not None and after.recipe is not None:
-            print(*written(cfg.output, after), sep="\n")
+            say(written(cfg.output, after))
         elif cfg.output is not None:
             write_corrected(cfg.output, after.net, spec)
-    panel = audit_panel(*reports.values(), titles=TITLES if after is not None else None)
+    shown = None if after is None else (before.shown, after.shown)
+    panel = audit_panel(
+        *reports.values(), titles=TITLES if after is not None else None, shown=shown
+    )
     to_pil_image(panel).save(folder / "audit.png")
     print(f"report and panel: {folder}")
     return before.report

@@ -214,7 +214,7 @@ def check(cfg: DictConfig) -> None:
 #: What evaluate.py does -> the options that it heeds then, besides where the net comes from.
 USED = {
     "list": (),
-    "audit": ("equalise", "input", "output", "seed", "logs"),
+    "audit": ("equalise", "keep", "swap", "where", "distil", "input", "output", "seed", "logs"),
     "samples": ("equalise", "samples", "output", "seed"),
     "input": ("equalise", "format", "layout", "input", "output"),
     "export": ("equalise", "format", "layout", "export"),

@@ -3,8 +3,8 @@
 
 Weights are drawn and then scaled by channel, as training leaves them: with weights as they were
 drawn no verdict would be given. "grid" and "none" are facts of the construction: which phases have
-equal gains. Switches of a pooling put values at places that no constant tells, and a learned constant
-that is enlarged by no known function differs from place to place: "unclear".
+equal gains. SegNet's switches prefer some places of a window, by the signs of its first convolution:
+the mean of its outputs over many inputs has a grid.
 """
 
 from __future__ import annotations
@@ -264,7 +264,7 @@ CASES = {
     "sngan": Case(lambda: generator(resize("nearest"), residual(), conv(W, 3)), CODE, "none"),
     "biggan": Case(lambda: generator(resize("nearest", 4), conv(W, 3)), CODE, "none"),
     "stylegan2": Case(lambda: Modulated([1.0, 3.0, 3.0, 1.0]), CODE, "none"),
-    "stylegan2-box": Case(lambda: Modulated([1.0, 1.0]), CODE, "unclear"),
+    "stylegan2-box": Case(lambda: Modulated([1.0, 1.0]), CODE, "none"),
     "stylegan2-wrong-filter": Case(lambda: Modulated([1.0, 3.0, 1.0]), CODE, "grid", (2, 4, 8)),
     "spade": Case(lambda: generator(resize("nearest"), conv(W, 3)), CODE, "none"),
     "pix2pix": Case(lambda: unet(lambda i, o: up(i, o, 4)), PICTURE, "grid", (2, 4)),
@@ -298,7 +298,7 @@ CASES = {
     "segformer": Case(segformer, PICTURE, "none"),
     "fpn-nearest": Case(lambda: pyramid("nearest"), PICTURE, "none"),
     "fpn-bilinear": Case(lambda: pyramid("bilinear"), PICTURE, "none"),
-    "segnet": Case(segnet, (1, 3, 128, 128), "unclear"),
+    "segnet": Case(segnet, (1, 3, 128, 128), "grid", (2,)),
     "dpt": Case(depth, (1, 3, 128, 128), "grid", (4, 8)),
     "mae": Case(lambda: Patches(4), PICTURE, "grid", (2, 4)),
     "mae-flat-patches": Case(lambda: Patches(4, flat=True), PICTURE, "none"),

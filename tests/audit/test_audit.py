@@ -16,6 +16,7 @@ import upzoo.audit
 from upzoo.audit import audit
 from upzoo.audit.boundless import boundless, even_max_pool, repeat_beyond
 from upzoo.audit.layers import Watch
+from upzoo.audit.levelling import even_unpool
 from upzoo.fcn import FCN
 from upzoo.metrics.checkerboard import dc_ripple
 from upzoo.upsampling import OPERATORS
@@ -314,16 +315,75 @@ class Noisy(nn.Module):
 
 
 def test_two_seeds_give_the_noise_floor():
-    clean = Noisy(0.5)
+    clean = Noisy(0.05)
     with torch.no_grad():
         clean.up.weight.copy_(torch.eye(3)[:, :, None, None].expand(3, 3, 2, 2))  # nearest
     report = audit(clean, torch.rand(1, 3, 64, 64))
     assert report.findings == []
-    assert report.noise[2] > 1e-3
+    assert report.noise[2] > 1e-4
     assert report.passes == 3
     with torch.no_grad():
         clean.up.weight[..., 0, 0] *= 1.5
     assert audit(clean, torch.rand(1, 3, 64, 64)).cause == "up"
+
+
+def test_noise_that_would_hide_a_grid_is_held_level():
+    net = Noisy(0.5)
+    with torch.no_grad():
+        net.up.weight.copy_(torch.eye(3)[:, :, None, None].expand(3, 3, 2, 2))
+    report = audit(net, torch.rand(1, 3, 64, 64))
+    assert report.ok, str(report)
+    assert any("random draws" in note for note in report.notes)
+    assert report.passes == 3
+    with torch.no_grad():
+        net.up.weight[..., 0, 0] *= 1.3
+    report = audit(net, torch.rand(1, 3, 64, 64))
+    assert [(f.period, f.causes[0].layer) for f in report.findings] == [(2, "up")]
+
+
+class Placed(nn.Module):
+    """A decoder of tokens with positions that differ more than the patches' own pattern."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Conv2d(3, 8, 4, 4)
+        self.place = nn.Parameter(torch.randn(1, 256, 8))
+        self.up = nn.ConvTranspose2d(8, 3, 4, 4)
+        self.head = nn.Conv2d(3, 3, 5, padding=2)
+
+    def forward(self, x):
+        tokens = self.embed(x).flatten(2).transpose(1, 2) + self.place
+        return self.head(self.up(tokens.transpose(1, 2).unflatten(2, (16, 16))))
+
+
+def test_positions_that_would_hide_a_grid_are_held_level():
+    net = Placed()
+    kept = net.place.detach().clone()
+    nn.init.zeros_(net.up.weight)
+    with torch.no_grad():
+        net.up.weight += torch.randn(8, 3, 1, 1)  # nearest enlargement
+    report = audit(net, torch.rand(1, 3, 64, 64))
+    assert report.ok, str(report)
+    assert any(note.endswith("place") for note in report.notes)
+    assert torch.equal(net.place, kept)
+    assert net.place.requires_grad
+    with torch.no_grad():
+        net.up.weight[..., 0, 0] *= 3
+    report = audit(net, torch.rand(1, 3, 64, 64))
+    assert report.cause == "up"
+    assert {f.period for f in report.findings} <= {2, 4}
+
+
+def test_switches_get_the_shares_that_the_example_gives():
+    x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    x[:, 0, ::2, ::2] += 5  # one place of each window wins in the first channel
+    pooled, indices = F.max_pool2d(x, 2, return_indices=True)
+    y = F.max_unpool2d(pooled, indices, 2)
+    even = even_unpool(y, {"input": pooled, "indices": indices})
+    first = torch.kron(pooled[:, 0], torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
+    rest = torch.kron(pooled[:, 1:], torch.full((2, 2), 0.25))
+    torch.testing.assert_close(even[:, 0], first)
+    torch.testing.assert_close(even[:, 1:], rest)
 
 
 def test_batch_norms_that_saw_no_data_are_filled_on_the_side():

@@ -1,0 +1,135 @@
+"""A checkerboard taken out of a trained net, and what that cost: `python -m benchmarks.swapping`.
+
+The net is the shipped U-Net with transposed convolutions on the drawn scenes of `shapes`. Either
+its kernels are levelled (`upzoo.correct`), or its operators are replaced by another (`upzoo.swap`);
+each copy is then distilled on the old net's own outputs for training scenes, without labels
+(`upzoo.distil`). Scores are those of the validation scenes; nothing is chosen by them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import upzoo
+from data.shapes import Shapes
+from upzoo import zoo
+from upzoo.metrics.segmentation import confusion_matrix, mean_iou
+
+NET = "unet_transposed_conv.shapes"
+STEPS, LEARN, BATCH, LR = 300, 400, 4, 1e-3
+HERE = Path(__file__).parent
+RECORD, FIGURE = HERE / "results" / "swapping.json", HERE.parent / "docs/figures/swapping.png"
+SIZE, ZOOM = (64, 64), 2.0  # of the scenes that it was trained on
+SHOWN, CUT = 0, slice(8, 56)  # a validation scene, and the part of it that is drawn
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--operator", default="resize_conv")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--json", type=Path, default=RECORD)
+    parser.add_argument("--figure", type=Path, default=FIGURE)
+    given = parser.parse_args()
+    torch.manual_seed(0)
+    net, _ = zoo.read(NET)
+    net = net.eval()
+    images, masks = scenes("val", 200)
+    learn, _ = scenes("train", LEARN)
+    started = time.process_time()
+    fixed, changes = upzoo.correct(net, example=images[:2])
+    swapped, swaps = upzoo.swap(net, given.operator, example=learn[:8])
+    frozen = [c.name for c in changes if c.skipped is None]
+    told: dict[str, Any] = {}
+    nets: dict[str, nn.Module] = {"as it was": net, "corrected": fixed, "swapped": swapped}
+    for name, student, kept in (("corrected", fixed, frozen), ("swapped", swapped, [])):
+        better, told[name] = upzoo.distil(
+            student, net, learn.split(BATCH), given.steps, frozen=kept, lr=LR
+        )
+        nets[f"{name} and distilled"] = better
+    rows = {name: measured(each, net, images, masks) for name, each in nets.items()}
+    result = {
+        "net": NET,
+        "operator": given.operator,
+        "steps": given.steps,
+        "batch": BATCH,
+        "learning_rate": LR,
+        "training_scenes": LEARN,
+        "validation_scenes": len(images),
+        "start": [s.start for s in swaps.replaced],
+        "start_error": [s.error for s in swaps.replaced],
+        "distilled": {name: each._asdict() for name, each in told.items()},
+        "nets": rows,
+        "processor_seconds": time.process_time() - started,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+    print(json.dumps(result, indent=2))
+    given.json.write_text(json.dumps(result, indent=2) + "\n")
+    draw(nets, rows, images[SHOWN : SHOWN + 1], given.figure)
+
+
+def scenes(split: str, count: int) -> tuple[Tensor, Tensor]:
+    """Images (N, 3, H, W), scaled as in training, and masks (N, H, W)."""
+    data = Shapes(size=SIZE, zoom=ZOOM)
+    raw = data.raw(split)
+    pairs = [raw[index] for index in range(count)]
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (data.mean, data.std))
+    images = torch.stack([(image.float() / 255 - mean) / std for image, _ in pairs])
+    return images, torch.stack([mask.long() for _, mask in pairs])
+
+
+@torch.no_grad()
+def measured(net: nn.Module, old: nn.Module, images: Tensor, masks: Tensor) -> dict[str, float]:
+    """Score, checkerboard, and how far the output is from the old net's."""
+    counts: Any = 0
+    moved = power = same = 0.0
+    for x, target in zip(images.split(20), masks.split(20), strict=True):
+        before, after = old(x), net(x)
+        counts = counts + confusion_matrix(after.argmax(1), target, after.shape[1])
+        moved += (after - before).square().sum().item()
+        power += before.square().sum().item()
+        same += (after.argmax(1) == before.argmax(1)).float().sum().item()
+    report = upzoo.audit(net, images[:4])
+    return {
+        "miou": mean_iou(counts).item(),
+        "checkerboard_db": report.db,
+        "contrast": max(report.contrast.values()),
+        "relative_error": (moved / power) ** 0.5,
+        "same_labels": same / masks.numel(),
+    }
+
+
+@torch.no_grad()
+def draw(
+    nets: dict[str, nn.Module], rows: dict[str, dict[str, float]], x: Tensor, path: Path
+) -> None:
+    """What each net makes of one scene: its liveliest channel, all on one scale."""
+    import matplotlib.pyplot as plt
+
+    logits = {name: net(x)[0] for name, net in nets.items()}
+    first = logits["as it was"]
+    channel = int(first.flatten(1).std(1).argmax())
+    low, high = first[channel].min().item(), first[channel].max().item()
+    figure, axes = plt.subplots(1, len(nets), figsize=(2.5 * len(nets), 3.1))
+    for ax, (name, y) in zip(axes, logits.items(), strict=True):
+        ax.imshow(y[channel, CUT, CUT], cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+        ax.set(xticks=[], yticks=[])
+        ax.set_title(name, fontsize=9)
+        row = rows[name]
+        ax.set_xlabel(
+            f"{row['checkerboard_db']:.0f} dB, mIoU {100 * row['miou']:.1f} %", fontsize=9
+        )
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.1, top=0.9, wspace=0.05)
+    figure.savefig(path, dpi=100, metadata={"Software": None})
+
+
+if __name__ == "__main__":
+    main()
