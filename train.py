@@ -36,7 +36,7 @@ def train(cfg: DictConfig) -> None:
     from tasks import budgets, training, transfer
     from tasks.allocator import keep_freed_memory
     from tasks.optimisation import steps_done
-    from tasks.scoring import measure_artifacts, quiet, score
+    from tasks.scoring import measure_artifacts, pictures_of, quiet, score
     from tasks.single_values import refuse_single_values
     from upzoo import checkpoint
     from upzoo.atomic import whole
@@ -89,9 +89,12 @@ def train(cfg: DictConfig) -> None:
         training.fit(cfg, trainer, task, data, ckpt)
         record.cost |= training.time_and_memory(trainer)
         splits = dict.fromkeys(("val", data.test_split, *data.test_splits))
-        record.metrics, per_image = score(cfg.trainer, task, data, splits)
+        pictures = pictures_of(task, cfg.artifacts)
+        looked_at = {} if pictures is None else {data.test_split: pictures}
+        record.metrics, per_image = score(cfg.trainer, task, data, splits, looked_at)
         record.budgets = budgets.keep(run, trainer, data, record, per_image)
-        record.metrics[data.test_split] |= measure_artifacts(cfg, task, data, data.test_split)
+        figures = measure_artifacts(task, data, data.test_split, cfg.artifacts, pictures)
+        record.metrics[data.test_split] |= figures
         training.log_scores(trainer, record.metrics, data)
         model = checkpoint.save(run / "model", net, card | {"metrics": record.metrics})
         record.checkpoint = model.relative_to(run).as_posix()

@@ -96,7 +96,7 @@ class Budgets(pl.Callback):
         splits = self.splits or list(dict.fromkeys(("val", data.test_split, *data.test_splits)))
         mine, random = data.trainer, torch.get_rng_state()
         try:
-            metrics, per_image = score(trainer, task, data, splits)
+            metrics, per_image = score(trainer, task, data, splits, progress=False)
         finally:
             data.trainer = mine
             torch.set_rng_state(random)

@@ -15,7 +15,7 @@ from runs import costs, folders, metadata, records, tables
 from runs.escape import file_name
 from tasks.prediction import save_picture
 from tasks.rebuild import rebuild, stored_config
-from tasks.scoring import measure_artifacts, quiet, score
+from tasks.scoring import measure_artifacts, pictures_of, quiet, score
 from tasks.super_resolution import SuperResolution
 from upzoo.counts import is_count
 
@@ -54,8 +54,10 @@ def evaluate(cfg: DictConfig, net: nn.Module, card: Mapping[str, Any]) -> None:
         cost=costs.of_net(net, shape),
         status="finished",
     )
-    record.metrics, _ = score(cfg.trainer, task, data, splits)
-    record.metrics[split] |= measure_artifacts(cfg, task, data, split)
+    pictures = pictures_of(task, cfg.artifacts)
+    looked_at = {} if pictures is None else {split: pictures}
+    record.metrics, _ = score(cfg.trainer, task, data, splits, looked_at)
+    record.metrics[split] |= measure_artifacts(task, data, split, cfg.artifacts, pictures)
     seconds = time.perf_counter() - started
     chosen = (record.choices[k] for k in ("model", "upsample", "data"))
     variant = "-".join(str(choice) for choice in chosen if choice is not None)
