@@ -49,8 +49,6 @@ def use(cfg: DictConfig) -> None:
     if len(given) != 1:
         what = f"{' and '.join(given)} are given" if given else "no net is given"
         raise ValueError(f"{what}: give one of {', '.join(f'{k}={v}' for k, v in SOURCES.items())}")
-    from tasks import evaluation, prediction
-
     if sources["audit"] is not None:
         audits.audit_command(cfg)
         return
@@ -60,12 +58,18 @@ def use(cfg: DictConfig) -> None:
         if audits.only_written(cfg, net, card):
             return
     if cfg.samples is not None:
+        from tasks import prediction
+
         prediction.draw_file(net, cfg.samples, cfg.seed, cfg.output)
     elif cfg.input is not None:
+        from tasks import prediction
+
         prediction.predict_files(net, card, cfg.input, cfg.output)
     elif cfg.export is not None or cfg.convert is not None:
         write(cfg, net, card)
     else:
+        from tasks import evaluation
+
         evaluation.evaluate(cfg, net, card)
 
 

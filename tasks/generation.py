@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from data.transforms import denormalise
+from data.pixels import denormalise
 from panels.samples import sample_grid
 from tasks.adversarial import LOSSES, frozen, r1, untracked
 from tasks.base import MADE, Batch, Made, Samples, Task, gradient_figures

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 
-from data.transforms import denormalise
+from data.pixels import denormalise
 from tasks.base import Batch, Made, Samples
 from tasks.optimisation import Optimisation, check_choice
 from tasks.pictures import reconstruction_panel
