@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from omegaconf import DictConfig
 
-from runs import arguments, audits, checks, console
+from runs import arguments, audits, checks, console, help
 
 if TYPE_CHECKING:
     from torch import nn
@@ -120,5 +120,6 @@ def show_list(wanted: bool | str) -> None:
 
 if __name__ == "__main__":
     with console.user_errors():
+        help.show_if_asked("evaluate", sys.argv[1:])
         sys.argv[1:] = arguments.prepared(audits.spelled_out(sys.argv[1:]), "evaluate")
         main()

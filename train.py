@@ -8,7 +8,7 @@ import sys
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from runs import arguments, console, folders, sweeps
+from runs import arguments, console, folders, help, sweeps
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")
@@ -111,6 +111,7 @@ def train(cfg: DictConfig) -> None:
 
 if __name__ == "__main__":
     with console.user_errors():
+        help.show_if_asked("train", sys.argv[1:])
         sys.argv[1:] = arguments.prepared(sys.argv[1:], "train")
         sweeps.check_launcher(sys.argv[1:])
         main()
