@@ -102,10 +102,9 @@ def _options(lines: Sequence[str], prefix: str) -> Iterator[Option]:
         while path and path[-1][0] >= indent:
             path.pop()
         dotted = ".".join([*(name for _, name in path), key])
-        if found["value"] or found["comment"]:
-            # a node that is filled from its group is no option
-            if not (found["value"].startswith("${") and (CONFIGS / key).is_dir()):
-                yield Option(dotted, found["value"], found["comment"] or "")
+        of_group = found["value"].startswith("${") and (CONFIGS / key).is_dir()
+        if (found["value"] or found["comment"]) and not of_group:
+            yield Option(dotted, found["value"], found["comment"] or "")
         if not found["value"]:
             path.append((indent, key))
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from torch import nn
 from torchvision.transforms.v2.functional import to_pil_image
 
-from runs import costs, folders, metadata, records, tables
+from runs import closing, costs, folders, metadata, records, tables
 from runs.escape import file_name
 from tasks.prediction import save_picture
 from tasks.rebuild import rebuild, stored_config
@@ -66,7 +66,8 @@ def evaluate(cfg: DictConfig, net: nn.Module, card: Mapping[str, Any]) -> None:
     records.write(folder / folders.RECORD, record)
     save_panel(folder / f"{split}.png", task, data, split, cfg.images)
     tables.show(record)
-    print(f"scored in {seconds:.0f} s; record and panel: {folder}")
+    print(*closing.lines(record, costs.of_upsampling(net, shape)), sep="\n")
+    print(f"scored in {seconds:.0f} s; record and pictures: {folder}")
 
 
 def save_panel(path: Path, task: Any, data: Any, split: str, count: int) -> None:
