@@ -68,6 +68,7 @@ def use(cfg: DictConfig) -> None:
     elif cfg.export is not None or cfg.convert is not None:
         write(cfg, net, card)
     else:
+        print(f"scoring {cfg.pretrained or cfg.ckpt} …", flush=True)
         from tasks import evaluation
 
         evaluation.evaluate(cfg, net, card)

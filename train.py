@@ -27,6 +27,7 @@ def main(cfg: DictConfig) -> None:
 
 def train(cfg: DictConfig) -> str | None:
     """Build data, net and task, fit, test, write the run's record; of a sweep's, return a line."""
+    sweeps.announce(cfg)
     import lightning.pytorch as pl
     from lightning.pytorch.loggers import TensorBoardLogger
 

@@ -83,6 +83,14 @@ def has_terminal() -> bool:
     return alone and sys.stdout.isatty()
 
 
+def announce(cfg: DictConfig) -> None:
+    """Say at once what is to be trained: the libraries take seconds to import."""
+    chosen = HydraConfig.get().runtime.choices
+    if not is_job() and os.environ.get("LOCAL_RANK", "0") == "0":
+        what = f"model={chosen['model']} upsample={chosen['upsample']} data={chosen['data']}"
+        print(f"training {what} seed={cfg.seed} …", flush=True)
+
+
 def command() -> str:
     """The command that repeats this run alone, whatever started it."""
     return shlex.join(["python", "train.py", *HydraConfig.get().overrides.task])
