@@ -18,6 +18,8 @@ from upzoo.metrics.checkerboard.scores import CheckerboardScores, describe
 EXAMPLES = 2
 #: Samples that a pass of its own makes pictures of together.
 BATCH = 16
+#: Pictures are kept to be shown until they take as much memory as this.
+KEPT_BYTES = 2**26
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Pictures:
     Args:
         periods: of the grids to look for, in pixels; those too large for the pictures are left out.
         count: of the pictures to look at, the first ones; None is all.
-        keep: the pictures too, on the CPU, in `kept`: "made", and "real" where there is such.
+        keep: the first pictures too, on the CPU, in `kept`: "made", and "real" where there is such.
     """
 
     def __init__(
@@ -88,7 +90,8 @@ class Pictures:
             pictures = pictures[:left].detach().float().cpu().contiguous()
             if self._scores is not None:
                 self._scores.update(pictures, real=name == "real")
-            if self.keep:
+            held = sum(each.nbytes for each in self.kept.get(name, []))
+            if self.keep and held < KEPT_BYTES:
                 self.kept.setdefault(name, []).append(pictures)
 
     def compute(self) -> dict[str, float]:
