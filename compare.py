@@ -14,7 +14,7 @@ from rich.console import Console
 
 from comparison import files, groups, tables
 from comparison.analysis import Result, analyse
-from runs import arguments, checks, console
+from runs import arguments, checks, console, help
 from upzoo.atomic import whole
 
 #: What Hydra takes itself: an option, or key=value with a dotted key.
@@ -101,5 +101,6 @@ def folders_to_runs(arguments: Sequence[str]) -> list[str]:
 
 if __name__ == "__main__":
     with console.user_errors():
+        help.show_if_asked("compare", sys.argv[1:])
         sys.argv[1:] = arguments.prepared(folders_to_runs(sys.argv[1:]), "compare")
         main()

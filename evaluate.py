@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from omegaconf import DictConfig
 
-from runs import arguments, audits, checks, console
+from runs import arguments, audits, checks, console, help
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,8 +49,6 @@ def use(cfg: DictConfig) -> None:
     if len(given) != 1:
         what = f"{' and '.join(given)} are given" if given else "no net is given"
         raise ValueError(f"{what}: give one of {', '.join(f'{k}={v}' for k, v in SOURCES.items())}")
-    from tasks import evaluation, prediction
-
     if sources["audit"] is not None:
         audits.audit_command(cfg)
         return
@@ -60,12 +58,19 @@ def use(cfg: DictConfig) -> None:
         if audits.only_written(cfg, net, card):
             return
     if cfg.samples is not None:
+        from tasks import prediction
+
         prediction.draw_file(net, cfg.samples, cfg.seed, cfg.output)
     elif cfg.input is not None:
+        from tasks import prediction
+
         prediction.predict_files(net, card, cfg.input, cfg.output)
     elif cfg.export is not None or cfg.convert is not None:
         write(cfg, net, card)
     else:
+        print(f"scoring {cfg.pretrained or cfg.ckpt} …", flush=True)
+        from tasks import evaluation
+
         evaluation.evaluate(cfg, net, card)
 
 
@@ -116,5 +121,6 @@ def show_list(wanted: bool | str) -> None:
 
 if __name__ == "__main__":
     with console.user_errors():
+        help.show_if_asked("evaluate", sys.argv[1:])
         sys.argv[1:] = arguments.prepared(audits.spelled_out(sys.argv[1:]), "evaluate")
         main()

@@ -8,7 +8,7 @@ import sys
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from runs import arguments, console, folders, sweeps
+from runs import arguments, console, folders, help, sweeps
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")
@@ -25,18 +25,19 @@ def main(cfg: DictConfig) -> None:
             train(cfg)
 
 
-def train(cfg: DictConfig) -> None:
-    """Build data, net and task, fit, test, and write the run's record."""
+def train(cfg: DictConfig) -> str | None:
+    """Build data, net and task, fit, test, write the run's record; of a sweep's, return a line."""
+    sweeps.announce(cfg)
     import lightning.pytorch as pl
     from lightning.pytorch.loggers import TensorBoardLogger
 
     from comparison import hparams
-    from runs import checks, costs, metadata, records, resume, tables
+    from runs import checks, closing, costs, metadata, records, resume, tables
     from runs.recording import recording
     from tasks import budgets, training, transfer
     from tasks.allocator import keep_freed_memory
     from tasks.optimisation import steps_done
-    from tasks.scoring import measure_artifacts, quiet, score
+    from tasks.scoring import measure_artifacts, pictures_of, quiet, score
     from tasks.single_values import refuse_single_values
     from upzoo import checkpoint
     from upzoo.atomic import whole
@@ -66,7 +67,7 @@ def train(cfg: DictConfig) -> None:
         training.check_processes(trainer, task, data)
         if not trainer.is_global_zero:
             training.fit_other_rank(cfg, trainer, task, data, ckpt)
-            return
+            return None
         record = records.new(
             command=sweeps.command(),
             choices=choices,
@@ -80,8 +81,9 @@ def train(cfg: DictConfig) -> None:
     except BaseException:
         folders.discard(run)
         raise
-    print(f"{net.label} with {operator} on {data.name}, seed {cfg.seed}: {run}")
-    print(data.inventory())
+    if not sweeps.is_job():
+        print(f"{net.label} with {operator} on {data.name}, seed {cfg.seed}: {run}")
+        print(data.inventory(), flush=True)
 
     if cfg.compile:
         net.compile()
@@ -89,9 +91,14 @@ def train(cfg: DictConfig) -> None:
         training.fit(cfg, trainer, task, data, ckpt)
         record.cost |= training.time_and_memory(trainer)
         splits = dict.fromkeys(("val", data.test_split, *data.test_splits))
-        record.metrics, per_image = score(cfg.trainer, task, data, splits)
+        pictures = pictures_of(task, cfg.artifacts)
+        looked_at = {} if pictures is None else {data.test_split: pictures}
+        record.metrics, per_image = score(
+            cfg.trainer, task, data, splits, looked_at, progress=not sweeps.is_job()
+        )
         record.budgets = budgets.keep(run, trainer, data, record, per_image)
-        record.metrics[data.test_split] |= measure_artifacts(cfg, task, data, data.test_split)
+        figures = measure_artifacts(task, data, data.test_split, cfg.artifacts, pictures)
+        record.metrics[data.test_split] |= figures
         training.log_scores(trainer, record.metrics, data)
         model = checkpoint.save(run / "model", net, card | {"metrics": record.metrics})
         record.checkpoint = model.relative_to(run).as_posix()
@@ -100,14 +107,20 @@ def train(cfg: DictConfig) -> None:
         hparams.write(run / hparams.FOLDER, record)
     if not cfg.keep_checkpoints:
         folders.remove_checkpoints(run)
+    if sweeps.is_job():
+        return closing.one_line(record, run)
     tables.show(record)
+    shape = data.prepared(data.test_split)[0]["image"].shape
+    print(*closing.lines(record, costs.of_upsampling(net, shape)), sep="\n")
     print(f"model        {model}")
     if in_tensorboard:
-        print(f"TensorBoard  tensorboard --logdir {cfg.logs}")
+        print(f"TensorBoard  tensorboard --logdir {cfg.logs}, then http://localhost:6006")
+    return None
 
 
 if __name__ == "__main__":
     with console.user_errors():
+        help.show_if_asked("train", sys.argv[1:])
         sys.argv[1:] = arguments.prepared(sys.argv[1:], "train")
         sweeps.check_launcher(sys.argv[1:])
         main()

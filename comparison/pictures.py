@@ -166,7 +166,7 @@ def _apply(net: nn.Module, inputs: Tensor) -> Tensor:
 
 def _colours(images: Tensor, data: Any) -> Tensor:
     """Normalised images (B, C, H, W) as colours in 0 … 1."""
-    from data.transforms import denormalise
+    from data.pixels import denormalise
 
     return denormalise(images, data.mean, data.std).clamp(0, 1)
 

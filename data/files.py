@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
-from torchvision.transforms.v2 import functional as T
+
+from data.pixels import from_picture
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 #: Pillow's names; others are not tried, whatever the file is called.
@@ -79,7 +80,7 @@ def open_image(path: Path) -> Image.Image:
 
 def read_image(path: Path) -> Tensor:
     """The image of `open_image` as uint8 (3, H, W)."""
-    return T.pil_to_tensor(open_image(path)).contiguous()
+    return from_picture(open_image(path))
 
 
 def to_grey(image: Tensor) -> Tensor:

@@ -65,26 +65,6 @@ def finish(mean: Sequence[float], std: Sequence[float]) -> list[v2.Transform]:
     ]
 
 
-def denormalise(
-    images: torch.Tensor,
-    mean: torch.Tensor | Sequence[float],
-    std: torch.Tensor | Sequence[float],
-) -> torch.Tensor:
-    """Colours in 0 … 1, not clipped, of normalised images (…, C, H, W), float32.
-
-    Args:
-        images: (x - mean) / std of colours x.
-        mean: mean colour in 0 .. 1, per channel.
-        std: deviation, per channel.
-    """
-    centre, spread = (
-        torch.as_tensor(values, dtype=torch.float32, device=images.device).view(-1, 1, 1)
-        for values in (mean, std)
-    )
-    # x = x' · std + mean
-    return images.float() * spread + centre
-
-
 def train_transform(
     size: Sequence[int],
     mean: Sequence[float],

@@ -28,7 +28,8 @@ from torchmetrics import Metric
 
 from upzoo.metrics.maps import check_classes, class_maps
 
-BITS = 31  # classes that one int32 word carries
+#: Words that carry a bit for each class: their type, and how many bits they have.
+SMALL, LARGE = (torch.int16, 15), (torch.int32, 31)
 
 
 def boundary(classes: Tensor, labelled: Tensor) -> Tensor:
@@ -123,41 +124,47 @@ def boundary_f1(
         tensor([[1., 1., nan]])
     """
     preds, target = class_maps(preds, target, num_classes, ignore_index)
-    preds, target = preds.int(), target.int()
     radius = tolerance * math.hypot(*target.shape[-2:])
     labelled = target != ignore_index
     judged = ~dilate(~labelled, radius)
-    true = _matches(target, preds, labelled, judged, num_classes, radius)
-    predicted = _matches(preds, target, labelled, judged, num_classes, radius)
-    recall = true[..., 1] / true.sum(dim=-1)
-    precision = predicted[..., 1] / predicted.sum(dim=-1).clamp(min=1)
+    true, predicted = ((maps, boundary(maps, labelled)) for maps in (target, preds))
+    found, drawn = (
+        _matches(*side, *other, judged, num_classes, radius)
+        for side, other in ((true, predicted), (predicted, true))
+    )
+    recall = found[..., 1] / found.sum(dim=-1)
+    precision = drawn[..., 1] / drawn.sum(dim=-1).clamp(min=1)
     # F1 = 2·P·R / (P + R), and 0 where nothing matches
     return 2 * precision * recall / (precision + recall).masked_fill(recall == 0, 1)
 
 
 def _matches(
     classes: Tensor,
+    contour: Tensor,
     others: Tensor,
-    labelled: Tensor,
+    other_contour: Tensor,
     judged: Tensor,
     num_classes: int,
     radius: float,
 ) -> Tensor:
-    """Count the judged boundary pixels of `classes` that miss and match: (B, C, 2)."""
-    contour = boundary(others, labelled)
-    near = torch.zeros_like(contour)
-    # each class is a bit of an int32 word, so that one dilation serves 31 classes
-    bit = torch.ones_like(others).bitwise_left_shift_(others % BITS)
-    for word in range(math.ceil(num_classes / BITS)):
-        spread = dilate(bit.masked_fill(~contour | (others // BITS != word), 0), radius)
-        near |= ((spread >> classes % BITS) & (classes // BITS == word)).bool()
-    images = torch.arange(len(classes), device=classes.device).view(-1, 1, 1)
-    cells = len(classes) * num_classes * 2
-    # cell = (image·C + class)·2 + match, and one cell more for every other pixel
-    cell = (images * num_classes + classes) * 2 + near
-    cell = cell.masked_fill(~(boundary(classes, labelled) & judged), cells)
-    counts = torch.bincount(cell.flatten(), minlength=cells + 1)[:cells]
-    return counts.view(len(classes), num_classes, 2)
+    """Count the judged pixels of a contour that miss and match another: (B, C, 2)."""
+    # few pixels are on a contour: those alone are looked up
+    places = (contour & judged).flatten().nonzero().squeeze(1)
+    classes = classes.flatten()[places].long()
+    near = torch.zeros_like(classes)
+    # each class is a bit of a word, so that one dilation serves all classes of the word
+    word, bits = SMALL if num_classes <= SMALL[1] else LARGE
+    for first in range(0, num_classes, bits):
+        own = (others - first).to(word)
+        of_word = other_contour & (own >= 0) & (own < bits)
+        spread = dilate(of_word.to(word) << own.clamp(0, bits - 1), radius).flatten()[places]
+        place = classes - first
+        inside = (place >= 0) & (place < bits)
+        near |= (spread.long() >> place.clamp(0, bits - 1)) & inside
+    image = places // contour[0].numel()
+    cell = (image * num_classes + classes) * 2 + near
+    counts = torch.bincount(cell, minlength=len(contour) * num_classes * 2)
+    return counts.view(len(contour), num_classes, 2)
 
 
 class BoundaryF1(Metric):

@@ -42,14 +42,38 @@ def band(classes: Tensor, labelled: Tensor, width: int) -> Tensor:
         tensor([1, 0, 0, 0, 0, 1, 1], dtype=torch.int32)
     """
     # another class in the window: the largest or the least of its classes is not the pixel's own
-    values = torch.stack((classes, -classes), dim=1).float()
-    largest = values.masked_fill(~labelled[:, None], -math.inf)
-    for side in ((2 * width + 1, 1), (1, 2 * width + 1)):  # a square is a column, then a row
-        largest = F.max_pool2d(largest, side, stride=1, padding=(side[0] // 2, side[1] // 2))
-    near = (largest != values).any(dim=1)
+    top = max(int(classes.amax()), 0) + 1 if classes.numel() else 1
+    small = torch.uint8 if top < 256 else torch.int32
+    values = torch.stack((classes + 1, top - classes), dim=1).to(small)
+    largest = values * labelled[:, None]  # 0 where nothing is, below any class
+    for dim in (-2, -1):  # a square is a column, then a row
+        largest = window_maximum(largest, dim, width)
+    greater, less = (largest != values).unbind(1)
     inside = torch.zeros_like(labelled[0])
     inside[width:-width, width:-width] = True  # nothing, where the image is all edge
-    return (near | ~inside) & labelled
+    return (greater | less | ~inside) & labelled
+
+
+def window_maximum(values: Tensor, dim: int, reach: int) -> Tensor:
+    """Largest value within `reach` pixels along one axis, in about 2·log₂(reach) passes.
+
+    Args:
+        values: (…), not negative; beyond them is nothing.
+        dim: the axis, from the end.
+        reach: in pixels.
+
+    Example:
+        >>> window_maximum(torch.tensor([0, 3, 1, 0, 0, 2]), -1, 1)
+        tensor([3, 3, 3, 1, 2, 2])
+    """
+    padding = [0, 0] * (-dim - 1) + [reach, reach]
+    length, span, most = 2 * reach + 1, 1, F.pad(values, padding)
+    while span < length:  # most[i] is that of the window [i, i + span)
+        step = min(span, length - span)
+        size = most.shape[dim] - step
+        most = torch.maximum(most.narrow(dim, 0, size), most.narrow(dim, step, size))
+        span += step
+    return most
 
 
 def boundary_counts(

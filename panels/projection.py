@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from data.transforms import denormalise
+from data.pixels import denormalise
 from panels import canvas
 from upzoo.deconvnet import DeconvNet, pool
 from upzoo.upsampling.unpool import MaxUnpool

@@ -1,7 +1,6 @@
 """Generated images to look at, many in one picture."""
 
 from torch import Tensor
-from torchvision.utils import make_grid
 
 SIDE_MIN = 48  # pixels of an image's side in the picture, at least
 GAP = 2
@@ -17,6 +16,8 @@ def sample_grid(images: Tensor, columns: int) -> Tensor:
     Returns:
         (3, height, width) uint8, for `SummaryWriter.add_image`.
     """
+    from torchvision.utils import make_grid  # whose import takes seconds
+
     levels = (images.detach().float().cpu().clamp(-1, 1) + 1) * 127.5
     zoom = -(-SIDE_MIN // images.shape[-1])
     levels = levels.repeat_interleave(zoom, -2).repeat_interleave(zoom, -1)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from data.transforms import denormalise
+from data.pixels import denormalise
 from panels import canvas
 
 TITLES = ("input", "truth", "prediction", "errors")

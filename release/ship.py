@@ -109,14 +109,16 @@ def rescore(net: nn.Module, metadata: Mapping[str, Any], splits: Iterable[str]) 
     from omegaconf import OmegaConf
 
     from tasks.rebuild import rebuild, stored_config
-    from tasks.scoring import measure_artifacts, quiet, score
+    from tasks.scoring import measure_artifacts, pictures_of, quiet, score
 
     quiet()
     stored = OmegaConf.create(dict(stored_config(metadata)))
     stored.trainer.limit_val_batches = stored.trainer.limit_test_batches = 1.0
     task, data = rebuild(metadata, net)
-    metrics, _ = score(stored.trainer, task, data, splits)
-    metrics[data.test_split] |= measure_artifacts(stored, task, data, data.test_split)
+    split, count = data.test_split, stored.artifacts
+    pictures = pictures_of(task, count)
+    metrics, _ = score(stored.trainer, task, data, splits, {split: pictures} if pictures else {})
+    metrics[split] |= measure_artifacts(task, data, split, count, pictures)
     return metrics
 
 

@@ -1,5 +1,6 @@
 """Command lines as people write them, made into those that Hydra takes."""
 
+import difflib
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -129,6 +130,8 @@ def refuse_flags(arguments: Sequence[str]) -> None:
     for argument in arguments:
         if argument.startswith("-") and not FLAGS.match(argument):
             name = argument.lstrip("-").partition("=")[0].replace("-", "_")
+            if difflib.get_close_matches(name, ["help"], 1, 0.7):
+                raise ValueError(f"{argument}: there is no such flag; did you mean --help?")
             option = MEANT.get(name, name)
             raise ValueError(f"{argument}: options here have no dashes: give {option}=VALUE")
 

@@ -45,6 +45,31 @@ def of_net(net: nn.Module, image_shape: Sequence[int]) -> dict[str, Any]:
     }
 
 
+def of_upsampling(net: nn.Module, image_shape: Sequence[int]) -> int:
+    """FLOPs of one image in a net's upsampling operators, counted and given as for `of_net`."""
+    counter, spent, begun = FlopCounterMode(display=False), 0, 0
+
+    def begin(module: nn.Module, inputs: Any) -> None:
+        nonlocal begun
+        begun = counter.get_total_flops()
+
+    def end(module: nn.Module, inputs: Any, output: Any) -> None:
+        nonlocal spent
+        spent += counter.get_total_flops() - begun
+
+    operators = [module for module in net.modules() if isinstance(module, Upsample)]
+    hooks = [module.register_forward_pre_hook(begin) for module in operators]
+    hooks += [module.register_forward_hook(end) for module in operators]
+    training, device = net.training, next(net.parameters()).device
+    shape = input_shape(net, image_shape)
+    with torch.no_grad(), torch.compiler.set_stance("force_eager"), counter:
+        net.eval()(torch.zeros(1, *shape, device=device))
+    net.train(training)
+    for hook in hooks:
+        hook.remove()
+    return spent
+
+
 def reset_peak_memory() -> None:
     """Forget the most bytes held so far, so that `peak_memory` speaks of one run of a sweep.
 

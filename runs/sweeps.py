@@ -83,21 +83,29 @@ def has_terminal() -> bool:
     return alone and sys.stdout.isatty()
 
 
+def announce(cfg: DictConfig) -> None:
+    """Say at once what is to be trained: the libraries take seconds to import."""
+    chosen = HydraConfig.get().runtime.choices
+    if not is_job() and os.environ.get("LOCAL_RANK", "0") == "0":
+        what = f"model={chosen['model']} upsample={chosen['upsample']} data={chosen['data']}"
+        print(f"training {what} seed={cfg.seed} …", flush=True)
+
+
 def command() -> str:
     """The command that repeats this run alone, whatever started it."""
     return shlex.join(["python", "train.py", *HydraConfig.get().overrides.task])
 
 
-def run_job(cfg: DictConfig, train: Callable[[DictConfig], None]) -> None:
+def run_job(cfg: DictConfig, train: Callable[[DictConfig], str | None]) -> None:
     """Train one run of a sweep, unless it is finished already; a failure does not end the sweep.
 
     A run that was stopped or killed goes on from its last checkpoint.
 
     Args:
         cfg: of the run.
-        train: trains it.
+        train: trains it, and tells in a line what came of it.
     """
-    folder, started = Path(cfg.logs, cfg.name), time.time()
+    folder, started, said = Path(cfg.logs, cfg.name), time.time(), None
     line: dict[str, Any] = {"overrides": list(HydraConfig.get().overrides.task)}
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     earlier = finished_run(folder, config)
@@ -108,7 +116,7 @@ def run_job(cfg: DictConfig, train: Callable[[DictConfig], None]) -> None:
         if unfinished is not None and cfg.ckpt is None:
             cfg.ckpt = str(unfinished)
         try:
-            train(cfg)
+            said = train(cfg)
             line["status"] = "finished"
         except Exception as error:
             line |= {"status": "failed", "error": console.explain(error) or _last_line(error)}
@@ -116,7 +124,8 @@ def run_job(cfg: DictConfig, train: Callable[[DictConfig], None]) -> None:
                 traceback.print_exc()
     line["seconds"] = time.time() - started
     _add(folder / FILE, line)
-    print(progress(_lines(folder / FILE)), flush=True)
+    told = said or f"{line['status']}: {' '.join(line['overrides'])}"
+    print(f"{told}; {progress(_lines(folder / FILE))}", flush=True)
 
 
 def finished_run(folder: Path, config: Any) -> Path | None:
@@ -161,6 +170,7 @@ class Sweep(Callback):
         os.environ[SWEEP] = f"{time.time_ns()}-{os.getpid()}"
         jobs = count_jobs(config)
         _add(path, {"jobs": jobs, "command": sys.argv[1:]})
+        print(f"sweep of {jobs} runs: {path.parent}", flush=True)
         launcher = config.hydra.launcher
         if "submitit" not in launcher._target_:
             return

@@ -1,6 +1,6 @@
 """What all tasks share: a net, its scores, and what its outputs look like."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import lightning.pytorch as pl
@@ -14,6 +14,10 @@ from upzoo.metrics.checkerboard.grid import periods
 
 Batch = Mapping[str, Tensor]
 Samples = Sequence[Batch]
+#: What a net makes of a batch, and real pictures to compare it with.
+Made = tuple[Tensor, Tensor | None] | None
+#: Key of what the steps of a validation or test hand on.
+MADE = "made"
 #: Periods along an axis that the gradient's figures need at least.
 CELLS = 16
 
@@ -29,12 +33,15 @@ class Task(pl.LightningModule):
         takes: what nets of this task are given, see `upzoo.base.Net`.
         makes_pictures: whether what they make can be looked at, or are logits of pixels.
         periods: of the checkerboards that are looked for in what the net makes, in pixels.
+        shares_pass: whether its pictures are those that it is scored by; if not, they are made anew
+            of the samples that `cut` gives.
         results: scores of the latest pass over a whole split, by name.
         per_image: figures of each image of that pass in the split's order, by name.
     """
 
     takes: ClassVar[str] = "images"
     makes_pictures: ClassVar[bool] = True
+    shares_pass: ClassVar[bool] = True
     net: Any  # Lightning would have it a Tensor or a Module
     periods: tuple[int, ...] = (2, 4, 8)
 
@@ -71,6 +78,14 @@ class Task(pl.LightningModule):
     def alike(self, samples: Samples) -> Samples:
         """Those samples, or parts of them, that fit into one batch: of the first one's size."""
         return [s for s in samples if s["image"].shape == samples[0]["image"].shape]
+
+    def cut(self, dataset: Any, count: int) -> Iterator[Batch]:
+        """The first samples of a dataset, one at a time, those that are `alike`."""
+        first = dataset[0]["image"].shape
+        for index in range(count):
+            sample = dataset[index]
+            if sample["image"].shape == first:
+                yield sample
 
     def made(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """What the net makes, and real images to compare it with, (B, C, H, W) each.

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from data.loading import collate
 from runs import per_image as side_file
+from runs.closing import value_with_unit
 from runs.records import Record
 from tasks.averaging import recalibrate
 from tasks.callbacks import Throughput
@@ -96,7 +97,7 @@ class Budgets(pl.Callback):
         splits = self.splits or list(dict.fromkeys(("val", data.test_split, *data.test_splits)))
         mine, random = data.trainer, torch.get_rng_state()
         try:
-            metrics, per_image = score(trainer, task, data, splits)
+            metrics, per_image = score(trainer, task, data, splits, progress=False)
         finally:
             data.trainer = mine
             torch.set_rng_state(random)
@@ -105,7 +106,7 @@ class Budgets(pl.Callback):
         for logger in trainer.loggers:
             logger.log_metrics(flat(metrics), step=step)
         shown = (
-            f"{split} {name} {scores[name]:.4f}"
+            f"{split} {name} {value_with_unit(name, scores[name])}"
             for split, scores in metrics.items()
             for name in ("miou", "psnr", "fid", "swd")
             if name in scores

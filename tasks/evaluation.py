@@ -11,11 +11,11 @@ from omegaconf import DictConfig
 from torch import nn
 from torchvision.transforms.v2.functional import to_pil_image
 
-from runs import costs, folders, metadata, records, tables
+from runs import closing, costs, folders, metadata, records, tables
 from runs.escape import file_name
 from tasks.prediction import save_picture
 from tasks.rebuild import rebuild, stored_config
-from tasks.scoring import measure_artifacts, quiet, score
+from tasks.scoring import measure_artifacts, pictures_of, quiet, score
 from tasks.super_resolution import SuperResolution
 from upzoo.counts import is_count
 
@@ -54,8 +54,10 @@ def evaluate(cfg: DictConfig, net: nn.Module, card: Mapping[str, Any]) -> None:
         cost=costs.of_net(net, shape),
         status="finished",
     )
-    record.metrics, _ = score(cfg.trainer, task, data, splits)
-    record.metrics[split] |= measure_artifacts(cfg, task, data, split)
+    pictures = pictures_of(task, cfg.artifacts)
+    looked_at = {} if pictures is None else {split: pictures}
+    record.metrics, _ = score(cfg.trainer, task, data, splits, looked_at)
+    record.metrics[split] |= measure_artifacts(task, data, split, cfg.artifacts, pictures)
     seconds = time.perf_counter() - started
     chosen = (record.choices[k] for k in ("model", "upsample", "data"))
     variant = "-".join(str(choice) for choice in chosen if choice is not None)
@@ -64,7 +66,8 @@ def evaluate(cfg: DictConfig, net: nn.Module, card: Mapping[str, Any]) -> None:
     records.write(folder / folders.RECORD, record)
     save_panel(folder / f"{split}.png", task, data, split, cfg.images)
     tables.show(record)
-    print(f"scored in {seconds:.0f} s; record and panel: {folder}")
+    print(*closing.lines(record, costs.of_upsampling(net, shape)), sep="\n")
+    print(f"scored in {seconds:.0f} s; record and pictures: {folder}")
 
 
 def save_panel(path: Path, task: Any, data: Any, split: str, count: int) -> None:

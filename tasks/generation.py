@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from data.transforms import denormalise
+from data.pixels import denormalise
 from panels.samples import sample_grid
 from tasks.adversarial import LOSSES, frozen, r1, untracked
-from tasks.base import Batch, Samples, Task, gradient_figures
+from tasks.base import MADE, Batch, Made, Samples, Task, gradient_figures
 from tasks.collapse import CollapseWatch, diversity
 from tasks.optimisation import LossNotFiniteError, check_betas, check_choice
 from tasks.pictures import COLUMNS, draw
@@ -195,8 +195,11 @@ class Generation(Task):
 
     on_test_epoch_start = on_validation_epoch_start
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add a batch of real images, and as many generated ones, to the scores."""
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Made]:
+        """Add a batch of real images, and as many generated ones, to the scores.
+
+        Hands both on.
+        """
         real = self.real_images(batch)
         z = torch.randn(len(real), self.net.latent, generator=self._noise).to(self.device)
         fake = self(z).float()
@@ -204,6 +207,7 @@ class Generation(Task):
             self.scores.update((images + 1) / 2, real=is_real)
         if batch_idx == 0 and len(real) > 1:
             self.diversity = diversity(fake, real)
+        return {MADE: (fake, real)}
 
     test_step = validation_step
 

@@ -10,11 +10,10 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torchvision.transforms.v2 import functional as T
 
 from data.files import IMAGE_SUFFIXES, DataError, read_image, to_grey
 from data.listing import list_files, summary
-from data.transforms import denormalise
+from data.pixels import denormalise, normalised, to_picture
 from panels.samples import sample_grid
 from upzoo import metadata
 from upzoo.atomic import whole
@@ -105,7 +104,7 @@ def apply(net: nn.Module, image: Tensor, mean: Sequence[float], std: Sequence[fl
     """The net's output (channels, H, W) for a (3, H, W) uint8 image; grey nets see luminance."""
     if len(mean) == 1:
         image = to_grey(image)
-    x = T.normalize(T.to_dtype(image, torch.float32, scale=True), list(mean), list(std))[None]
+    x = normalised(image, mean, std)[None]
     return net(x.contiguous(memory_format=torch.channels_last))[0]
 
 
@@ -129,7 +128,7 @@ def rebuild_file(net: nn.Module, card: Mapping[str, Any], source: Path, target: 
     """Rebuild one image file with a net that reconstructs its input."""
     found = apply(net, read_image(source), card["mean"], card["std"])
     colours = denormalise(found, card["mean"], card["std"]).clamp(0, 1)
-    save_picture(T.to_pil_image(colours), target)
+    save_picture(to_picture(colours), target)
 
 
 def save_picture(picture: Image.Image, target: Path) -> None:
@@ -143,7 +142,7 @@ def own_statistics(image: Tensor) -> tuple[list[float], list[float]]:
 
     For nets that were trained on images each normalised by itself (`per_image` on their card).
     """
-    values = T.to_dtype(image, torch.float32, scale=True).flatten(1)
+    values = image.float().div(255).flatten(1)
     std = values.std(1, correction=0)
     return values.mean(1).tolist(), torch.where(std > 0, std, 1.0).tolist()
 
@@ -201,5 +200,5 @@ def draw_file(net: Net, count: int, seed: int, target: str | None) -> None:
     if path.suffix.lower() != ".png":
         raise ValueError(f"output={path}: the picture is a PNG file, give a name ending in .png")
     images = draw_samples(net, count, seed)
-    save_picture(T.to_pil_image(sample_grid(images, min(8, len(images)))), path)
+    save_picture(to_picture(sample_grid(images, min(8, len(images)))), path)
     print(f"{len(images)} images drawn: {path}")

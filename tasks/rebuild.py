@@ -59,6 +59,8 @@ def rebuild_data(
     if "download" in options:
         options["download"] = False
     options.pop("url", None)
+    if "cache" in options:
+        options["cache"] = False  # each image is read once
     if root is not None:
         options["root"] = root
     return build("data", options)

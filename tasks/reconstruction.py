@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 
-from data.transforms import denormalise
-from tasks.base import Batch, Samples
+from data.pixels import denormalise
+from tasks.base import Batch, Made, Samples
 from tasks.optimisation import Optimisation, check_choice
 from tasks.pictures import reconstruction_panel
 from tasks.supervised import Supervised
@@ -105,7 +105,7 @@ class Reconstruction(Supervised):
         """Normalised images as colours in 0 … 1, clipped."""
         return denormalise(images, self.mean, self.std).clamp(0, 1)
 
-    def count(self, counters: nn.ModuleDict, batch: Batch) -> None:
+    def count(self, counters: nn.ModuleDict, batch: Batch) -> Made:
         """Add a batch to the counters of a split."""
         found, truth = self.predict(batch["image"]), self.truth(batch)
         counters["loss"].update(self.loss(found, truth), weight=truth.numel())
@@ -114,6 +114,7 @@ class Reconstruction(Supervised):
             for name in ("psnr", "ssim"):
                 counters[name].update(*pair)
         self._psnr.append(image_psnr(*pair, self.peak).cpu())
+        return pair if self.shares_pass else None
 
     def log_scores(self, split: str) -> None:
         """Log and keep the scores of a split, and each of its images' PSNR."""

@@ -2,15 +2,16 @@
 
 import logging
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 import lightning.pytorch as pl
-from omegaconf import DictConfig
 from torch import Tensor
 
-from tasks.artifacts import examine
+from tasks.artifacts import EXAMPLES, Pictures, assess, look
 from tasks.callbacks.divergence import Divergence
+from tasks.callbacks.scoring import ScoringProgress, Watch
 
 
 def quiet() -> None:
@@ -32,6 +33,9 @@ def score(
     task: pl.LightningModule,
     data: Any,
     splits: Iterable[str],
+    pictures: Mapping[str, Pictures] | None = None,
+    *,
+    progress: bool = True,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Tensor]]]:
     """Run a task's weights over splits of a data module, in float32.
 
@@ -43,45 +47,83 @@ def score(
             of each image in `per_image`.
         data: has `eval_dataloader(split)`.
         splits: names of splits.
+        pictures: split → what looks at the pictures of that split in the same pass.
+        progress: say what is scored, and how far it is.
 
     Returns:
         Split -> name -> score, and split -> name -> figures of the images in their order.
     """
-    trainer = pl.Trainer(
-        accelerator=options.accelerator,
-        devices=1,
-        precision="32-true",
-        limit_val_batches=options.limit_val_batches,
-        limit_test_batches=options.limit_test_batches,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[Divergence()],
-        use_distributed_sampler=False,
-    )
-    data.trainer = trainer  # whose one process sees the whole split
     scores, per_image = {}, {}
     for split in splits:
+        limit = options.limit_val_batches if split == "val" else options.limit_test_batches
+        beside: list[pl.Callback] = [Divergence()]
+        looked_at = (pictures or {}).get(split)
+        if looked_at is not None:
+            beside.append(Watch(looked_at.add))
+        trainer = _trainer(options.accelerator, limit, beside)
+        data.trainer = trainer  # whose one process sees the whole split
+        loader = data.eval_dataloader(split)
+        if progress:
+            trainer.callbacks.append(ScoringProgress(split, _images(loader, limit)))  # type: ignore[attr-defined]
         run = trainer.validate if split == "val" else trainer.test
-        run(task, dataloaders=data.eval_dataloader(split), verbose=False)
+        run(task, dataloaders=loader, verbose=False)
         scores[split] = dict(task.results)
         per_image[split] = dict(task.per_image)
     return scores, per_image
 
 
+def _trainer(accelerator: str, limit: Any, beside: list[pl.Callback]) -> pl.Trainer:
+    """A trainer that scores, in one process and silently."""
+    return pl.Trainer(
+        accelerator=accelerator,
+        devices=1,
+        precision="32-true",
+        limit_val_batches=limit,
+        limit_test_batches=limit,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=beside,
+        use_distributed_sampler=False,
+    )
+
+
+def _images(loader: Any, limit: Any) -> int:
+    """How many images a limited pass over a loader sees."""
+    batches = min(len(loader), limit) if isinstance(limit, int) else int(limit * len(loader))
+    return min(len(loader.dataset), batches * loader.batch_size)
+
+
+def pictures_of(task: Any, count: int) -> Pictures | None:
+    """What looks at the first pictures of a split as they are scored; None where none are.
+
+    Args:
+        task: whose net makes them.
+        count: how many.
+    """
+    wanted = task.makes_pictures and task.shares_pass and count > 0
+    return Pictures(task.periods, count) if wanted else None
+
+
 def measure_artifacts(
-    cfg: DictConfig, task: pl.LightningModule, data: Any, split: str
+    task: Any, data: Any, split: str, count: int, pictures: Pictures | None
 ) -> dict[str, Any]:
     """The checkerboard figures of a task's net on a split, as a record holds them.
 
     Args:
-        cfg: `artifacts` says how many images of the split to look at; 0 looks at none.
         task: as it is scored.
         data: has `prepared(split)`.
         split: name of the split.
+        count: how many of its images to look at; 0 looks at none.
+        pictures: that were measured as the split was scored, of a task that shares this pass.
     """
     dataset = data.prepared(split)
-    samples = [dataset[i] for i in range(min(cfg.artifacts, len(dataset)))]
-    found = examine(task, samples) if samples else None
-    return {} if found is None else found.record()
+    count = min(count, len(dataset))
+    if not count or not task.makes_pictures:
+        return {}
+    samples = list(islice(task.cut(dataset, count), EXAMPLES))
+    if pictures is None:
+        pictures = Pictures(task.periods)
+        look(task, task.cut(dataset, count), pictures)
+    return assess(task, samples, pictures).record()

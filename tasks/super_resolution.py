@@ -1,5 +1,6 @@
 """Super-resolution: give an image back that was reduced."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -38,6 +39,7 @@ class SuperResolution(Reconstruction):
 
     defaults = Optimisation(weight_decay=0.0)
     peak = 255.0
+    shares_pass = False  # images differ in size, and are looked at in what all of them have
 
     def __init__(
         self,
@@ -98,6 +100,13 @@ class SuperResolution(Reconstruction):
         """The middle of each sample, as much of it as all samples have."""
         return same_size(samples)
 
+    def cut(self, dataset: Any, count: int) -> Iterator[Batch]:
+        """The same of the first samples of a dataset, one at a time."""
+        sizes = [dataset.split.low_size(index) for index in range(count)]
+        height, width = (min(sides) for sides in zip(*sizes, strict=True))
+        for index in range(count):
+            yield middle(dataset[index], height, width)
+
     def picture(self, samples: Samples, data: Any) -> Tensor:
         """Bicubic, the net's image, the original and the error of samples."""
         return super_resolution_panel(self, self.alike(samples))
@@ -107,14 +116,15 @@ def same_size(samples: Samples) -> list[Batch]:
     """The middle of each sample, as much of it as all samples have."""
     sizes = [sample["image"].shape[-2:] for sample in samples]
     height, width = min(h for h, _ in sizes), min(w for _, w in sizes)
-    cut = []
-    for sample, (h, w) in zip(samples, sizes, strict=True):
-        scale = sample["target"].shape[-1] // w
-        top, left = (h - height) // 2, (w - width) // 2
-        cut.append(
-            {
-                name: sample[name][..., u * top : u * (top + height), u * left : u * (left + width)]
-                for name, u in (("image", 1), ("target", scale))
-            }
-        )
-    return cut
+    return [middle(sample, height, width) for sample in samples]
+
+
+def middle(sample: Batch, height: int, width: int) -> Batch:
+    """The middle of a sample in two resolutions, height × width pixels of the low one."""
+    h, w = sample["image"].shape[-2:]
+    scale = sample["target"].shape[-1] // w
+    top, left = (h - height) // 2, (w - width) // 2
+    return {
+        name: sample[name][..., u * top : u * (top + height), u * left : u * (left + width)]
+        for name, u in (("image", 1), ("target", scale))
+    }

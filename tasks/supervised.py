@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import Metric
 
-from tasks.base import Batch, Task
+from tasks.base import MADE, Batch, Made, Task
 from tasks.optimisation import Optimisation, refuse_not_finite
 
 
@@ -59,8 +59,8 @@ class Supervised(Task):
         """What is minimised, in float32."""
         raise NotImplementedError
 
-    def count(self, counters: nn.ModuleDict, batch: Batch) -> None:
-        """Add a batch to the counters of a split."""
+    def count(self, counters: nn.ModuleDict, batch: Batch) -> Made:
+        """Add a batch to the counters of a split; returns what `made` would, where it makes any."""
         raise NotImplementedError
 
     def augment(self, images: Tensor) -> Tensor:
@@ -84,13 +84,13 @@ class Supervised(Task):
         """Forget what an earlier pass has counted."""
         self._reset("test")
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add a batch to the validation scores."""
-        self.count(self.counters("val"), batch)
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Made]:
+        """Add a batch to the validation scores; hands on what the net has made of it."""
+        return {MADE: self.count(self.counters("val"), batch)}
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add a batch to the test scores."""
-        self.count(self.counters("test"), batch)
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Made]:
+        """Add a batch to the test scores; hands on what the net has made of it."""
+        return {MADE: self.count(self.counters("test"), batch)}
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the whole validation set."""

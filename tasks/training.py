@@ -14,7 +14,7 @@ from torch import nn
 from runs import console, costs, folders, sweeps
 from tasks.averaging import PowerAverage
 from tasks.budgets import Budgets, averaged
-from tasks.callbacks import AtomicCheckpointIO, GracefulStop, PlainProgress, Throughput
+from tasks.callbacks import AtomicCheckpointIO, Bar, GracefulStop, PlainProgress, Throughput
 from tasks.optimisation import LossNotFiniteError, steps_done
 from tasks.precision import resolve_precision
 from upzoo import checkpoint
@@ -52,7 +52,10 @@ def build_trainer(cfg: DictConfig) -> pl.Trainer:
     """Lightning's trainer with the loggers and callbacks of the config."""
     chosen = instances(cfg.get("callbacks"))
     terminal = sweeps.has_terminal()
-    chosen.append(callbacks.RichProgressBar(leave=True) if terminal else PlainProgress())
+    if terminal:
+        chosen.append(Bar(leave=not sweeps.is_job()))
+    elif not sweeps.is_job():  # of which each is one line
+        chosen.append(PlainProgress())
     if cfg.average:
         chosen.append(callbacks.EMAWeightAveraging(decay=cfg.average))
     if cfg.average_power is not None:

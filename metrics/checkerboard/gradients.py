@@ -45,13 +45,15 @@ def input_gradient(net: Net, x: Tensor, seed: int = 0) -> Tensor:
         (B, C, *spatial).
     """
     generator = torch.Generator().manual_seed(seed)
-    with torch.enable_grad():
-        leaf = x.detach().clone().requires_grad_()
-        y = main_map(net(leaf))
-        signs = torch.randint(0, 2, y.shape, generator=generator) * 2 - 1
-        # every entry of v is +1 or −1, so that E[v vᵀ] = I
-        (gradient,) = torch.autograd.grad(y, leaf, signs.to(y))
-    return gradient
+    gradients = []
+    for image in x.detach().split(1):  # one by one, to need the memory of one
+        with torch.enable_grad():
+            leaf = image.clone().requires_grad_()
+            y = main_map(net(leaf))
+            signs = torch.randint(0, 2, y.shape, generator=generator) * 2 - 1
+            # every entry of v is +1 or −1, so that E[v vᵀ] = I
+            gradients += torch.autograd.grad(y, leaf, signs.to(y))
+    return torch.cat(gradients)
 
 
 def phase_energies(gradient: Tensor, period: int) -> Tensor:

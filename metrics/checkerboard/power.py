@@ -10,7 +10,7 @@ the tile.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 
 import torch
@@ -22,6 +22,7 @@ PERIODS = 16  # or as many periods where that is more,
 MIN_PERIODS = 4  # and as few as leave bins between the peaks where images are small
 FLOOR = 1e-12  # of the image's mean square, above float32's rounding,
 BLACK = 1e-30  # and for images that are zero
+CHUNK = 2**19  # values that are worked on at a time, so that they stay in the cache
 
 
 def check_images(images: Tensor, periods: Sequence[int]) -> None:
@@ -39,7 +40,8 @@ def check_images(images: Tensor, periods: Sequence[int]) -> None:
                 f"images of {height}×{width} are too small for period {period}: "
                 f"give {least}×{least} pixels or more, or leave the period out"
             )
-    if not images.isfinite().all():
+    low, high = images.aminmax()  # of which any nan is both
+    if not (low.isfinite() and high.isfinite()):
         raise ValueError("images hold nan or infinite values: leave those images out")
 
 
@@ -76,14 +78,34 @@ def power_spectrum(images: Tensor, size: int | None = None) -> Tensor:
     tall, wide = (size, size) if size else (height, width)
     window = hann(tall, images.device)[:, None] * hann(wide, images.device)
     places = tiles(height, width, tall, wide)
-    power = images.new_zeros(len(images), tall, wide // 2 + 1)
-    for top, left in places:
-        tile = images[..., top : top + tall, left : left + wide]
-        mean = (tile * window).sum((-2, -1), keepdim=True) / window.sum()
-        half = torch.fft.rfft2((tile - mean) * window)
-        power += (half.real.square() + half.imag.square()).mean(1)
-    scale = len(places) * window.square().sum()
-    return _whole(power / scale, wide) + floor(images)[:, None, None]
+    maps = images.transpose(0, 1)  # (C, B, H, W)
+    power = images.new_zeros(len(images), tall, 2 * (wide // 2 + 1))
+    for row in _batches(places, maps.numel() // (height * width) * tall * wide):
+        cut = [maps[..., top : top + tall, left : left + wide] for top, left in row]
+        half = _without_mean(torch.fft.rfft2(torch.cat(cut).mul_(window)), window)
+        power += torch.view_as_real(half).flatten(-2).square_().sum(0)
+    scale = len(places) * len(maps) * window.square().sum()
+    return _whole(power.unflatten(-1, (-1, 2)).sum(-1) / scale, wide) + floor(images)[:, None, None]
+
+
+def _batches(places: list[tuple[int, int]], values: int) -> Iterator[list[tuple[int, int]]]:
+    """Tiles that are worked on together: as many as stay in the cache, of so many values each."""
+    count = max(1, CHUNK // values)
+    for start in range(0, len(places), count):
+        yield places[start : start + count]
+
+
+def _without_mean(half: Tensor, window: Tensor) -> Tensor:
+    """Take each tile's mean under the window off its transform, in place.
+
+    The mean x̄ = Y(0) / W(0), and a Hann window's own transform W has but the bins 0 and ±1.
+    """
+    lobe = torch.fft.rfft2(window) / window.sum()
+    constant = half[..., :1, :1].clone()
+    half[..., :2, :2] -= constant * lobe[:2, :2]
+    if half.shape[-2] > 2:
+        half[..., -1:, :2] -= constant * lobe[-1:, :2]
+    return half
 
 
 def floor(images: Tensor) -> Tensor:

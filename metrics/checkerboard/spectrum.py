@@ -107,22 +107,33 @@ def cell_powers(images: Tensor, period: int, known: Sequence[int] = ()) -> Tenso
     images = images.float()
     height, width = images.shape[-2:]
     size = tile_size(height, width, period)
-    centres = (torch.arange(size // period, device=images.device) + 0.5) * period / size
-    steps = (math.pi * centres).sin().square().repeat_interleave(period)
-    window = steps[:, None] * steps
-    places = tiles(height, width, size, size, align=period)
-    total = images.new_zeros(len(images), period, period)
-    for top, left in places:
-        tile = images[..., top : top + size, left : left + size]
-        mean = (tile * window).sum((-2, -1), keepdim=True) / window.sum()
-        cells = ((tile - mean) * window).unflatten(-1, (-1, period)).sum(-2)
-        folded = cells.unflatten(-2, (-1, period)).sum(-3)
-        # the DFT at f = (i/p, j/p) needs but the sums over each phase
-        transformed = torch.fft.fft2(folded)
-        total += (transformed.real.square() + transformed.imag.square()).mean(1)
+    rows, columns = (_steps(n, size, period).to(images.device) for n in (height, width))
+    # sums over the cells of each phase, first of rows, then of columns; the mean of a tile, the
+    # same for all phases, shows at f = 0 alone
+    cells = images[..., : len(rows) * period, :].unflatten(-2, (-1, period)).flatten(-2)
+    folded = (rows.T @ cells).unflatten(-1, (period, width))  # (B, C, tiles, p, W)
+    whole = folded[..., : len(columns) * period].unflatten(-1, (-1, period))
+    folded = torch.einsum("...kq,kt->...tq", whole, columns)  # (B, C, tiles, p, tiles, p)
+    # the DFT at f = (i/p, j/p) needs but the sums over each phase
+    transformed = torch.view_as_real(torch.fft.fft2(folded, dim=(-3, -1)))
+    total = transformed.square().sum(-1).mean(1).sum((-4, -2))
+    window = columns[:, 0].square().sum() * period  # Σ w² along one axis
+    scale = rows.shape[1] * columns.shape[1] * window.square()
     bins = torch.tensor([i * period + j for i, j in harmonics(period, known)])
-    scale = len(places) * window.square().sum()
     return (total / scale).flatten(1)[:, bins.to(total.device)] + floor(images)[:, None]
+
+
+@lru_cache(maxsize=64)
+def _steps(n: int, size: int, period: int) -> Tensor:
+    """A window with steps p pixels wide in each tile of an axis of n pixels, (n // p, tiles)."""
+    count = size // period
+    centres = (torch.arange(count) + 0.5) / count
+    steps = (math.pi * centres).sin().square()
+    starts = [left // period for _, left in tiles(size, n, size, size, align=period)]
+    weights = torch.zeros(n // period, len(starts))
+    for tile, start in enumerate(starts):
+        weights[start : start + count, tile] = steps
+    return weights
 
 
 def peak_excess(

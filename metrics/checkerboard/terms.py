@@ -20,14 +20,19 @@ from upzoo.metrics.checkerboard.phases import (
     phase_mean,
     phase_variance_ratio,
 )
-from upzoo.metrics.checkerboard.power import check_images, decibels, power_spectrum, tile_size
+from upzoo.metrics.checkerboard.power import (
+    CHUNK,
+    check_images,
+    decibels,
+    power_spectrum,
+    tile_size,
+)
 from upzoo.metrics.checkerboard.profile import radial_profile
 from upzoo.metrics.checkerboard.sharpness import detail_share
 from upzoo.metrics.checkerboard.spectrum import cell_powers, harmonics, peak_excess
 
 Terms = dict[str, Tensor]
 NAMES = ("peak", "grid", "detail", "profile", "spread")
-CHUNK = 2**19  # values that are worked on at a time, so that they stay in the cache
 
 
 def measured(images: Tensor, periods: Sequence[int]) -> Terms:
@@ -67,7 +72,8 @@ def _measured(images: Tensor, periods: tuple[int, ...]) -> Terms:
     detail = detail_energy(images)
     # the smallest tiles are those of the smallest period, and the most
     power = powers[min(powers)]
-    variance = images.var((-2, -1), correction=0).mean(-1)
+    # in two passes, which is quicker than torch's var
+    variance = (images - images.mean((-2, -1), keepdim=True)).square().mean((-3, -2, -1))
     return {
         "peak": torch.cat(peak, -1),
         "grid": torch.cat([grid_maps(images, p).flatten(-2) for p in periods], -1),

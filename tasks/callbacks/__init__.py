@@ -10,7 +10,7 @@ from tasks.callbacks.predictions import (
     SegmentationPanels,
     SuperResolutionPanels,
 )
-from tasks.callbacks.progress import PlainProgress
+from tasks.callbacks.progress import Bar, PlainProgress
 from tasks.callbacks.projection import ProjectionPanels
 from tasks.callbacks.repeatable import Repeatable
 from tasks.callbacks.stopping import GracefulStop
@@ -19,6 +19,7 @@ from tasks.callbacks.throughput import Throughput
 __all__ = [
     "ArtifactCurves",
     "AtomicCheckpointIO",
+    "Bar",
     "BestCheckpoint",
     "Divergence",
     "GenerationPanels",

@@ -2,8 +2,15 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from upzoo.metrics.boundary_iou import BoundaryIoU, band, boundary_counts, boundary_iou
+from upzoo.metrics.boundary_iou import (
+    BoundaryIoU,
+    band,
+    boundary_counts,
+    boundary_iou,
+    window_maximum,
+)
 
 VOID = 255
 
@@ -95,3 +102,10 @@ def test_perfect_is_one_and_a_class_that_is_nowhere_is_left_out():
 def test_a_ratio_that_is_none_is_refused(ratio):
     with pytest.raises(ValueError, match=r"ratio=.* is no share of the diagonal"):
         BoundaryIoU(3, ratio=ratio)
+
+
+@pytest.mark.parametrize(("size", "reach"), [(9, 1), (9, 3), (9, 12), (1, 2), (40, 12)])
+def test_window_maximum_is_that_of_max_pool(size, reach):
+    values = torch.randint(0, 200, (2, 3, size), generator=torch.Generator().manual_seed(size))
+    pooled = F.max_pool1d(values.float(), 2 * reach + 1, 1, reach)
+    assert torch.equal(window_maximum(values.to(torch.uint8), -1, reach).float(), pooled)

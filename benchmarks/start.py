@@ -1,0 +1,70 @@
+"""How long the commands take to start, in processor time: `python -m benchmarks.start`.
+
+Each command runs in a process of its own, on one thread; user and system time of the whole process
+count, medians of several runs. The import of torch alone is measured beside them, in turn.
+The record is benchmarks/results/start_<features of the processor>.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from benchmarks.scoring import RESULTS, features
+from benchmarks.timing import here, spread, write
+from runs.console import ROOT
+
+#: One step of training, and nothing after it.
+STEP = [
+    "train.py", "debug=fast", "trainer.max_epochs=1", "trainer.limit_train_batches=1",
+    "artifacts=0",
+    "data.train=16", "data.val=2", "data.test=2", "callbacks=none", "logger=none", "name=start",
+]  # fmt: skip
+
+
+def seconds_of(arguments: list[str]) -> float:
+    """Processor time of a Python process."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, check=True, stdout=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        photo = Path(folder, "photo.png")
+        Image.new("RGB", (480, 360), (90, 120, 150)).save(photo)
+        predict = ["evaluate.py", "pretrained=unet_bilinear_init.camvid", f"input={photo}"]
+        commands = {
+            "import torch": ["-c", "import torch"],
+            "import torch, upzoo": ["-c", "import torch, upzoo"],
+            "train.py --help": ["train.py", "--help"],
+            "evaluate.py input=photo": [*predict, f"output={folder}/mask.png"],
+            "train.py, one step and its scores": [*STEP, f"logs={folder}/logs"],
+        }
+        taken: dict[str, list[float]] = {name: [] for name in commands}
+        for _ in range(given.rounds):
+            for name, arguments in commands.items():
+                taken[name].append(seconds_of(arguments))
+    result = {name: spread(values) for name, values in taken.items()}
+    for name, each in result.items():
+        print(f"{each['median']:6.2f} s  {name}")
+    write(RESULTS / f"start_{features(here()['machine'])}.json", {"seconds": result})
+
+
+if __name__ == "__main__":
+    main()
