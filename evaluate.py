@@ -62,7 +62,14 @@ def use(cfg: DictConfig) -> None:
     if cfg.samples is not None:
         prediction.draw_file(net, cfg.samples, cfg.seed, cfg.output)
     elif cfg.input is not None:
-        prediction.predict_files(net, card, cfg.input, cfg.output)
+        prediction.predict_files(
+            net,
+            card,
+            cfg.input,
+            cfg.output,
+            overlay=cfg.overlay,
+            self_ensemble=cfg.self_ensemble,
+        )
     elif cfg.export is not None or cfg.convert is not None:
         write(cfg, net, card)
     else:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 
@@ -85,10 +85,7 @@ class SuperResolution(Reconstruction):
 
     def predict(self, images: Tensor) -> Tensor:
         """The enlarged images, normalised, by self-ensemble if that was asked for."""
-        if not self.self_ensemble:
-            return self(images)
-        made = [symmetry(self(symmetry(images, kind)), inverse(kind)) for kind in range(8)]
-        return torch.stack(made).mean(0)
+        return self_ensembled(self, images) if self.self_ensemble else self(images)
 
     def scored(self, images: Tensor) -> Tensor:
         """What PSNR and SSIM compare: luma of 8 bits without the border."""
@@ -101,6 +98,12 @@ class SuperResolution(Reconstruction):
     def picture(self, samples: Samples, data: Any) -> Tensor:
         """Bicubic, the net's image, the original and the error of samples."""
         return super_resolution_panel(self, self.alike(samples))
+
+
+def self_ensembled(net: nn.Module, images: Tensor) -> Tensor:
+    """The mean of what a net makes of the eight flips and turns of images, each turned back."""
+    made = [symmetry(net(symmetry(images, kind)), inverse(kind)) for kind in range(8)]
+    return torch.stack(made).mean(0)
 
 
 def same_size(samples: Samples) -> list[Batch]:
