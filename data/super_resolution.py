@@ -61,6 +61,11 @@ class SuperResolutionData(ImageData):
         super().setup(stage)
 
     @property
+    def split_names(self) -> tuple[str, ...]:
+        """Names of the splits that there are files of."""
+        return tuple(self.files)
+
+    @property
     def train_samples(self) -> int:
         """Patches of an epoch."""
         return self.loading.patches

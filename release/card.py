@@ -100,11 +100,14 @@ def _usage(name: str, net: Net, metadata: Mapping[str, Any]) -> str:
     if net.takes == "noise":
         first = f"{use} samples=64 output=grid.png"
     elif "palette" in metadata:
-        first = f"{use} input=photo.jpg output=mask.png"
+        first = f"{use} input=photo.jpg output=mask.png overlay=true"
+    elif net.scale > 1:
+        first = f"{use} input=photo.png output=large.png  # ×{net.scale}, in colour"
     else:
         first = f"{use} input=photo.jpg output=rebuilt.png"
     place = " root=PATH" if "root" in metadata["config"]["data"] else ""
-    again = f"{use}{place} split={metadata['data']['split']}  # reproduces these scores"
+    split = "" if net.scale > 1 else f" split={metadata['data']['split']}"  # of all test sets
+    again = f"{use}{place}{split}  # reproduces these scores"
     return "\n".join([first, again, f"{use} export=model.onnx"])
 
 
@@ -116,6 +119,13 @@ def _interface(net: Any, metadata: Mapping[str, Any]) -> str:
         return (
             f"Input: images (B, {len(metadata['mean'])}, H, W) {normalised}; output: the scores of "
             f"{', '.join(map(str, metadata['classes']))}, before the softmax."
+        )
+    if net.scale > 1:
+        luma = metadata.get("color") == "y"
+        what = "luma, Y / 255 of BT.601," if luma else "images"
+        return (
+            f"Input: {what} (B, {len(metadata['mean'])}, H, W) {normalised}; output: the same, "
+            f"{net.scale} times larger."
         )
     return (
         f"Input: images (B, {len(metadata['mean'])}, H, W) {normalised}; output: the same, rebuilt."

@@ -29,6 +29,7 @@ class Task(pl.LightningModule):
         takes: what nets of this task are given, see `upzoo.base.Net`.
         makes_pictures: whether what they make can be looked at, or are logits of pixels.
         periods: of the checkerboards that are looked for in what the net makes, in pixels.
+        weighs_kernels: whether the ripple of kernels, a share of their mean gain, says anything.
         results: scores of the latest pass over a whole split, by name.
         per_image: figures of each image of that pass in the split's order, by name.
     """
@@ -37,6 +38,7 @@ class Task(pl.LightningModule):
     makes_pictures: ClassVar[bool] = True
     net: Any  # Lightning would have it a Tensor or a Module
     periods: tuple[int, ...] = (2, 4, 8)
+    weighs_kernels: bool = True
 
     def __init__(self, net: torch.nn.Module, card: Mapping[str, Any] | None = None) -> None:
         super().__init__()

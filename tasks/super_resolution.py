@@ -51,6 +51,8 @@ class SuperResolution(Reconstruction):
         super().__init__(net, data, distance=distance, **options)
         self.scale = data.scale
         self.self_ensemble = self_ensemble
+        # beside the skip a kernel makes differences, whose mean gain is about zero
+        self.weighs_kernels = not getattr(net, "skip", False)
         #: Of the checkerboards that enlarging by the scale may leave, in pixels.
         self.periods = tuple(p for p in range(2, self.scale + 1) if self.scale % p == 0)
 
@@ -62,10 +64,15 @@ class SuperResolution(Reconstruction):
                 "task=super_resolution needs images in two resolutions: take data=t91, or "
                 "data=photos for any folder of images"
             )
+        if net.scale == 1:
+            raise ValueError(
+                f"{net.label} does not enlarge by scale={data.scale}: take model=espcn, fsrcnn, "
+                "srresnet or edsr"
+            )
         if net.scale != data.scale:
             raise ValueError(
-                f"{net.label} does not enlarge by "
-                f"scale={data.scale}: take model=espcn, fsrcnn, srresnet or edsr"
+                f"{net.label} enlarges by {net.scale}, the images are reduced by "
+                f"scale={data.scale}: give data.scale={net.scale}"
             )
 
     @staticmethod
