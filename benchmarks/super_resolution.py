@@ -1,9 +1,9 @@
 """What the end of a super-resolution net costs: ESPCN with each operator, for a frame of 1080p.
 
-python -m benchmarks.super_resolution          # writes the record and docs/super_resolution.md
+python -m benchmarks.super_resolution PATH     # writes the record and docs/super_resolution.md
 python -m benchmarks.super_resolution --page   # the page alone, from the record
 
-Seconds are processor time of one thread, which other work on the machine changes little; ratios are
+PATH holds Set5/ and Set14/, for the scores of bicubic interpolation. Seconds are processor time of one thread, which other work on the machine changes little; ratios are
 of sides that ran in turn in one process.
 """
 
@@ -24,8 +24,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.report import count, inserted, table
 from benchmarks.timing import in_turn, ratio, spread, write
+from data.t91 import T91
 from upzoo.bicubic import enlarge
 from upzoo.espcn import ESPCN
+from upzoo.metrics.restoration import image_psnr, scored
 from upzoo.upsampling import OPERATORS
 
 RECORD = Path("benchmarks/results/super_resolution.json")
@@ -37,6 +39,11 @@ EVERY_SCALE = ("pixel_shuffle", "transposed_conv", "bilinear_init", "resize_conv
 #: The net of experiment=espcn_t91.
 RECIPE = {"widths": (64, 32), "activation": "relu", "gain": 0.1, "skip": True}
 SEEDS = 5
+#: Of bicubic interpolation, as papers since A+ (Timofte et al. 2014) give it.
+PUBLISHED = {
+    "Set5": {"2": 33.66, "3": 30.39, "4": 28.42},
+    "Set14": {"2": 30.24, "3": 27.55, "4": 26.00},
+}
 WHITE = (235 / 255 - 0.5) / 0.25  # luma, as the net is given it
 
 
@@ -121,7 +128,24 @@ def start(icnr: bool, seed: int) -> float:
     return float((y.max() - y.min()) * 0.25 * 255)
 
 
-def run() -> dict[str, Any]:
+def bicubic(root: Path, test: str, scale: int) -> float:
+    """Mean Y-PSNR in dB of bicubic interpolation on a test set, as super-resolution is scored."""
+    pairs = T91(root=root, tests=[test], scale=scale).split(test.lower())
+    values = []
+    for index in range(len(pairs)):
+        pair = pairs[index]
+        made, truth = enlarge(pair["image"][None], scale), pair["target"][None]
+        sides = (scored(side / 255, scale) for side in (made, truth))
+        values.append(float(image_psnr(*sides, 255.0)))
+    return statistics.mean(values)
+
+
+def anchors(root: Path) -> dict[str, dict[str, float]]:
+    """Of bicubic interpolation: test set -> scale -> dB."""
+    return {t: {str(s): bicubic(root, t, s) for s in (2, 3, 4)} for t in ("Set5", "Set14")}
+
+
+def run(root: Path) -> dict[str, Any]:
     """Everything that is recorded."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -131,7 +155,12 @@ def run() -> dict[str, Any]:
         print(f"×{scale} measured", flush=True)
     levels = {str(icnr): [start(icnr, seed) for seed in range(SEEDS)] for icnr in (True, False)}
     setting = {"height": HEIGHT, "width": WIDTH, "threads": 1, "rounds": ROUNDS}
-    return {"setting": setting, "scales": scales, "icnr_start_levels": levels}
+    return {
+        "setting": setting,
+        "bicubic": anchors(root),
+        "scales": scales,
+        "icnr_start_levels": levels,
+    }
 
 
 def parts(results: Mapping[str, Any]) -> dict[str, str]:
@@ -176,6 +205,14 @@ def parts(results: Mapping[str, Any]) -> dict[str, str]:
         "machine": f"Processor time of one thread of {machine['cpu']}, float32, channels-last, "
         f"torch {results['versions']['torch']}; medians of {results['setting']['rounds']} rounds, "
         "with the range of the ratios in brackets. Other work shared the machine.",
+        "bicubic": table(
+            ("Y-PSNR, dB", "×2", "×3", "×4"),
+            [
+                (f"{name}, {what}", *(f"{values[s]:.2f}" for s in ("2", "3", "4")))
+                for name, found in results["bicubic"].items()
+                for what, values in (("published", PUBLISHED[name]), ("ours", found))
+            ],
+        ),
         "cost": table(head, rows),
         "order": table(order_head, order),
         "icnr start": f"Before training, a white picture enlarged ×3 varies by "
@@ -192,9 +229,13 @@ def _ratio(found: Mapping[str, Any]) -> str:
 def main() -> None:
     """Measure, unless the page alone is asked for, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", nargs="?", type=Path, help="folder that holds Set5/ and Set14/")
     parser.add_argument("--page", action="store_true", help="from the record, without measuring")
-    if not parser.parse_args().page:
-        write(RECORD, run())
+    given = parser.parse_args()
+    if not given.page:
+        if given.data is None:
+            parser.error("give the folder that holds Set5/ and Set14/, or --page")
+        write(RECORD, run(given.data))
     PAGE.write_text(inserted(PAGE.read_text(), parts(json.loads(RECORD.read_text()))))
     print(f"written: {PAGE}")
 
