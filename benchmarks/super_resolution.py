@@ -3,8 +3,9 @@
 python -m benchmarks.super_resolution PATH     # writes the record and docs/super_resolution.md
 python -m benchmarks.super_resolution --page   # the page alone, from the record
 
-PATH holds Set5/ and Set14/, for the scores of bicubic interpolation. Seconds are processor time of one thread, which other work on the machine changes little; ratios are
-of sides that ran in turn in one process.
+PATH holds Set5/ and Set14/, for the scores of bicubic interpolation. Seconds are processor time of
+one thread, which other work on the machine changes little; ratios are of sides that ran in turn in
+one process.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ def start(icnr: bool, seed: int) -> float:
 
 def bicubic(root: Path, test: str, scale: int) -> float:
     """Mean Y-PSNR in dB of bicubic interpolation on a test set, as super-resolution is scored."""
-    pairs = T91(root=root, tests=[test], scale=scale).split(test.lower())
+    pairs = T91(root=root, tests=[test], scale=scale, patch=8).split(test.lower())
     values = []
     for index in range(len(pairs)):
         pair = pairs[index]

@@ -16,7 +16,7 @@ FILE = "README.md"
 TEXT = """\
 # {name}
 
-{what}: {parameters:,} parameters, {megabytes:.1f} MB.
+{what}: {parameters:,} parameters, {size}.
 Weights are kept in float16, biases and batch statistics in float32; it loads as float32.
 
 {usage}
@@ -67,7 +67,7 @@ def write(name: str, net: Net, metadata: Mapping[str, Any], record: Record) -> s
         + (f" ({chosen})" if chosen else "")
         + f", trained on {choices['data']}",
         parameters=sum(p.numel() for p in net.parameters()),
-        megabytes=sum(t.numel() * t.element_size() for t in state) / 1e6,
+        size=_bytes(sum(t.numel() * t.element_size() for t in state)),
         usage=_usage(name, net, metadata),
         interface=_interface(net, metadata),
         scores=scores_table(metadata["metrics"]),
@@ -130,6 +130,15 @@ def _interface(net: Any, metadata: Mapping[str, Any]) -> str:
     return (
         f"Input: images (B, {len(metadata['mean'])}, H, W) {normalised}; output: the same, rebuilt."
     )
+
+
+def _bytes(count: int) -> str:
+    """Of weights, in MB, or in kB where there are few.
+
+    >>> _bytes(3_210_000), _bytes(45_530)
+    ('3.2 MB', '46 kB')
+    """
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.0f} kB"
 
 
 def _commit(commit: Mapping[str, Any] | None) -> str:
