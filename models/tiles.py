@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-#: Bytes of the largest tensor that a tile makes; all of a tile's together are about three times it.
+#: Bytes that one operation on a tile reads and writes at most; a tile holds a few times as many.
 BUDGET = 128 * 2**20
 #: Widths in pixels of the strips that a net is measured on, of which a quarter at either end is
 #: exchanged, and their height.
@@ -36,7 +37,7 @@ class Reach:
         margin: pixels from a border at a multiple of the stride to the last output that depends on
             what lies beyond it.
         stride: shifts of the input by multiples of it shift the output.
-        bytes_per_pixel: of the largest tensor, for each pixel of the input.
+        bytes_per_pixel: that one operation reads and writes at most, for each pixel of the input.
     """
 
     margin: int
@@ -83,7 +84,7 @@ def tiles(height: int, width: int, reach: Reach | None, budget: int = BUDGET) ->
         height: of the image in pixels.
         width: of the image in pixels.
         reach: of the net, as `measure` gives it; None for a net that needs the whole.
-        budget: bytes of the largest tensor of a tile. A tile's core is never smaller than twice
+        budget: bytes that one operation may read and write. A tile's core is never smaller than twice
             the margin, whatever the budget, so that at most ¾ of the work is done twice.
     """
     if reach is None or height * width * reach.bytes_per_pixel <= budget:
@@ -136,10 +137,10 @@ def measure(net: nn.Module, channels: int) -> Reach | None:
             return None
     except (RuntimeError, ValueError, AssertionError):
         return None
-    largest = _Largest()
-    with largest:
+    most = _Most()
+    with most:
         net(torch.zeros(1, channels, STRIP_HEIGHT, STRIPS[0]))
-    return Reach(margin, max(strides), largest.bytes / (STRIP_HEIGHT * STRIPS[0]))
+    return Reach(margin, max(strides), most.bytes / (STRIP_HEIGHT * STRIPS[0]))
 
 
 def _margin(net: nn.Module, channels: int, turned: bool) -> int | None:
@@ -196,16 +197,17 @@ def _along(net: nn.Module, x: Tensor, turned: bool) -> Tensor:
     return net(x.mT).mT if turned else net(x)
 
 
-class _Largest(TorchDispatchMode):
-    """Notes the bytes of the largest tensor that is made."""
+class _Most(TorchDispatchMode):
+    """Notes the most bytes that one operation reads and writes."""
 
     bytes = 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         made = function(*args, **(kwargs or {}))
-        for each in made if isinstance(made, tuple | list) else (made,):
-            if isinstance(each, Tensor):
-                self.bytes = max(self.bytes, each.numel() * each.element_size())
+        leaves = tree_leaves((args, kwargs, made))
+        held = [leaf.untyped_storage() for leaf in leaves if isinstance(leaf, Tensor)]
+        total = sum({each.data_ptr(): each.nbytes() for each in held}.values())
+        self.bytes = max(self.bytes, total)
         return made
 
 

@@ -39,11 +39,12 @@ def overlay(
     present = classes.unique().tolist()
     if present[-1] >= len(palette):
         raise ValueError(f"class {present[-1]} has no colour: the palette has {len(palette)}")
-    colours = torch.tensor(palette, dtype=torch.uint8)
-    labels = colours[classes.int()].permute(2, 0, 1)
+    colours = np.array(palette, dtype=np.uint8)
+    # numpy looks up by 8 bits; torch would make indices of 64 of a large picture
+    labels = torch.from_numpy(colours[classes.numpy()]).permute(2, 0, 1)
     # (image + label) / 2 in 8 bits: halves first, then the bit that both lose
     mixed = (image >> 1) + (labels >> 1) + (image & labels & 1)
     shown = [names[c] if names is not None else f"class {c}" for c in present]
     size = max(1, round(image.shape[2] / SCREEN))
-    strip = legend.strip(image.shape[2], shown, np.asarray(colours[present]), size)
+    strip = legend.strip(image.shape[2], shown, colours[present], size)
     return torch.cat((mixed, torch.from_numpy(strip).permute(2, 0, 1)), 1)

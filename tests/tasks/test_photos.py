@@ -83,8 +83,8 @@ def test_tiles_make_the_same_picture_and_are_counted(tmp_path, monkeypatch):
     whole = photos.enlarged(net, read_image(tmp_path / "a.png"), Y["mean"], Y["std"])
     monkeypatch.setattr(photos, "SMALL", 0)
     monkeypatch.setattr(
-        photos.tiles.tiles, "__defaults__", (70 * 70 * 32,)
-    )  # bytes of the largest tensor: 8 channels
+        photos.tiles.tiles, "__defaults__", (70 * 70 * 48,)
+    )  # bytes of one operation: from 8 channels to 4
     seen = []
 
     def steps(parts):
