@@ -84,8 +84,8 @@ def tiles(height: int, width: int, reach: Reach | None, budget: int = BUDGET) ->
         height: of the image in pixels.
         width: of the image in pixels.
         reach: of the net, as `measure` gives it; None for a net that needs the whole.
-        budget: bytes that one operation may read and write. A tile's core is never smaller than twice
-            the margin, whatever the budget, so that at most ¾ of the work is done twice.
+        budget: bytes that one operation may read and write. A tile's core is never smaller than
+            twice the margin, whatever the budget, so that at most ¾ of the work is done twice.
     """
     if reach is None or height * width * reach.bytes_per_pixel <= budget:
         return [Tile((0, height), (0, width), (0, height), (0, width))]
