@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.report import count, inserted, table
+from benchmarks.report import inserted, table
 from benchmarks.timing import in_turn, ratio, spread, write
 from data.t91 import T91
 from upzoo.bicubic import enlarge
@@ -172,7 +172,8 @@ def parts(results: Mapping[str, Any]) -> dict[str, str]:
     )
     rows = []
     for name in names:
-        cells = [_ratio(at3[name]), count(at3[name]["flops"]), f"{at3[name]['parameters']:,}"]
+        megaflops, parameters = at3[name]["flops"] / 1e6, at3[name]["parameters"]
+        cells = [_ratio(at3[name]), f"{megaflops:,.0f}", f"{parameters:,}"]
         others = [
             f"{1e3 * results['scales'][s][name]['seconds']['median']:.0f}"
             if name in results["scales"][s]
@@ -180,7 +181,15 @@ def parts(results: Mapping[str, Any]) -> dict[str, str]:
             for s in ("2", "3", "4")
         ]
         rows.append((f"`{name}`", *others, *cells))
-    head = ("operator", "×2, ms", "×3, ms", "×4, ms", "×3 over `pixel_shuffle`", "FLOPs", "params")
+    head = (
+        "operator",
+        "×2, ms",
+        "×3, ms",
+        "×4, ms",
+        "×3 over `pixel_shuffle`",
+        "MFLOPs",
+        "weights",
+    )
     order = [
         (
             f"×{scale}",
