@@ -85,12 +85,12 @@ def tiles(height: int, width: int, reach: Reach | None, budget: int = BUDGET) ->
         width: of the image in pixels.
         reach: of the net, as `measure` gives it; None for a net that needs the whole.
         budget: bytes that one operation may read and write. A tile's core is never smaller than
-            twice the margin, whatever the budget, so that at most ¾ of the work is done twice.
+            the margin, whatever the budget, so that no pixel is worked on more than nine times.
     """
     if reach is None or height * width * reach.bytes_per_pixel <= budget:
         return [Tile((0, height), (0, width), (0, height), (0, width))]
     side = int((budget / reach.bytes_per_pixel) ** 0.5)
-    core = max(side - 2 * reach.margin, 2 * reach.margin, 1)
+    core = max(side - 2 * reach.margin, reach.margin, 1)
     margin = _up(reach.margin, reach.stride)
     rows, columns = (_cuts(n, _up(core, reach.stride), margin) for n in (height, width))
     return [Tile(r, c, core_r, core_c) for r, core_r in rows for c, core_c in columns]
