@@ -99,7 +99,12 @@ FITTING = [n for n, o in OPERATORS.items() if not (o.needs_switches or o.needs_g
 ROUNDED = {"interpolate", "bilinear_init", "bilinear_additive", "dysample"}
 
 
-@pytest.mark.parametrize("operator", [n for n in FITTING if n != "pixel_transposed"])
+SLOW = pytest.param("carafe", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(
+    "operator", [SLOW if n == "carafe" else n for n in FITTING if n != "pixel_transposed"]
+)
 def test_a_net_that_enlarges_gives_the_same_in_tiles(operator):
     torch.manual_seed(0)
     net = ESPCN(OPERATORS[operator], 3, widths=(6, 4), skip=True).eval()
@@ -114,7 +119,7 @@ def test_srresnet_and_odd_sizes():
     assert difference(net, torch.rand(1, 95, 70), 60) <= 3e-6
 
 
-@pytest.mark.parametrize("operator", ["bilinear_init", "transposed_conv", "carafe"])
+@pytest.mark.parametrize("operator", ["bilinear_init", "transposed_conv", SLOW])
 def test_a_net_that_segments_gives_the_same_in_tiles(operator):
     torch.manual_seed(0)
     net = create("unet", operator, num_classes=3, width=4, depth=3).eval()
