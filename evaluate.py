@@ -64,7 +64,14 @@ def use(cfg: DictConfig) -> None:
     elif cfg.input is not None:
         from tasks import prediction
 
-        prediction.predict_files(net, card, cfg.input, cfg.output)
+        prediction.predict_files(
+            net,
+            card,
+            cfg.input,
+            cfg.output,
+            overlay=cfg.overlay,
+            self_ensemble=cfg.self_ensemble,
+        )
     elif cfg.export is not None or cfg.convert is not None:
         write(cfg, net, card)
     else:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 #: Generated images in a block, and of them in a row.
 SAMPLES, SAMPLES_ACROSS = 16, 4
 TILE = 64  # pixels of a spectrum's side, at most
+CROP = 72  # pixels of an enlarged image's part that is shown, in which single pixels can be seen
 COLUMNS = 5
 
 
@@ -77,7 +78,8 @@ def write(group: Group, count: int, folder: Path) -> list[Path]:
         print(f"no pictures of {group.title}: {line}")
         return []
     title = f"{group.title}: the same input through each operator"
-    subtitle = f"seed {seed}; below, the log power spectrum, frequency 0 in the centre"
+    part = f"{CROP}×{CROP} pixels where the original has most detail; " if data.scale > 1 else ""
+    subtitle = f"seed {seed}; {part}below, the log power spectrum of all, frequency 0 in the centre"
     return [
         plot.save(
             sheet(each, title, subtitle),
@@ -148,13 +150,33 @@ def _rebuilt(nets: Mapping[str, nn.Module], sample: Any, data: Any) -> list[Bloc
 
     image = sample["image"][None]
     shown = {"input": image}
+    where: tuple[Any, ...] = (...,)
     if "target" in sample:  # super-resolution: a small input beside large images shows little
         target = sample["target"][None]
         scale = target.shape[-1] // image.shape[-1]
         shown = {"original": target, "bicubic": enlarge(image, scale)}
+        where = (..., *most_detail(target[0], CROP, scale))
     shown |= {label: _apply(net, image) for label, net in nets.items()}
     colours = {label: _colours(each, data) for label, each in shown.items()}
-    return [Block(label, _pixels(c[0]), spectrum(c)) for label, c in colours.items()]
+    return [Block(label, _pixels(c[0][where]), spectrum(c)) for label, c in colours.items()]
+
+
+def most_detail(image: Tensor, side: int, step: int) -> tuple[slice, slice]:
+    """Rows and columns of the square in which neighbouring pixels differ most.
+
+    Args:
+        image: (C, H, W).
+        side: of the square in pixels; less where the image is smaller.
+        step: squares start at its multiples.
+    """
+    import torch.nn.functional as F
+
+    side = min(side, *image.shape[-2:])
+    steps = (image.diff(dim=-1)[:, :-1].abs() + image.diff(dim=-2)[:, :, :-1].abs()).mean(0)
+    means = F.avg_pool2d(F.pad(steps, (0, 1, 0, 1))[None], side, step)[0]
+    row, column = divmod(int(means.argmax()), means.shape[1])
+    top, left = step * row, step * column
+    return slice(top, top + side), slice(left, left + side)
 
 
 def _apply(net: nn.Module, inputs: Tensor) -> Tensor:
@@ -221,7 +243,8 @@ def sheet(shown: Sequence[Block], title: str, subtitle: str) -> Figure:
         left = 14 + index % columns * (cell + 8)
         top = 56 + index // columns * block
         axes = _box(figure, left, top + 18, cell, cell * tall / wide)
-        axes.imshow(each.picture)
+        small = wide <= cell  # its pixels are to be seen
+        axes.imshow(each.picture, interpolation="nearest" if small else "auto")
         axes.set_title(
             plot.cut(each.title, 29),
             fontsize=8,

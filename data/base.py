@@ -64,6 +64,11 @@ class ImageData(pl.LightningDataModule):
         return height, width
 
     @property
+    def split_names(self) -> tuple[str, ...]:
+        """Names of the splits that there are."""
+        return tuple(dict.fromkeys(("train", "val", self.test_split, *self.test_splits)))
+
+    @property
     def num_classes(self) -> int:
         """Number of classes, void not among them; 0 where nothing is labelled."""
         return len(self.classes)
@@ -76,9 +81,8 @@ class ImageData(pl.LightningDataModule):
         """Finds the samples of every split, once, whatever the stage."""
         if self.splits:
             return
-        names = dict.fromkeys(("train", "val", self.test_split, *self.test_splits))
-        splits = {name: self.raw(name) for name in names}
-        if self.loading.overfit:
+        splits = {name: self.raw(name) for name in self.split_names}
+        if self.loading.overfit and "train" in splits:
             splits = dict.fromkeys(splits, First(splits["train"], self.loading.overfit))
         for name, split in splits.items():
             if len(split) == 0:

@@ -35,9 +35,9 @@ def to_picture(image: Tensor) -> Image.Image:
 
 
 def normalised(image: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """(x / 255 − mean) / std of a (C, H, W) uint8 image, float32."""
+    """(x / 255 − mean) / std of a (C, H, W) image of values in 0 … 255, float32."""
     centre, spread = (torch.tensor(list(values)).view(-1, 1, 1) for values in (mean, std))
-    return image.float().div_(255).sub_(centre).div_(spread)
+    return image.float().div(255).sub_(centre).div_(spread)
 
 
 def denormalise(

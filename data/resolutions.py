@@ -66,14 +66,20 @@ class Resolutions:
         height, width = check_image(self.root / self.names[index])
         return height // self.scale, width // self.scale
 
-    def refuse_smaller(self, least: int, why: str) -> None:
-        """Refuse images of which a side has fewer than `least` pixels, the first one by name."""
+    def refuse_smaller(self, least: int, why: str, cure: str = "take it out") -> None:
+        """Refuse images of which a side has fewer than `least` pixels, the first one by name.
+
+        Args:
+            least: pixels.
+            why: what needs as many.
+            cure: what to do.
+        """
         for index, name in enumerate(self.names):
             low = min(self.low_size(index)) * self.scale
             if low < least:
                 raise DataError(
                     f"the image {self.root / name} has a side of {low} pixels (in multiples of "
-                    f"scale={self.scale}), but {why} needs {least}: take it out"
+                    f"scale={self.scale}), but {why} needs {least}: {cure}"
                 )
 
     def identity(self) -> list[tuple[str, int]]:

@@ -54,11 +54,18 @@ class SuperResolutionData(ImageData):
         if self.splits:
             return
         for split in self.files:
-            least, why = self.size[0], f"patch={self.loading.patch}"
-            if split != "train":
-                least, why = 2 * self.scale + WINDOW, "SSIM without the border"
-            self.raw(split).refuse_smaller(least, why)
+            raw = self.raw(split)
+            if split == "train":
+                cure = "take it out, or give a smaller data.patch"
+                raw.refuse_smaller(self.size[0], f"patch={self.loading.patch}", cure)
+            else:
+                raw.refuse_smaller(2 * self.scale + WINDOW, "SSIM without the border")
         super().setup(stage)
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """Names of the splits that there are files of."""
+        return tuple(self.files)
 
     @property
     def train_samples(self) -> int:

@@ -6,6 +6,11 @@ from torch import Tensor
 #: Luma of R, G and B in 0 … 255 (ITU-R BT.601, as MATLAB's rgb2ycbcr): 16 … 235.
 WEIGHTS = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 BLACK = 16.0
+#: Colour differences Cb and Cr of the same, which are 128 for greys.
+BLUE = (-37.797 / 255, -74.203 / 255, 112.0 / 255)
+RED = (112.0 / 255, -93.786 / 255, -18.214 / 255)
+
+_ZERO = torch.tensor((BLACK, 128.0, 128.0)).view(3, 1, 1)
 
 
 def luma(rgb: Tensor) -> Tensor:
@@ -24,6 +29,25 @@ def luma(rgb: Tensor) -> Tensor:
     weights = torch.tensor(WEIGHTS, dtype=torch.float64, device=rgb.device).view(3, 1, 1)
     y = BLACK + (rgb.double() * weights).sum(-3, keepdim=True)
     return y.round().to(rgb.dtype if rgb.is_floating_point() else torch.float32)
+
+
+def to_ycbcr(rgb: Tensor) -> Tensor:
+    """Luma and colour differences of BT.601, not rounded: 16 … 235 and 16 … 240.
+
+    Args:
+        rgb: (…, 3, H, W) in 0 … 255, real.
+
+    >>> to_ycbcr(torch.full((3, 1, 1), 255.0)).flatten().round(decimals=3)
+    tensor([235., 128., 128.])
+    """
+    matrix = torch.tensor((WEIGHTS, BLUE, RED), dtype=rgb.dtype, device=rgb.device)
+    return torch.einsum("ij,...jhw->...ihw", matrix, rgb) + _ZERO.to(rgb)
+
+
+def to_rgb(ycbcr: Tensor) -> Tensor:
+    """Colours of `to_ycbcr`, (…, 3, H, W), neither rounded nor clipped."""
+    inverse = torch.linalg.inv(torch.tensor((WEIGHTS, BLUE, RED), dtype=torch.float64))
+    return torch.einsum("ij,...jhw->...ihw", inverse.to(ycbcr), ycbcr - _ZERO.to(ycbcr))
 
 
 def image_psnr(found: Tensor, truth: Tensor, peak: float) -> Tensor:

@@ -10,12 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from data.pixels import denormalise
-from panels import canvas
+from panels import canvas, legend
+from panels.legend import GAP, LINE, SWATCH
 
 TITLES = ("input", "truth", "prediction", "errors")
 WRONG = (226, 38, 44)
 TILE_MIN, TILE_MAX = 256, 640  # longer side of a tile, in pixels
-GAP, HEAD, LINE, SWATCH = 8, 34, 26, 15
+HEAD = 34
 
 
 def segmentation_panel(
@@ -122,7 +123,7 @@ def _compose(tiles: np.ndarray, colours: np.ndarray, classes: Sequence[str]) -> 
     page_width = columns * (width + GAP) + GAP
     body = HEAD + count * (height + GAP)
     keys = [*zip(classes, colours, strict=True), ("wrong", np.array(WRONG)), ("void", None)]
-    places, lines = _legend(page_width, [name for name, _ in keys])
+    places, lines = legend.places(page_width, [name for name, _ in keys])
     page = np.full((body + lines * LINE + GAP, page_width, 3), 255, dtype=np.uint8)
     drawn = canvas.figure(page.shape[1], page.shape[0])
     for column, title in enumerate(TITLES):
@@ -133,23 +134,8 @@ def _compose(tiles: np.ndarray, colours: np.ndarray, classes: Sequence[str]) -> 
             page[top : top + height, left : left + width] = tiles[row, column]
     for (name, colour), (x, line) in zip(keys, places, strict=True):
         top = body + line * LINE + (LINE - SWATCH) // 2
-        swatch = page[top : top + SWATCH, x : x + SWATCH]
-        swatch[:] = 110  # the frame, for colours close to white
         inner = _hatch(SWATCH - 2, SWATCH - 2) if colour is None else colour
-        swatch[1:-1, 1:-1] = inner
+        legend.swatch(page, x, top, inner)
         canvas.write(drawn, x + SWATCH + 6, top + SWATCH / 2, name)
     drawn.figimage(page, 0, 0, origin="upper")
     return canvas.pixels(drawn)
-
-
-def _legend(page_width: int, names: Sequence[str]) -> tuple[list[tuple[int, int]], int]:
-    """Place the keys from left to right, wrapped: [(x in pixels, line)], number of lines."""
-    ruler = canvas.figure(1, 1)
-    places, x, line = [], GAP, 0
-    for name in names:
-        needed = SWATCH + 6 + int(canvas.text_width(ruler, name)) + 18
-        if x + needed > page_width and x > GAP:
-            x, line = GAP, line + 1
-        places.append((x, line))
-        x += needed
-    return places, line + 1

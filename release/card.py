@@ -16,7 +16,7 @@ FILE = "README.md"
 TEXT = """\
 # {name}
 
-{what}: {parameters:,} parameters, {megabytes:.1f} MB.
+{what}: {parameters:,} parameters, {size}.
 Weights are kept in float16, biases and batch statistics in float32; it loads as float32.
 
 {usage}
@@ -67,7 +67,7 @@ def write(name: str, net: Net, metadata: Mapping[str, Any], record: Record) -> s
         + (f" ({chosen})" if chosen else "")
         + f", trained on {choices['data']}",
         parameters=sum(p.numel() for p in net.parameters()),
-        megabytes=sum(t.numel() * t.element_size() for t in state) / 1e6,
+        size=_bytes(sum(t.numel() * t.element_size() for t in state)),
         usage=_usage(name, net, metadata),
         interface=_interface(net, metadata),
         scores=scores_table(metadata["metrics"]),
@@ -100,11 +100,14 @@ def _usage(name: str, net: Net, metadata: Mapping[str, Any]) -> str:
     if net.takes == "noise":
         first = f"{use} samples=64 output=grid.png"
     elif "palette" in metadata:
-        first = f"{use} input=photo.jpg output=mask.png"
+        first = f"{use} input=photo.jpg output=mask.png overlay=true"
+    elif net.scale > 1:
+        first = f"{use} input=photo.png output=large.png  # ×{net.scale}, in colour"
     else:
         first = f"{use} input=photo.jpg output=rebuilt.png"
     place = " root=PATH" if "root" in metadata["config"]["data"] else ""
-    again = f"{use}{place} split={metadata['data']['split']}  # reproduces these scores"
+    split = "" if net.scale > 1 else f" split={metadata['data']['split']}"  # of all test sets
+    again = f"{use}{place}{split}  # reproduces these scores"
     return "\n".join([first, again, f"{use} export=model.onnx"])
 
 
@@ -117,9 +120,25 @@ def _interface(net: Any, metadata: Mapping[str, Any]) -> str:
             f"Input: images (B, {len(metadata['mean'])}, H, W) {normalised}; output: the scores of "
             f"{', '.join(map(str, metadata['classes']))}, before the softmax."
         )
+    if net.scale > 1:
+        luma = metadata.get("color") == "y"
+        what = "luma, Y / 255 of BT.601," if luma else "images"
+        return (
+            f"Input: {what} (B, {len(metadata['mean'])}, H, W) {normalised}; output: the same, "
+            f"{net.scale} times larger."
+        )
     return (
         f"Input: images (B, {len(metadata['mean'])}, H, W) {normalised}; output: the same, rebuilt."
     )
+
+
+def _bytes(count: int) -> str:
+    """Of weights, in MB, or in kB where there are few.
+
+    >>> _bytes(3_210_000), _bytes(45_530)
+    ('3.2 MB', '46 kB')
+    """
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.0f} kB"
 
 
 def _commit(commit: Mapping[str, Any] | None) -> str:

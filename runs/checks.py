@@ -84,6 +84,7 @@ EVALUATE: Mapping[str, Range] = {
     "output": PATH_OR_NULL,
     "samples": Range(lambda v: v is None or is_count(v), "a whole number of at least 1 or null"),
     "self_ensemble": SWITCH,
+    "overlay": SWITCH,
     "images": Range(is_count, "a whole number of at least 1"),
     "artifacts": COUNT_OR_NULL,
     "seed": SEED,
@@ -216,7 +217,7 @@ USED = {
     "list": (),
     "audit": ("equalise", "keep", "swap", "where", "distil", "input", "output", "seed", "logs"),
     "samples": ("equalise", "samples", "output", "seed"),
-    "input": ("equalise", "format", "layout", "input", "output"),
+    "input": ("equalise", "format", "layout", "input", "output", "overlay", "self_ensemble"),
     "export": ("equalise", "format", "layout", "export"),
     "convert": ("equalise", "format", "layout", "output"),
     "score": (

@@ -150,7 +150,8 @@ def assess(task: Task, samples: Samples, pictures: Pictures) -> Artifacts:
     task.train(training)
     values = pictures.compute()
     responses = _responses(report)
-    ripples = {layer.name: layer.ripple for layer in report.layers if layer.up}
+    weighed = [layer for layer in report.layers if layer.up and task.weighs_kernels]
+    ripples = {layer.name: layer.ripple for layer in weighed}
     finite = {k: v for k, v in ripples.items() if v is not None and math.isfinite(v)}
     headlines = {
         "ripple": max(finite.values(), default=None),

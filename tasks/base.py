@@ -35,6 +35,7 @@ class Task(pl.LightningModule):
         periods: of the checkerboards that are looked for in what the net makes, in pixels.
         shares_pass: whether its pictures are those that it is scored by; if not, they are made anew
             of the samples that `cut` gives.
+        weighs_kernels: whether the ripple of kernels, a share of their mean gain, says anything.
         results: scores of the latest pass over a whole split, by name.
         per_image: figures of each image of that pass in the split's order, by name.
     """
@@ -44,6 +45,7 @@ class Task(pl.LightningModule):
     shares_pass: ClassVar[bool] = True
     net: Any  # Lightning would have it a Tensor or a Module
     periods: tuple[int, ...] = (2, 4, 8)
+    weighs_kernels: bool = True
 
     def __init__(self, net: torch.nn.Module, card: Mapping[str, Any] | None = None) -> None:
         super().__init__()

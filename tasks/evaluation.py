@@ -9,11 +9,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 from torch import nn
-from torchvision.transforms.v2.functional import to_pil_image
 
 from runs import closing, costs, folders, metadata, records, tables
 from runs.escape import file_name
-from tasks.prediction import save_picture
+from tasks.photos import save_pixels
 from tasks.rebuild import rebuild, stored_config
 from tasks.scoring import measure_artifacts, pictures_of, quiet, score
 from tasks.super_resolution import SuperResolution
@@ -75,4 +74,4 @@ def save_panel(path: Path, task: Any, data: Any, split: str, count: int) -> None
     dataset = data.prepared(split)
     panel = task.picture([dataset[i] for i in range(min(count, len(dataset)))], data)
     if panel is not None:
-        save_picture(to_pil_image(panel), path)
+        save_pixels(panel, path)

@@ -1,24 +1,27 @@
 """Apply a net to images of a user's own, at their own size, or draw images with it."""
 
+from __future__ import annotations
+
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
-from PIL import Image
-from torch import Tensor, nn
+from rich.console import Console
+from rich.progress import Progress
+from torch import Tensor
 
-from data.files import IMAGE_SUFFIXES, DataError, read_image, to_grey
+from data.files import IMAGE_SUFFIXES, DataError
 from data.listing import list_files, summary
-from data.pixels import denormalise, normalised, to_picture
 from panels.samples import sample_grid
+from tasks import photos
 from upzoo import metadata
-from upzoo.atomic import whole
 from upzoo.base import Net, NoiseNet
 from upzoo.counts import check_counts
+from upzoo.tiles import Tile
 
 
 def plan(
@@ -100,54 +103,6 @@ def _failure(write: Callable[[Path, Path], None], source: Path, target: Path) ->
 
 
 @torch.inference_mode()
-def apply(net: nn.Module, image: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """The net's output (channels, H, W) for a (3, H, W) uint8 image; grey nets see luminance."""
-    if len(mean) == 1:
-        image = to_grey(image)
-    x = normalised(image, mean, std)[None]
-    return net(x.contiguous(memory_format=torch.channels_last))[0]
-
-
-def segment(net: nn.Module, image: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Class map (H, W) uint8 of a (3, H, W) uint8 image; a single logit tells two classes apart."""
-    logits = apply(net, image, mean, std)
-    return (logits.argmax(0) if len(logits) > 1 else logits[0] > 0).to(torch.uint8)
-
-
-def segment_file(net: nn.Module, card: Mapping[str, Any], source: Path, target: Path) -> None:
-    """Segment one image file; the mask is a PNG of class indices with the data's palette."""
-    image = read_image(source)
-    mean, std = own_statistics(image) if card.get("per_image") else (card["mean"], card["std"])
-    classes = segment(net, image, mean, std)
-    mask = Image.fromarray(classes.numpy(), mode="P")
-    mask.putpalette([value for colour in card["palette"] for value in colour])
-    save_picture(mask, target)
-
-
-def rebuild_file(net: nn.Module, card: Mapping[str, Any], source: Path, target: Path) -> None:
-    """Rebuild one image file with a net that reconstructs its input."""
-    found = apply(net, read_image(source), card["mean"], card["std"])
-    colours = denormalise(found, card["mean"], card["std"]).clamp(0, 1)
-    save_picture(to_picture(colours), target)
-
-
-def save_picture(picture: Image.Image, target: Path) -> None:
-    """Write a PNG, whole or not at all."""
-    with whole(target) as beside:
-        picture.save(beside, format="PNG")
-
-
-def own_statistics(image: Tensor) -> tuple[list[float], list[float]]:
-    """Mean and std of each channel of a (3, H, W) uint8 image in 0 … 1; a std of 1 where it is 0.
-
-    For nets that were trained on images each normalised by itself (`per_image` on their card).
-    """
-    values = image.float().div(255).flatten(1)
-    std = values.std(1, correction=0)
-    return values.mean(1).tolist(), torch.where(std > 0, std, 1.0).tolist()
-
-
-@torch.inference_mode()
 def draw_samples(net: NoiseNet, count: int, seed: int) -> Tensor:
     """Images of a generator (count, channels, H, W) in [-1, 1], from noise of this seed."""
     check_counts(samples=count)
@@ -155,20 +110,30 @@ def draw_samples(net: NoiseNet, count: int, seed: int) -> Tensor:
     return torch.cat([net(z) for z in noise.split(64)])
 
 
-def predict_files(net: Net, card: Mapping[str, Any], source: str, target: str | None) -> None:
-    """Apply the net to a user's own images at their own size: masks, or rebuilt images.
+def predict_files(
+    net: Net,
+    card: Mapping[str, Any],
+    source: str,
+    target: str | None,
+    *,
+    overlay: bool = False,
+    self_ensemble: bool = False,
+) -> None:
+    """Apply the net to a user's own images: masks, rebuilt or enlarged images.
 
     Args:
         net: in evaluation mode.
         card: what its checkpoint carries: mean, std, and the palette of a segmentation.
         source: an image, or a folder of images.
         target: as in `plan`.
+        overlay: of a segmentation, also the image under the colours of its classes.
+        self_ensemble: enlarge by the mean over the eight flips and turns of an image.
     """
     refuse_net(net, card)
-    kind = "mask" if "palette" in card else "reconstruction"
-    write = segment_file if kind == "mask" else rebuild_file
+    kind, write = _kind(net, card, overlay, self_ensemble)
     pairs, left_out = plan(source, target, kind)
-    failures = write_all(partial(write, net, card), pairs)
+    with Tiles(len(pairs)) as bar:
+        failures = write_all(partial(_write, write, bar), pairs)
     where = pairs[0][1] if len(pairs) == 1 else os.path.commonpath([p.parent for _, p in pairs])
     done = len(pairs) - len(failures)
     print(f"{done} {kind}{'s' if done > 1 else ''} written: {where}")
@@ -176,6 +141,57 @@ def predict_files(net: Net, card: Mapping[str, Any], source: str, target: str | 
         print(summary(left_out))
     if failures:
         raise ValueError(f"{len(failures)} of {len(pairs)} images failed: {'; '.join(failures)}")
+
+
+def _kind(
+    net: Net, card: Mapping[str, Any], overlay: bool, self_ensemble: bool
+) -> tuple[str, Callable[..., None]]:
+    """What a net makes of an image, and what writes it."""
+    segments, enlarges = "palette" in card, net.scale > 1
+    if overlay and not segments:
+        raise ValueError("overlay=true: only a segmentation has classes to lay over: leave it out")
+    if self_ensemble and not enlarges:
+        raise ValueError("self_ensemble=true: this net does not enlarge images: leave it out")
+    if segments:
+        return "mask", partial(photos.segment_file, net, card, overlaid=overlay)
+    if enlarges:
+        return "enlargement", partial(photos.enlarge_file, net, card, ensemble=self_ensemble)
+    return "reconstruction", partial(photos.rebuild_file, net, card)
+
+
+def _write(write: Callable[..., None], bar: Tiles, source: Path, target: Path) -> None:
+    write(source, target, steps=partial(bar.steps, source.name))
+    bar.next()
+
+
+class Tiles:
+    """A progress bar on standard error, of the images and of the tiles of one; in a terminal alone.
+
+    Args:
+        images: how many there are.
+    """
+
+    def __init__(self, images: int) -> None:
+        console = Console(stderr=True)
+        self.progress = Progress(console=console, transient=True, disable=not console.is_terminal)
+        self.images = self.progress.add_task("images", total=images, visible=images > 1)
+
+    def __enter__(self) -> Tiles:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.progress.stop()
+
+    def steps(self, name: str, parts: Sequence[Tile]) -> Iterator[Tile]:
+        """Go through the tiles of an image."""
+        task = self.progress.add_task(name, total=len(parts), visible=len(parts) > 1)
+        yield from self.progress.track(parts, task_id=task)
+        self.progress.remove_task(task)
+
+    def next(self) -> None:
+        """One image is done."""
+        self.progress.advance(self.images)
 
 
 def refuse_net(net: Net, card: Mapping[str, Any]) -> None:
@@ -200,5 +216,5 @@ def draw_file(net: Net, count: int, seed: int, target: str | None) -> None:
     if path.suffix.lower() != ".png":
         raise ValueError(f"output={path}: the picture is a PNG file, give a name ending in .png")
     images = draw_samples(net, count, seed)
-    save_picture(to_picture(sample_grid(images, min(8, len(images)))), path)
+    photos.save_pixels(sample_grid(images, min(8, len(images))), path)
     print(f"{len(images)} images drawn: {path}")

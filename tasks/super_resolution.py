@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 
@@ -53,6 +53,8 @@ class SuperResolution(Reconstruction):
         super().__init__(net, data, distance=distance, **options)
         self.scale = data.scale
         self.self_ensemble = self_ensemble
+        # beside the skip a kernel makes differences, whose mean gain is about zero
+        self.weighs_kernels = not getattr(net, "skip", False)
         #: Of the checkerboards that enlarging by the scale may leave, in pixels.
         self.periods = tuple(p for p in range(2, self.scale + 1) if self.scale % p == 0)
 
@@ -64,10 +66,15 @@ class SuperResolution(Reconstruction):
                 "task=super_resolution needs images in two resolutions: take data=t91, or "
                 "data=photos for any folder of images"
             )
+        if net.scale == 1:
+            raise ValueError(
+                f"{net.label} does not enlarge by scale={data.scale}: take model=espcn, fsrcnn, "
+                "srresnet or edsr"
+            )
         if net.scale != data.scale:
             raise ValueError(
-                f"{net.label} does not enlarge by "
-                f"scale={data.scale}: take model=espcn, fsrcnn, srresnet or edsr"
+                f"{net.label} enlarges by {net.scale}, the images are reduced by "
+                f"scale={data.scale}: give data.scale={net.scale}"
             )
 
     @staticmethod
@@ -87,10 +94,7 @@ class SuperResolution(Reconstruction):
 
     def predict(self, images: Tensor) -> Tensor:
         """The enlarged images, normalised, by self-ensemble if that was asked for."""
-        if not self.self_ensemble:
-            return self(images)
-        made = [symmetry(self(symmetry(images, kind)), inverse(kind)) for kind in range(8)]
-        return torch.stack(made).mean(0)
+        return self_ensembled(self, images) if self.self_ensemble else self(images)
 
     def scored(self, images: Tensor) -> Tensor:
         """What PSNR and SSIM compare: luma of 8 bits without the border."""
@@ -110,6 +114,12 @@ class SuperResolution(Reconstruction):
     def picture(self, samples: Samples, data: Any) -> Tensor:
         """Bicubic, the net's image, the original and the error of samples."""
         return super_resolution_panel(self, self.alike(samples))
+
+
+def self_ensembled(net: nn.Module, images: Tensor) -> Tensor:
+    """The mean of what a net makes of the eight flips and turns of images, each turned back."""
+    made = [symmetry(net(symmetry(images, kind)), inverse(kind)) for kind in range(8)]
+    return torch.stack(made).mean(0)
 
 
 def same_size(samples: Samples) -> list[Batch]:

@@ -12,7 +12,7 @@ from data.files import DataError, UnreadableError, check_image, open_image, read
 from data.images import Pictures
 from data.masks import Coding, read_values
 from data.pairs import ImagePairs
-from tasks.prediction import apply, segment_file
+from tasks.photos import apply, segment_file
 
 #: A picture of 4×6 pixels without a symmetry, and its grey.
 RGB = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)

@@ -49,6 +49,26 @@ def test_a_pair_is_an_image_and_its_reduction(root, color, channels, scale):
         torch.testing.assert_close(sample[name], expected, atol=2e-6, rtol=0)
 
 
+def test_any_folder_is_a_test_set_and_t91_is_for_training_alone(root, tmp_path):
+    odd = draw_folder(tmp_path / "elsewhere" / "BSD100", 3, size=(47, 52), seed=9)
+    Image.open(odd / "0.png").convert("L").save(odd / "0.png")
+    Image.open(odd / "1.png").convert("RGBA").save(odd / "1.png")
+    data = T91(root=odd.parent, tests=["BSD100"])
+    data.setup()
+    assert data.inventory() == "t91x3: 3 bsd100 images"
+    for index, size in enumerate([(15, 17), (16, 17), (16, 16)]):  # 47×52, 48×51, 49×50 pixels
+        sample = data.prepared("bsd100")[index]
+        assert sample["image"].shape == (1, *size)
+        assert sample["target"].shape == (1, 3 * size[0], 3 * size[1])
+    with pytest.raises(FileNotFoundError, match=r"set data\.root to the folder that holds T91/"):
+        data.train_dataloader()
+    both = make(root, tests=["Set5", str(odd)])
+    both.setup()
+    assert both.test_splits == ("set5", "bsd100")
+    with pytest.raises(ValueError, match="set5 is another split's name"):
+        make(root, tests=["Set5", str(root / "Set5")])
+
+
 def test_names_splits_and_card(root):
     data = make(root, scale=4)
     data.setup()

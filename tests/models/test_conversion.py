@@ -7,7 +7,7 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from tasks.prediction import segment
+from tasks.photos import segment
 from tests.models.originals import (
     DCGANS,
     FeaturesFCN,

@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from data.files import DataError
-from tasks.prediction import plan, segment_file, write_all
+from tasks.photos import segment_file
+from tasks.prediction import plan, write_all
 
 CARD = {"mean": [0.0] * 3, "std": [1.0] * 3, "palette": [[0, 0, 0]] * 3}
 

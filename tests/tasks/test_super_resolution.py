@@ -113,7 +113,7 @@ def test_charbonnier_is_a_smooth_distance():
             "needs images in two resolutions.*data=t91",
         ),
         (Net(), DATA, "net does not enlarge by scale=3: take model=espcn"),
-        (ESPCN(OPERATORS["interpolate"], 2), DATA, "espcn does not enlarge by scale=3"),
+        (ESPCN(OPERATORS["interpolate"], 2), DATA, "espcn enlarges by 2, .*give data.scale=2"),
     ],
 )
 def test_refusals_are_one_line(net, data, message):
