@@ -77,6 +77,7 @@ EVALUATE: Mapping[str, Range] = {
     "keep": Range(lambda v: v in ("weights", "mean"), "weights or mean"),
     "swap": Range(_is_text, "an operator or null"),
     "where": Range(_is_path, "a pattern of modules' names"),
+    "distil": PATH_OR_NULL,
     "format": TEXT_OR_NULL,
     "layout": TEXT_OR_NULL,
     "split": Range(lambda v: v in (None, "train", "val", "test") or _is_path(v), "a split's name"),
