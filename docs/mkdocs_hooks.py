@@ -1,4 +1,4 @@
-"""Hooks of mkdocs: the README is the site's first page, new pages find their place by themselves."""
+"""Hooks of mkdocs: the README is the first page, and new pages find their place by themselves."""
 
 import re
 from pathlib import Path

@@ -58,10 +58,10 @@ def blocks() -> list[Block]:
     found = []
     for path in PAGES:
         text = path.read_text(encoding="utf-8")
-        for match in FENCED.finditer(text):
-            found.append(
-                Block(path.name, match["kind"] or "text", match["text"], match["mark"] or "")
-            )
+        found += [
+            Block(path.name, match["kind"] or "text", match["text"], match["mark"] or "")
+            for match in FENCED.finditer(text)
+        ]
         for match in INDENTED.finditer(FENCED.sub("", text)):
             lines = "".join(line.removeprefix("    ") for line in match[0].splitlines(True))
             found += [Block(path.name, kind_of(part), part, "") for part in lines.split("\n\n")]
