@@ -1,12 +1,13 @@
 """Draw the figures of `transposed_convolution.md`, and the scale of `artifacts.md`.
 
-    python docs/figures.py
-
+    python docs/figures.py              # all of them
+    python docs/figures.py spectrum     # those named
 
 Every number in them comes from the functions that the operators use.
 """
 
 import sys
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
@@ -14,12 +15,14 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from PIL import Image
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -39,9 +42,25 @@ FOLDER = Path(__file__).parent / "figures"
 BLUE, ORANGE, GREEN, RED, VIOLET = "#2f6db3", "#e08214", "#2a9d6f", "#c8403a", "#7a5fb0"
 INK, GREY, PALE = "#22282f", "#8a929b", "#eef0f3"
 SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#b9d3ee", BLUE, "#173e6c"])
-STYLE = {"font.size": 10, "axes.titlesize": 10.5, "text.color": INK, "savefig.dpi": 120}
+STYLE = {"font.size": 10, "axes.titlesize": 10.5, "text.color": INK, "savefig.dpi": 160}
 
 Colour = tuple[float, ...]
+
+
+def kernels() -> dict[str, Tensor]:
+    """The kernels of all figures by the one name that each has in them; float64."""
+    random = torch.rand(4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    wide = bilinear_filter(5)
+    return {
+        "ones 3×3": torch.ones(3, 3).double(),
+        "ones 5×5": torch.ones(5, 5).double(),
+        "upsample_filt(5)": torch.outer(wide, wide),
+        "random 4×4": random + 0.25,
+        "ones 4×4": torch.ones(4, 4).double(),
+        "bilinear 4×4": bilinear_kernel(2),
+        "bilinear in 5×5": bilinear_kernel(2, 5),
+        "smooth, order 2": smooth_kernel(2, 2),
+    }
 
 
 def tint(colour: str, amount: float) -> Colour:
@@ -95,6 +114,13 @@ def verdict(ax: Axes, *, even: bool) -> None:
     ax.set(xticks=[], yticks=[])
     for spine in ax.spines.values():
         spine.set(color=GREEN if even else RED, linewidth=2.4)
+
+
+def legend(figure: Figure, words: str = "") -> None:
+    """Say below the axes what the frames mean, and whatever else `words` says."""
+    figure.text(0.01, 0.02, words, ha="left", va="bottom", color=GREY)
+    for x, colour, word in ((0.8, GREEN, "even"), (0.88, RED, "uneven")):
+        figure.text(x, 0.02, f"▢ {word}", ha="left", va="bottom", color=colour, weight="bold")
 
 
 def stamping() -> Figure:
@@ -200,34 +226,25 @@ def overlap() -> Figure:
             ax.set_title(f"kernel {k}")
         if column == 0:
             ax.set_ylabel(f"stride {s}", fontsize=10.5, color=INK)
-    figure.subplots_adjust(left=0.04, right=0.99, bottom=0.02, top=0.95, wspace=0.08, hspace=0.08)
+    figure.subplots_adjust(left=0.04, right=0.99, bottom=0.07, top=0.95, wspace=0.08, hspace=0.08)
+    legend(figure, "stamps on a pixel, darker is more")
     return figure
 
 
 def gains() -> Figure:
     """Phase gains of eight kernels at stride 2, coloured by their distance from the mean."""
-    random = torch.randn(4, 4, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    wrong = bilinear_filter(5)
-    entries = {
-        "ones 3×3": torch.ones(3, 3),
-        "ones 5×5": torch.ones(5, 5),
-        "random 4×4": random,
-        "upsample_filt(5)": torch.outer(wrong, wrong),
-        "ones 4×4": torch.ones(4, 4),
-        "bilinear, 4×4": bilinear_kernel(2),
-        "bilinear, in 5×5": bilinear_kernel(2, 5),
-        "smooth, order 2": smooth_kernel(2, 2),
-    }
+    entries = kernels()
     colours = LinearSegmentedColormap.from_list("gain", [ORANGE, "#eceef1", BLUE])
-    figure, axes = plt.subplots(1, len(entries), figsize=(11, 1.75))
+    figure, axes = plt.subplots(1, len(entries), figsize=(11, 2.0))
     for ax, (name, kernel) in zip(axes, entries.items(), strict=True):
-        gain = phase_gains(kernel.double(), 2)
+        gain = phase_gains(kernel, 2)
         away = (gain / gain.mean() - 1).clamp(-1, 1)
         cells(ax, gain, colours(0.5 + 0.5 * away.numpy())[..., :3].tolist())
         even = torch.allclose(gain, gain[:1, :1].expand(2, 2))
         outline(ax, 0, 0, 2, 2, GREEN if even else RED)
         bare(ax, 2, 2, name)
-    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.02, top=0.84, wspace=0.16)
+    legend(figure, "gain of a phase: orange below the kernel's mean, blue above, grey at it")
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.14, top=0.86, wspace=0.16)
     return figure
 
 
@@ -262,18 +279,9 @@ def same_crop() -> Figure:
 
 def checkerboard() -> Figure:
     """What two layers, one after the other, make of a constant; each keeps its mean."""
-    blob = torch.rand(4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 0.25
-    wrong = bilinear_filter(5)
-    entries = {
-        "ones 3×3": torch.ones(3, 3).double(),
-        "ones 5×5": torch.ones(5, 5).double(),
-        "upsample_filt(5)": torch.outer(wrong, wrong),
-        "random 4×4": blob,
-        "ones 4×4": torch.ones(4, 4).double(),
-        "bilinear 4×4": bilinear_kernel(2),
-    }
-    figure, axes = plt.subplots(1, len(entries), figsize=(11, 2.3))
-    for ax, (name, kernel) in zip(axes, entries.items(), strict=True):
+    entries = [*kernels().items()][:6]
+    figure, axes = plt.subplots(1, len(entries), figsize=(11, 2.55))
+    for ax, (name, kernel) in zip(axes, entries, strict=True):
         kernel = 4 * kernel / kernel.sum()  # mean phase gain 1
         y = torch.ones(1, 1, 12, 12, dtype=torch.float64)
         for _ in range(2):
@@ -285,8 +293,91 @@ def checkerboard() -> Figure:
         verdict(ax, even=even)
         ax.set_title(name)
         ax.set_xlabel(f"ripple {ripple:.0%}", color=GREEN if even else RED)
-    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.1, top=0.9, wspace=0.08)
+    legend(figure, "output for a constant 1: black is 0, white is 2")
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.17, top=0.9, wspace=0.08)
     return figure
+
+
+def response(kernel: Tensor, frequencies: Tensor) -> Tensor:
+    """|H(f)| of a kernel along a row, for detail that is constant down the columns; 1 at 0."""
+    taps = kernel.sum(0)
+    turns = torch.outer(frequencies, torch.arange(len(taps), dtype=torch.float64))
+    spectrum = (taps * torch.exp(-2j * torch.pi * turns)).sum(1).abs()
+    return spectrum / taps.sum()
+
+
+def spectrum() -> Figure:
+    """A row of 64 pixels: with zeros between, the responses of kernels, and what is left."""
+    n, stride = 64, 2
+    line = torch.randn(400, n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    smooth = torch.exp(-((torch.fft.fftfreq(n).double() / 0.16) ** 2))  # a row without fine detail
+    line = torch.fft.ifft(torch.fft.fft(line) * smooth).real
+    zeros = torch.zeros(len(line), stride * n, dtype=torch.float64)
+    zeros[:, ::stride] = line
+    power = torch.fft.rfft(zeros).abs().pow(2).mean(0).sqrt()
+    frequencies = torch.fft.rfftfreq(stride * n).double()
+    power = power / power.max()
+    known = kernels()
+    shown = {"ones 3×3": RED, "upsample_filt(5)": ORANGE, "ones 4×4": VIOLET, "bilinear 4×4": BLUE}
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3.1), sharex=True)
+    axes[0].fill_between(frequencies, power, color=BLUE, alpha=0.45, where=frequencies <= 0.25)
+    axes[0].fill_between(frequencies, power, color=RED, alpha=0.45, where=frequencies >= 0.25)
+    axes[0].text(0.02, 0.5, "the signal", color="#173e6c")
+    axes[0].text(0.35, 0.5, "its image", color=RED)
+    for name, colour in shown.items():
+        gain = response(known[name], frequencies)
+        axes[1].plot(frequencies, gain, color=colour, label=name, linewidth=1.8)
+        axes[2].plot(frequencies, power * gain, color=colour, linewidth=1.8)
+    axes[1].legend(frameon=False, fontsize=9)
+    titles = ("one zero after each pixel", "the kernel, a low-pass filter", "output: their product")
+    for ax, title in zip(axes, titles, strict=True):
+        ax.set_title(title)
+        ax.set(xlim=(0, 0.5), ylim=(0, 1.08), xlabel="cycles per output pixel")
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("amplitude, 1 at the highest")
+    figure.subplots_adjust(left=0.06, right=0.99, bottom=0.17, top=0.9, wspace=0.15)
+    return figure
+
+
+def stamps_frame(done: int, n: int, sizes: tuple[int, ...], stride: int) -> Figure:
+    """How many stamps of the first `done` of n × n pixels lie on each output pixel, by kernel."""
+    widths = [stride * (n - 1) + k for k in sizes]
+    figure, axes = plt.subplots(1, 1 + len(sizes), figsize=(8.3, 3.9), width_ratios=[n, *widths])
+    at = divmod(done - 1, n)
+    pixels = [[(i, j) for j in range(n)] for i in range(n)]
+    filled = [[tint(ORANGE, 0.8) if p == at else tint(BLUE, 0.3) for p in row] for row in pixels]
+    cells(axes[0], torch.zeros(n, n), filled, labels=[[""] * n] * n)
+    bare(axes[0], n, n, "input")
+    x = (torch.arange(n * n) < done).float().view(1, 1, n, n)
+    for ax, k, width in zip(axes[1:], sizes, widths, strict=True):
+        counts = conv_transpose2d(x, torch.ones(1, 1, k, k), stride, "valid")[0, 0]
+        faces = SHADES(counts.numpy() / 5.6)[..., :3].tolist()
+        labels = [[f"{c:g}" if c else "" for c in row] for row in counts.tolist()]
+        cells(ax, counts, faces, labels=labels)
+        outline(ax, stride * at[1], stride * at[0], k, k, ORANGE)
+        end = ""
+        if done == n * n:
+            inner = counts[k - 1 : 1 - k, k - 1 : 1 - k]
+            end = ": even" if bool((inner == inner[0, 0]).all()) else ": uneven"
+        bare(ax, width, width, f"kernel {k}, stride {stride}{end}")
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.02, top=0.9, wspace=0.12)
+    return figure
+
+
+def animate(path: Path, n: int = 4, sizes: tuple[int, ...] = (3, 4), stride: int = 2) -> None:
+    """Write a GIF in which one input pixel after the other stamps its kernel."""
+    frames = []
+    for done in range(1, n * n + 1):
+        figure = stamps_frame(done, n, sizes, stride)
+        figure.set_dpi(100)
+        figure.canvas.draw()
+        frames.append(Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()))
+        plt.close(figure)
+    both = np.concatenate([np.asarray(frames[len(frames) // 2]), np.asarray(frames[-1])])
+    colours = Image.fromarray(both).quantize(64)
+    first, *rest = [f.quantize(palette=colours, dither=Image.Dither.NONE) for f in frames]
+    durations = [450] * (len(frames) - 1) + [3500]
+    first.save(path, save_all=True, append_images=rest, duration=durations, loop=0, optimize=True)
 
 
 def severities() -> Figure:
@@ -307,16 +398,33 @@ def severities() -> Figure:
     return figure
 
 
-def main() -> None:
-    """Draw all figures, each to a file of its function's name."""
+FIGURES: tuple[Callable[[], Figure], ...] = (
+    stamping,
+    zero_insertion,
+    matrix,
+    overlap,
+    gains,
+    same_crop,
+    checkerboard,
+    spectrum,
+    severities,
+)
+
+
+def main(names: list[str]) -> None:
+    """Draw the figures of these names, or all, each to a file of its function's name."""
     FOLDER.mkdir(exist_ok=True)
-    figures = (stamping, zero_insertion, matrix, overlap, gains, same_crop, checkerboard)
-    figures += (severities,)
+    known = [*(draw.__name__ for draw in FIGURES), "stamps"]
+    if unknown := [name for name in names if name not in known]:
+        raise SystemExit(f"error: {unknown[0]}: no such figure (there are: {', '.join(known)})")
     with mpl.rc_context(STYLE):
-        for draw in figures:
-            # Without the software's name the file depends on its picture alone.
-            draw().savefig(FOLDER / f"{draw.__name__}.png", metadata={"Software": None})
+        for draw in FIGURES:
+            if not names or draw.__name__ in names:
+                # Without the software's name the file depends on its picture alone.
+                draw().savefig(FOLDER / f"{draw.__name__}.png", metadata={"Software": None})
+        if not names or "stamps" in names:
+            animate(FOLDER / "stamps.gif")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
