@@ -49,7 +49,6 @@ def use(cfg: DictConfig) -> None:
     if len(given) != 1:
         what = f"{' and '.join(given)} are given" if given else "no net is given"
         raise ValueError(f"{what}: give one of {', '.join(f'{k}={v}' for k, v in SOURCES.items())}")
-    from tasks import evaluation, prediction
 
     if sources["audit"] is not None:
         audits.audit_command(cfg)
@@ -59,20 +58,18 @@ def use(cfg: DictConfig) -> None:
         net = audits.equalised(net, cfg.keep)
         if audits.only_written(cfg, net, card):
             return
+    from tasks import prediction
+
     if cfg.samples is not None:
         prediction.draw_file(net, cfg.samples, cfg.seed, cfg.output)
     elif cfg.input is not None:
-        prediction.predict_files(
-            net,
-            card,
-            cfg.input,
-            cfg.output,
-            overlay=cfg.overlay,
-            self_ensemble=cfg.self_ensemble,
-        )
+        options = {key: cfg[key] for key in ("overlay", "self_ensemble")}
+        prediction.predict_files(net, card, cfg.input, cfg.output, **options)
     elif cfg.export is not None or cfg.convert is not None:
         write(cfg, net, card)
     else:
+        from tasks import evaluation  # imports Lightning, which takes seconds and 130 MB
+
         evaluation.evaluate(cfg, net, card)
 
 

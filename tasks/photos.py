@@ -19,7 +19,7 @@ from torchvision.transforms.v2 import functional as T
 from data.files import read_image, to_grey
 from data.transforms import denormalise
 from panels.overlay import overlay
-from tasks.super_resolution import self_ensembled
+from tasks.ensemble import self_ensembled
 from upzoo import tiles
 from upzoo.atomic import whole
 from upzoo.bicubic import enlarge
