@@ -57,26 +57,18 @@ def use(cfg: DictConfig) -> None:
         net = audits.equalised(net, cfg.keep)
         if audits.only_written(cfg, net, card):
             return
-    if cfg.samples is not None:
-        from tasks import prediction
+    from tasks import prediction
 
+    if cfg.samples is not None:
         prediction.draw_file(net, cfg.samples, cfg.seed, cfg.output)
     elif cfg.input is not None:
-        from tasks import prediction
-
-        prediction.predict_files(
-            net,
-            card,
-            cfg.input,
-            cfg.output,
-            overlay=cfg.overlay,
-            self_ensemble=cfg.self_ensemble,
-        )
+        options = {key: cfg[key] for key in ("overlay", "self_ensemble")}
+        prediction.predict_files(net, card, cfg.input, cfg.output, **options)
     elif cfg.export is not None or cfg.convert is not None:
         write(cfg, net, card)
     else:
         print(f"scoring {cfg.pretrained or cfg.ckpt} …", flush=True)
-        from tasks import evaluation
+        from tasks import evaluation  # imports Lightning, which takes seconds and 130 MB
 
         evaluation.evaluate(cfg, net, card)
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from data.files import read_image, to_grey
 from data.pixels import denormalise, normalised, to_picture
 from panels.overlay import overlay
+from tasks.ensemble import self_ensembled
 from upzoo import tiles
 from upzoo.atomic import whole
 from upzoo.bicubic import enlarge
@@ -162,12 +163,7 @@ def enlarged(
     parts = to_ycbcr(colours) if luma_only else colours
     x = normalised(parts[: len(mean)], mean, std)[None]
     x = x.contiguous(memory_format=torch.channels_last)
-    if ensemble:
-        from tasks.super_resolution import self_ensembled  # Lightning takes seconds to import
-
-        y = self_ensembled(net, x)
-    else:
-        y = net(x)
+    y = self_ensembled(net, x) if ensemble else net(x)
     made = 255 * denormalise(y[0], mean, std)
     if luma_only:
         # as it is scored: Y of 0 … 255; chroma by bicubic interpolation

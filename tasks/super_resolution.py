@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics import MeanMetric, Metric
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 
-from data.resolutions import inverse, symmetry
 from tasks.base import Batch, Samples
+from tasks.ensemble import self_ensembled
 from tasks.optimisation import Optimisation
 from tasks.pictures import super_resolution_panel
 from tasks.reconstruction import Reconstruction
@@ -114,12 +113,6 @@ class SuperResolution(Reconstruction):
     def picture(self, samples: Samples, data: Any) -> Tensor:
         """Bicubic, the net's image, the original and the error of samples."""
         return super_resolution_panel(self, self.alike(samples))
-
-
-def self_ensembled(net: nn.Module, images: Tensor) -> Tensor:
-    """The mean of what a net makes of the eight flips and turns of images, each turned back."""
-    made = [symmetry(net(symmetry(images, kind)), inverse(kind)) for kind in range(8)]
-    return torch.stack(made).mean(0)
 
 
 def same_size(samples: Samples) -> list[Batch]:
