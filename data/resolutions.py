@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from data.files import DataError, check_image, read_image
 from data.loading import Batch
 from data.sampler import seed_from, share_from
+from data.symmetries import symmetry
 from upzoo.bicubic import reduce
 from upzoo.metrics.restoration import luma
 
@@ -168,21 +169,3 @@ class PatchPairs(WholePairs):
             top, left, side = unit * y, unit * x, unit * self.patch
             cut[name] = pair[name][:, top : top + side, left : left + side]
         return cut
-
-
-def symmetry(x: Tensor, kind: int) -> Tensor:
-    """One of the square's eight symmetries of (…, H, W): `kind` % 4 quarter turns, mirrored from 4.
-
-    `symmetry(symmetry(x, kind), inverse(kind))` is x.
-    """
-    x = torch.rot90(x, kind % 4, (-2, -1))
-    return x.flip(-1) if kind >= 4 else x
-
-
-def inverse(kind: int) -> int:
-    """The symmetry that undoes `kind`: a mirrored one undoes itself.
-
-    >>> [inverse(kind) for kind in range(8)]
-    [0, 3, 2, 1, 4, 5, 6, 7]
-    """
-    return kind if kind >= 4 else -kind % 4

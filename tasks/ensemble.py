@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from data.resolutions import inverse, symmetry
+from data.symmetries import inverse, symmetry
 
 
 def self_ensembled(net: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:

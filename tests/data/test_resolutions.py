@@ -7,7 +7,8 @@ from PIL import Image
 from data.drawing import draw
 from data.files import DataError, read_image
 from data.photos import Photos
-from data.resolutions import PatchPairs, inverse, symmetry
+from data.resolutions import PatchPairs
+from data.symmetries import inverse, symmetry
 from data.t91 import T91
 from upzoo.bicubic import reduce
 from upzoo.metrics.restoration import luma
