@@ -19,6 +19,8 @@ from tests.conftest import ROOT, compose_config
 DOCS = ROOT / "docs"
 #: Written from docstrings, which pytest runs where they stand.
 GENERATED = ("python.md",)
+#: Pages whose plain Python a test of their own runs: tests/test_checkerboard_page.py.
+ELSEWHERE = ("checkerboard.md",)
 PAGES = [path for path in sorted(DOCS.glob("*.md")) if path.name not in GENERATED]
 FENCED = re.compile(
     r"^(?:<!-- (?P<mark>slow|not run: [^>]+) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$",
@@ -111,7 +113,7 @@ def test_snippets_run(page: str, slow: bool, monkeypatch):
 PLAIN = [block for block in BLOCKS if block.kind == "python" and ">>>" not in block.text]
 
 
-@pytest.mark.parametrize("page", sorted({block.page for block in PLAIN}))
+@pytest.mark.parametrize("page", sorted({block.page for block in PLAIN} - {*ELSEWHERE}))
 def test_plain_python_runs(page: str, capsys):
     import upzoo
 
