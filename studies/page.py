@@ -29,7 +29,7 @@ INTRODUCTION = """\
 
 The questions, the rules and the splits were fixed before the first training, in
 [protocol.md](protocol.md). Everything below is written by `python -m studies.page` from the
-[records](../results/study), each of which holds its command and its commit.
+{records}, each of which holds its command and its commit.
 
 How to read it:
 
@@ -47,7 +47,8 @@ How to read it:
 
 def page(evidence: Sequence[Evidence], costs: Mapping[str, Costs], folder: Path) -> str:
     """The page in Markdown; figures are linked that exist in `folder`."""
-    lines = [INTRODUCTION]
+    records = "[records](../results/study)" if evidence else "records in `results/study`"
+    lines = [INTRODUCTION.format(records=records)]
     lines += [*trained(evidence), ""]
     for each in evidence:
         lines += [*section(each, costs.get(each.name, {}), folder), ""]

@@ -256,7 +256,7 @@ SETTINGS: Mapping[str, Setting] = {
         common=4e-3,
         pilot=Pilot(
             rates=(1e-3, 4e-3, 1.6e-2),
-            overrides=("trainer.max_epochs=2", "budgets=[500,1000,2000]"),
+            overrides=("trainer.max_epochs=8", "budgets=[500,1000,2000,4000,8000]"),
             metric="psnr",
         ),
         hypotheses=(

@@ -68,14 +68,15 @@ class Runner:
             return command
         record = records.read(last / folders.RECORD)
         finished = record.status == "finished"
-        if finished and not self._too_short(record):
+        if finished and not self._too_short(job, record):
             return None
         # what has no budgets, but a rate that falls to zero, cannot be made longer: it starts anew
         go_on = (last / folders.LAST).exists() and not (finished and NO_BUDGETS in job.overrides)
         return [*command, f"ckpt={last / folders.LAST}"] if go_on else command
 
-    def _too_short(self, record: records.Record) -> bool:
-        return self.epochs is not None and record.config["trainer"]["max_epochs"] < self.epochs
+    def _too_short(self, job: Job, record: records.Record) -> bool:
+        wanted = self.epochs or epochs_of(job)
+        return wanted is not None and record.config["trainer"]["max_epochs"] < wanted
 
     def _run_one(self, job: Job) -> bool:
         name = f"{job.folder} seed {job.seed}"
@@ -127,6 +128,12 @@ def newest(folder: Path, seed: int) -> Path | None:
     """The newest run of a seed below a job's folder."""
     found = [path.parent for path in folder.glob(f"*/seed{seed}-*/{folders.RECORD}")]
     return max(found, key=lambda run: records.read(run / folders.RECORD).created, default=None)
+
+
+def epochs_of(job: Job) -> int | None:
+    """The length that a job's own options ask for; None for its experiment's."""
+    given = [option for option in job.overrides if option.startswith("trainer.max_epochs=")]
+    return int(given[-1].partition("=")[2]) if given else None
 
 
 def lengthened(job: Job, epochs: int) -> list[str]:

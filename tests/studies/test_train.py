@@ -42,6 +42,17 @@ def test_every_job_is_a_config(job):
     get_class(cfg.upsample._target_)
 
 
+def test_a_pilot_that_the_plan_has_made_longer_goes_on(tmp_path):
+    longer = dataclasses.replace(JOB, overrides=("trainer.max_epochs=32", "budgets=[23,2912]"))
+    run = run_of(tmp_path / "logs", "finished")
+    runner = train.Runner(tmp_path, tmp_path / "logs", tmp_path / "results")
+    assert runner.command(JOB) is None
+    command = runner.command(longer)
+    assert command is not None
+    assert command[-1] == f"ckpt={run / 'checkpoints/last.ckpt'}"
+    assert runner.command(dataclasses.replace(longer, overrides=("trainer.max_epochs=16",))) is None
+
+
 def test_no_two_jobs_share_a_folder_and_a_seed():
     jobs = [*study_jobs(SETTINGS, {}, None), *pilot_jobs(SETTINGS)]
     assert len({(job.folder, job.seed) for job in jobs}) == len(jobs)
