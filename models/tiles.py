@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 #: Bytes that one operation on a tile reads and writes at most; a tile holds a few times as many.
-BUDGET = 128 * 2**20
+BUDGET = 64 * 2**20
 #: Widths in pixels of the strips that a net is measured on, of which a quarter at either end is
 #: exchanged, and their height.
 STRIPS, STRIP_HEIGHT = (256, 512, 1024, 2048, 4096), 64
