@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 #: Bytes that one operation on a tile reads and writes at most; a tile holds a few times as many.
-BUDGET = 128 * 2**20
+BUDGET = 64 * 2**20
 #: Widths in pixels of the strips that a net is measured on, of which a quarter at either end is
 #: exchanged, and their height.
 STRIPS, STRIP_HEIGHT = (256, 512, 1024, 2048, 4096), 64
@@ -126,21 +126,29 @@ def measure(net: nn.Module, channels: int) -> Reach | None:
     """
     # A net of anybody's may refuse a strip by any error; then it is given the whole image alone.
     try:
-        margins = [_margin(net, channels, turned) for turned in (False, True)]
-        if None in margins:
-            return None
-        for margin in (max(margins), max(margins) + SPARE):
-            strides = [_stride(net, channels, margin, turned) for turned in (False, True)]
-            if None not in strides:
-                break
-        else:
-            return None
+        found = _margin_and_stride(net, channels)
     except (RuntimeError, ValueError, AssertionError):
+        return None
+    if found is None:
         return None
     most = _Most()
     with most:
         net(torch.zeros(1, channels, STRIP_HEIGHT, STRIPS[0]))
-    return Reach(margin, max(strides), most.bytes / (STRIP_HEIGHT * STRIPS[0]))
+    return Reach(*found, most.bytes / (STRIP_HEIGHT * STRIPS[0]))
+
+
+def _margin_and_stride(net: nn.Module, channels: int) -> tuple[int, int] | None:
+    """Those of both axes together."""
+    margins = [_margin(net, channels, turned) for turned in (False, True)]
+    known = [margin for margin in margins if margin is not None]
+    if len(known) < len(margins):
+        return None
+    for margin in (max(known), max(known) + SPARE):
+        tried = [_stride(net, channels, margin, turned) for turned in (False, True)]
+        strides = [stride for stride in tried if stride is not None]
+        if len(strides) == len(tried):
+            return margin, max(strides)
+    return None
 
 
 def _margin(net: nn.Module, channels: int, turned: bool) -> int | None:
