@@ -178,9 +178,9 @@ def refuse_unknown(cfg: DictConfig, known: Sequence[str], within: str = "") -> N
     Raises:
         ValueError: with the option and its likeliest meaning.
     """
-    for name in cfg:
+    for name in map(str, cfg):
         if name not in known and name != "hydra":
-            hint = did_you_mean(str(name), list(known)) or f"there are: {', '.join(known)}"
+            hint = did_you_mean(name, list(known)) or f"there are: {', '.join(known)}"
             raise ValueError(f"{within}{name}: there is no such option; {hint.rstrip()}")
 
 
