@@ -20,7 +20,7 @@ def in_turn(
     *,
     least: float = 0.0,
     budget: float = math.inf,
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Callable[[], float] | None = None,
 ) -> dict[str, list[float]]:
     """Seconds of each side in each round; a round runs every side once, one after the other.
 
@@ -32,8 +32,10 @@ def in_turn(
             seconds are those of one call.
         budget: seconds that all rounds may take together; fewer rounds then, but never below
             `FEWEST_ROUNDS`.
-        clock: what is measured; `time.process_time` on a machine that others work on too.
+        clock: what is measured, `time.perf_counter` by default; `time.process_time` on a machine
+            that others work on too.
     """
+    clock = clock or time.perf_counter
     calls, one_round = {}, 0.0
     for name, side in sides.items():
         for _ in range(max(warmup, 1)):

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from upzoo import metadata
 from upzoo.architectures import BUILDABLE
@@ -118,7 +119,7 @@ def load(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
 def _rebuilt(spec: Mapping[str, Any], state: Mapping[str, Tensor], path: Path) -> nn.Module:
     """The net of a file; its sizes are compared with the weights' before memory is taken."""
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _Unfilled():
             outline = build(spec)
         _compare_sizes(outline, state)
         return build(spec)
@@ -127,6 +128,17 @@ def _rebuilt(spec: Mapping[str, Any], state: Mapping[str, Tensor], path: Path) -
     except Exception as error:  # whatever nonsense the options are
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{path}: the stored model cannot be built: {reason}") from None
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves random fillings out; on the meta device they would import torch's compiler."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func in (Tensor.normal_, Tensor.uniform_):
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 class UnfitError(RuntimeError):

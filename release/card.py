@@ -151,7 +151,7 @@ def over_seeds(seeds: Mapping[str, Any]) -> str:
     r"""What a variant scores over all its seeds, of which the shipped one was not chosen.
 
     >>> over_seeds({"count": 5, "score": "miou", "split": "test", "mean": 0.542, "half": 0.005})
-    '\\nOver the 5 seeds of its training: Mean IoU, % 54.2 ± 0.5 on test.'
+    '\nOver the 5 seeds of its training: Mean IoU, % 54.2 ± 0.5 on test.'
     """
     score = catalogue.find(seeds["score"])
     value = f"{score.text(seeds['mean'])} ± {score.text(seeds['half'])}"

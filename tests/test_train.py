@@ -202,7 +202,7 @@ def test_ctrl_c_stops_with_130(train_run, tmp_path, monkeypatch):
 
 
 def test_ctrl_c_while_it_is_scored_loses_nothing(train_run, trained, tmp_path, monkeypatch, capsys):
-    def score(*_):
+    def score(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -319,7 +319,7 @@ def refused(train_run: Callable[..., Path], tmp_path: Path, *overrides: str) -> 
         (["+trainer.overfit_batches=1"], r"overfit_batches=1: use data.overfit=IMAGES"),
         (["ckpt=last"], r"ckpt=last: no unfinished run"),
         (["ckpt=nowhere/checkpoints/x.ckpt"], r"nowhere/checkpoints/x.ckpt: no such checkpoint"),
-        (["+upsample.kernal=4"], r"has no option 'kernal': did you mean 'kernel'"),
+        (["+upsample.kernal=4"], "kernal: there is no such option; did you mean 'kernel'"),
     ],
 )
 def test_wrong_values_get_one_line(train_run, tmp_path, overrides, message):

@@ -53,7 +53,8 @@ def test_first_difference_leaves_out_what_a_resumed_run_may_change():
 
 def test_only_an_empty_folder_is_discarded(tmp_path):
     empty, used = folders.new_folder(tmp_path, 0), folders.new_folder(tmp_path, 0)
-    (used / "config.yaml").touch()
+    (empty / "config.yaml").touch()
+    (used / "record.json").touch()
     folders.discard(empty)
     folders.discard(used)
     assert not empty.exists()

@@ -145,7 +145,7 @@ def test_a_finished_training_is_made_longer(train_run, budgeted, tmp_path):
 def test_ctrl_c_while_the_end_is_scored_keeps_the_average(
     train_run, budgeted, tmp_path, monkeypatch
 ):
-    def score(*_):
+    def score(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
