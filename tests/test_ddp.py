@@ -46,7 +46,8 @@ def options(folder: Path, *more: str) -> list[str]:
     probe = [f"+callbacks.probe._target_={__name__}.Probe", f"+callbacks.probe.folder={folder}"]
     own = ["data.val=5", "data.eval_batch_size=2", "trainer.precision=32-true"]
     sgd = ["model=unet", "task.optimiser=sgd", "task.lr=0.01", "trainer.accelerator=cpu"]
-    return [*SMALL, f"logs={folder}", *own, *sgd, *probe, *more]
+    given = [*SMALL, f"logs={folder}", *own, *sgd, *probe, *more]
+    return list({option.partition("=")[0]: option for option in given}.values())
 
 
 def train_by_two(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
