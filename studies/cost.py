@@ -9,7 +9,6 @@ rounds; they are written beside the setting's records, with the machine.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runs import console, environment
+from studies import arguments
 from studies.plan import SETTINGS, TWINS, read_rates, study_jobs
 from studies.train import newest
 from upzoo.atomic import whole
@@ -98,21 +98,11 @@ def main() -> None:
     """Measure what the command line names."""
     import torch
 
-    about, _, more = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.cost",
-        description=about,
-        epilog=more,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("data", type=Path, help="folder that holds camvid/, …")
-    parser.add_argument("--settings", default=",".join(SETTINGS), help="default: %(default)s")
-    parser.add_argument("--logs", type=Path, default=Path("logs"))
-    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser = arguments.parser("cost", __doc__)
     parser.add_argument("--rounds", type=int, default=9)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    for setting in given.settings.split(","):
+    for setting in arguments.settings(given.settings):
         found = measure(setting, given.data.resolve(), given.logs.resolve(), given.rounds)
         if found:
             path = given.results / "study" / setting / FILE

@@ -8,13 +8,12 @@ The figures join the run's record, and its copy in results/. What has them is sk
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 from runs import console, records
 from runs import folders as runs
-from studies import archive
+from studies import archive, arguments
 from studies.plan import SETTINGS, read_rates, study_jobs
 from studies.train import newest
 
@@ -57,19 +56,9 @@ def measure(run: Path, root: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Measure what the command line names."""
-    about, _, more = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.measure",
-        description=about,
-        epilog=more,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("data", type=Path, help="folder that holds camvid/, …")
-    parser.add_argument("--settings", default=",".join(SETTINGS), help="default: %(default)s")
-    parser.add_argument("--logs", type=Path, default=Path("logs"))
-    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser = arguments.parser("measure", __doc__)
     given = parser.parse_args()
-    for job in study_jobs(given.settings.split(","), read_rates(), None):
+    for job in study_jobs(arguments.settings(given.settings), read_rates(), None):
         run = newest(given.logs / job.folder, job.seed)
         record = None if run is None else records.read(run / runs.RECORD)
         if run is None or record is None or record.status != "finished":

@@ -137,6 +137,11 @@ _CAMVID: dict[str, Any] = {
         ("test", "shift_consistency"),
         ("val", "miou"),
     ),
+    "pilot": Pilot(
+        rates=(1e-3, 3e-3, 9e-3),
+        overrides=("data.leave_out=0006R0", "trainer.max_epochs=6", "budgets=[99,198,396]"),
+        metric="miou",
+    ),
 }
 _SUPER_RESOLUTION: dict[str, Any] = {
     "data": "super_resolution",
@@ -173,11 +178,6 @@ SETTINGS: Mapping[str, Setting] = {
         ),
         seeds=(0, 1, 2, 3, 4),
         common=3e-3,
-        pilot=Pilot(
-            rates=(1e-3, 3e-3, 9e-3),
-            overrides=("data.leave_out=0006R0", "trainer.max_epochs=6", "budgets=[99,198,396]"),
-            metric="miou",
-        ),
         hypotheses=(
             Hypothesis(
                 "1, start",
@@ -329,11 +329,6 @@ SETTINGS: Mapping[str, Setting] = {
         ),
         seeds=(0, 1, 2),
         common=3e-3,
-        pilot=Pilot(
-            rates=(1e-3, 3e-3, 9e-3),
-            overrides=("data.leave_out=0006R0", "trainer.max_epochs=6", "budgets=[99,198,396]"),
-            metric="miou",
-        ),
         hypotheses=(
             Hypothesis(
                 "c1",

@@ -17,6 +17,7 @@ from typing import Any
 from comparison.statistics import estimate
 from release.ship import ship
 from runs import console
+from studies import arguments
 from studies.evidence import Evidence, read
 from studies.plan import OPERATORS, SETTINGS, TWINS
 from studies.train import newest
@@ -59,7 +60,7 @@ def main() -> None:
     parser.add_argument("--logs", type=Path, default=Path("logs"), help="runs with their weights")
     parser.add_argument("--results", type=Path, default=Path("results"), help="their records")
     given = parser.parse_args()
-    for setting in given.settings.split(","):
+    for setting in arguments.settings(given.settings):
         evidence = read(setting, given.results)
         if not evidence.own or not evidence.seeds:
             continue

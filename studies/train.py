@@ -11,7 +11,6 @@ to a file in its folder, its record to results/ once it is finished.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
 import signal
@@ -26,7 +25,7 @@ from pathlib import Path
 import yaml
 
 from runs import console, folders, records
-from studies import archive
+from studies import archive, arguments
 from studies.plan import PILOT_SEED, RATES, SETTINGS, Job, pilot_jobs, read_rates, study_jobs
 
 #: The option of a training that is scored at its end only.
@@ -181,28 +180,15 @@ def choose_rates(logs: Path, settings: Sequence[str]) -> dict[str, dict[str, flo
 
 def main() -> None:
     """Train what the command line names."""
-    about, _, more = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.train",
-        description=about,
-        epilog=more,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("data", type=Path, help="folder that holds camvid/, …")
-    parser.add_argument("--settings", default=",".join(SETTINGS), help="default: %(default)s")
+    parser = arguments.parser("train", __doc__)
     parser.add_argument("--seeds", help="only these, such as 0,1")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at once")
-    parser.add_argument("--logs", type=Path, default=Path("logs"))
-    parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--epochs", type=int, help="train longer: a power of two times the plan's")
     parser.add_argument("--pilots", action="store_true", help="the pilots in place of the study")
     parser.add_argument("--choose", action="store_true", help="choose rates from finished pilots")
     parser.add_argument("--dry-run", action="store_true", help="print the commands only")
     given = parser.parse_args()
-    settings = given.settings.split(",")
-    for name in settings:
-        if name not in SETTINGS:
-            raise ValueError(f"--settings {name}: there is no such setting: {', '.join(SETTINGS)}")
+    settings = arguments.settings(given.settings)
     logs = given.logs.resolve()
     if given.choose:
         rates = read_rates() | choose_rates(logs, settings)

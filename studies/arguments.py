@@ -1,0 +1,45 @@
+"""What the study's commands have in common on their command lines."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from studies.plan import SETTINGS
+
+
+def parser(name: str, doc: str | None) -> argparse.ArgumentParser:
+    """A parser of DATA, --settings, --logs and --results.
+
+    Args:
+        name: of the module in studies/.
+        doc: its docstring, whose first line says what it does.
+    """
+    about, _, more = (doc or "").partition("\n\n")
+    made = argparse.ArgumentParser(
+        prog=f"python -m studies.{name}",
+        description=about,
+        epilog=more,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("data", type=Path, help="folder that holds camvid/, …")
+    made.add_argument("--settings", default=",".join(SETTINGS), help="default: %(default)s")
+    made.add_argument("--logs", type=Path, default=Path("logs"), help="where runs are kept")
+    made.add_argument("--results", type=Path, default=Path("results"), help="where records are")
+    return made
+
+
+def settings(text: str) -> list[str]:
+    """The settings that a list names.
+
+    Raises:
+        ValueError: there is no such setting.
+
+    >>> settings("espcn_x3,espcn_x2")
+    ['espcn_x3', 'espcn_x2']
+    """
+    names = text.split(",")
+    for name in names:
+        if name not in SETTINGS:
+            raise ValueError(f"--settings {name}: there is no such setting: {', '.join(SETTINGS)}")
+    return names
