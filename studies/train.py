@@ -6,7 +6,8 @@ python -m studies.train DATA --jobs 2             # the study
 python -m studies.train DATA --epochs 32          # go on to twice as many, finished runs too
 
 DATA holds a folder for each data set. Every training is a process with one thread. Its output goes
-to a file in its folder, its record to results/ once it is finished.
+to a file in its folder, its record to results/ once it is finished; what has its record there is
+finished, though its run be gone.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import yaml
 
 from runs import console, folders, records
 from studies import archive, arguments
-from studies.plan import PILOT_SEED, RATES, SETTINGS, Job, pilot_jobs, read_rates, study_jobs
+from studies.plan import RATES, SETTINGS, Job, pilot_jobs, read_rates, study_jobs
 
 #: The option of a training that is scored at its end only.
 NO_BUDGETS = "budgets=null"
@@ -62,7 +63,7 @@ class Runner:
         command = [sys.executable, "train.py", *job.overrides, *where]
         if self.epochs is not None:
             command += lengthened(job, self.epochs)
-        last = newest(self.logs / job.folder, job.seed)
+        last = newest_of(job, self.logs, self.results)
         if last is None:
             return command
         record = records.read(last / folders.RECORD)
@@ -129,6 +130,12 @@ def newest(folder: Path, seed: int) -> Path | None:
     return max(found, key=lambda run: records.read(run / folders.RECORD).created, default=None)
 
 
+def newest_of(job: Job, *places: Path) -> Path | None:
+    """A job's newest run in the first of these folders that holds any: runs or their records."""
+    found = (newest(place / job.folder, job.seed) for place in places)
+    return next((run for run in found if run is not None), None)
+
+
 def epochs_of(job: Job) -> int | None:
     """The length that a job's own options ask for; None for its experiment's."""
     given = [option for option in job.overrides if option.startswith("trainer.max_epochs=")]
@@ -152,8 +159,12 @@ def lengthened(job: Job, epochs: int) -> list[str]:
     return [f"trainer.max_epochs={epochs}", f"budgets=[{','.join(map(str, steps))}]"]
 
 
-def choose_rates(logs: Path, settings: Sequence[str]) -> dict[str, dict[str, float]]:
+def choose_rates(settings: Sequence[str], *places: Path) -> dict[str, dict[str, float]]:
     """The rate of each variant with the best validation score at its pilots' longest budget.
+
+    Args:
+        settings: keys of `SETTINGS`.
+        places: folders that hold the pilots' runs or their records.
 
     Raises:
         ValueError: a pilot is not finished.
@@ -161,10 +172,12 @@ def choose_rates(logs: Path, settings: Sequence[str]) -> dict[str, dict[str, flo
     chosen: dict[str, dict[str, float]] = {}
     scores: dict[tuple[str, str], dict[float, float]] = {}
     for job in pilot_jobs(settings):
-        run = newest(logs / job.folder, PILOT_SEED)
+        run = newest_of(job, *places)
         record = None if run is None else records.read(run / folders.RECORD)
         if record is None or record.status not in ("finished", "failed"):
-            raise ValueError(f"{logs / job.folder}: this pilot is not finished: run --pilots first")
+            raise ValueError(
+                f"{places[0] / job.folder}: this pilot is not finished: run --pilots first"
+            )
         pilot = SETTINGS[job.setting].pilot
         assert pilot is not None
         if record.status == "finished":  # one that diverged has failed and is not chosen
@@ -189,14 +202,14 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true", help="print the commands only")
     given = parser.parse_args()
     settings = arguments.settings(given.settings)
-    logs = given.logs.resolve()
+    logs, results = given.logs.resolve(), given.results.resolve()
     if given.choose:
-        rates = read_rates() | choose_rates(logs, settings)
+        rates = read_rates() | choose_rates(settings, logs, results)
         RATES.write_text(yaml.safe_dump(rates), encoding="utf-8")
         return
     seeds = None if given.seeds is None else [int(seed) for seed in given.seeds.split(",")]
     jobs = list(pilot_jobs(settings) if given.pilots else study_jobs(settings, read_rates(), seeds))
-    runner = Runner(given.data.resolve(), logs, given.results.resolve(), given.epochs)
+    runner = Runner(given.data.resolve(), logs, results, given.epochs)
     if given.dry_run:
         for job in jobs:
             command = runner.command(job)

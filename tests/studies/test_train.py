@@ -95,6 +95,14 @@ def test_a_job_starts_goes_on_or_is_skipped(tmp_path):
     assert runner.command(JOB) is None
 
 
+def test_what_has_its_record_in_results_is_finished_though_its_run_is_gone(tmp_path):
+    run_of(tmp_path / "results", "finished", ckpt=False)
+    runner = train.Runner(tmp_path, tmp_path / "logs", tmp_path / "results")
+    assert runner.command(JOB) is None
+    runner.epochs = 32  # from its start, since no checkpoint is left
+    assert runner.command(JOB)[-2] == "trainer.max_epochs=32"
+
+
 def test_a_finished_training_is_made_longer(tmp_path):
     run = run_of(tmp_path, "finished", max_epochs=16)
     longer = train.Runner(Path("data"), tmp_path, tmp_path, epochs=64).command(JOB)
@@ -123,12 +131,12 @@ def test_the_rate_with_the_best_validation_score_is_chosen(tmp_path, capsys):
             status="failed" if diverged else "finished",
         )
         assert records.read(path)
-    chosen = train.choose_rates(tmp_path, ["fcn8s_camvid"])["fcn8s_camvid"]
+    chosen = train.choose_rates(["fcn8s_camvid"], tmp_path / "none", tmp_path)["fcn8s_camvid"]
     assert chosen["carafe"] == 1e-3
     assert chosen["transposed"] == 3e-3
     assert chosen["dysample"] == 9e-3
     with pytest.raises(ValueError, match="this pilot is not finished: run --pilots first"):
-        train.choose_rates(tmp_path / "empty", ["fcn8s_camvid"])
+        train.choose_rates(["fcn8s_camvid"], tmp_path / "empty")
 
 
 def test_rates_are_read_back(tmp_path):
