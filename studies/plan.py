@@ -275,6 +275,7 @@ SETTINGS: Mapping[str, Setting] = {
                 "higher",
             ),
         ),
+        checks={"no_icnr": (["pixel_shuffle"], (0, 1, 2, 3, 4), ["upsample.icnr=false"])},
     ),
     "espcn_x2": Setting(
         title="ESPCN ×2, T91 → Set5",

@@ -207,20 +207,27 @@ def rates(evidence: Evidence) -> list[str]:
 
 
 def checks(evidence: Evidence) -> list[str]:
-    """Trainings by another schedule beside those of the study."""
-    setting, last, lines = evidence.setting, evidence.budgets[-1], []
+    """Trainings that differ from the study's in one thing, beside those of the same seeds."""
+    if not evidence.checks:
+        return []
+    setting, last = evidence.setting, evidence.budgets[-1]
+    scores = [(setting.split, setting.primary), *setting.secondary]
+    heads = ["check", "variant", "seeds", *(heading(*score) for score in scores)]
+    rows = [heads, ["---", "---", *["--:"] * (len(heads) - 2)]]
     for check, trainings in evidence.checks.items():
         for variant, runs in trainings.items():
             seeds = [seed for seed in runs if seed in evidence.seeds]
-            other = [runs[seed].score(setting.split, setting.primary) for seed in seeds]
-            own = [evidence.scores(last)[variant][seed] for seed in seeds]
-            values = [value for value in other if value is not None]
-            if values:
-                lines.append(
-                    f"* {check}, `{variant}`: {cell(setting.primary, values)} against "
-                    f"{cell(setting.primary, own)} by the study's schedule ({len(values)} seeds)."
-                )
-    return [*lines, ""] if lines else []
+            own = evidence.own.get(variant, {})
+            for label, those in ((check, runs), ("the study's", own)):
+                cells = [
+                    cell(
+                        name,
+                        [v for s in seeds if (v := those[s].score(split, name, last)) is not None],
+                    )
+                    for split, name in scores
+                ]
+                rows.append([label, f"`{variant}`", str(len(seeds)), *cells])
+    return ["Checks of the protocol:", "", *(f"| {' | '.join(row)} |" for row in rows), ""]
 
 
 def heading(split: str, name: str) -> str:

@@ -196,3 +196,14 @@ def test_the_figure_has_a_line_a_variant(found, tmp_path):
         tuple(map(str, figures.look(v).values())) for v in evidence.SETTINGS["espcn_x3"].variants
     ]
     assert len(set(looks)) == len(looks)
+
+
+def test_a_check_stands_beside_the_study_s_own_trainings_of_its_seeds(found, tmp_path):
+    other = {seed: trained(tmp_path / "check", "bilinear_fixed", seed) for seed in (0, 1)}
+    checked = dataclasses.replace(found, checks={"no_icnr": {"pixel_shuffle": other}})
+    rows = [line for line in section.checks(checked) if line.startswith("|")]
+    assert [cell.strip() for cell in rows[2].split("|")[1:5]] == [
+        "no_icnr", "`pixel_shuffle`", "2", "31.85 ± 0.65",
+    ]  # fmt: skip
+    assert "| the study's | `pixel_shuffle` | 2 | 32.45 ± 0.61 |" in rows[3]
+    assert section.checks(found) == []
