@@ -1,6 +1,6 @@
 """The study's page and README's answer: numbers, intervals and tests, from the records alone.
 
-python -m studies.page     # reads results/, writes docs/results.md and README's lines
+python -m studies.page     # reads results/, writes docs/results.md and lines of other pages
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from studies import conclusions, cost, figures, literature, short
 from studies.conclusions import Costs
 from studies.evidence import Evidence, read
 from studies.plan import SETTINGS
-from studies.section import listed, names, section
+from studies.section import FEWEST_SEEDS, brief, listed, names, section
 from upzoo.atomic import whole
 
 PAGE, README, FIGURES = Path("docs/results.md"), Path("README.md"), Path("docs/figures")
-#: Lines of the README between which the study's lines stand.
+#: The page of one kind of setting, by the name of its data.
+OF_DATA = {"super_resolution": Path("docs/super_resolution.md")}
+#: Lines of a page between which the study's lines stand.
 BEGIN, END = "<!-- begin study -->", "<!-- end study -->"
 #: Records and page of the earlier trainings.
 SHORT, SHORT_PAGE = Path("short"), Path("docs/short_trainings.md")
@@ -109,14 +111,31 @@ def overview(evidence: Sequence[Evidence], costs: Mapping[str, Costs]) -> list[s
     return [*lines, "", where]
 
 
-def between(text: str, lines: Sequence[str]) -> str:
-    """A text with lines put between its marks.
+def of_data(data: str, evidence: Sequence[Evidence], costs: Mapping[str, Costs]) -> list[str]:
+    """The settings of one data set in short, for the page that is about them."""
+    titles = [setting.title for setting in SETTINGS.values() if setting.data == data]
+    lines: list[str] = []
+    for each in evidence:
+        if each.setting.data == data and len(each.seeds) >= FEWEST_SEEDS:
+            titles.remove(each.setting.title)
+            lines += [f"### {each.setting.title}", "", *brief(each, costs.get(each.name, {}))]
+    if titles:
+        lines += [
+            f"Nothing is known yet of {listed(titles)}: their trainings are not finished.",
+            "",
+        ]
+    return [*lines, "Figures, tests and learning rates: [the study](results.md)."]
+
+
+def between(path: Path, lines: Sequence[str]) -> str:
+    """The text of a page with lines put between its marks.
 
     Raises:
         ValueError: a mark is missing.
     """
+    text = path.read_text(encoding="utf-8")
     if BEGIN not in text or END not in text:
-        raise ValueError(f"README.md lacks the lines {BEGIN} and {END}: the study stands between")
+        raise ValueError(f"{path} lacks the lines {BEGIN} and {END}: the study stands between")
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     return "\n".join([before + BEGIN, "", *lines, "", END + after])
 
@@ -136,8 +155,8 @@ def texts(results: Path) -> dict[Path, str]:
     return {
         PAGE: page(evidence, costs, FIGURES),
         SHORT_PAGE: short.page(settings, left_out, FIGURES),
-        README: between(README.read_text(encoding="utf-8"), lines),
-    }
+        README: between(README, lines),
+    } | {path: between(path, of_data(data, evidence, costs)) for data, path in OF_DATA.items()}
 
 
 def main() -> None:

@@ -234,7 +234,7 @@ SETTINGS: Mapping[str, Setting] = {
         },
     ),
     "espcn_x3": Setting(
-        title="ESPCN ×3, T91 → Set5",
+        title="ESPCN ×3 (T91, Set5)",
         experiment="espcn_t91",
         **_SUPER_RESOLUTION,
         variants=(
@@ -278,7 +278,7 @@ SETTINGS: Mapping[str, Setting] = {
         checks={"no_icnr": (["pixel_shuffle"], (0, 1, 2, 3, 4), ["upsample.icnr=false"])},
     ),
     "espcn_x2": Setting(
-        title="ESPCN ×2, T91 → Set5",
+        title="ESPCN ×2 (T91, Set5)",
         experiment="espcn_t91",
         **_SUPER_RESOLUTION,
         variants=(*FIVE, "transposed_kernel3", "transposed_kernel5", "transposed_kernel6"),
@@ -298,7 +298,7 @@ SETTINGS: Mapping[str, Setting] = {
         rates_of="espcn_x3",
     ),
     "espcn_x4": Setting(
-        title="ESPCN ×4, T91 → Set5",
+        title="ESPCN ×4 (T91, Set5)",
         experiment="espcn_t91",
         **_SUPER_RESOLUTION,
         variants=FIVE,
@@ -308,7 +308,7 @@ SETTINGS: Mapping[str, Setting] = {
         rates_of="espcn_x3",
     ),
     "srresnet_x4": Setting(
-        title="small SRResNet ×4, T91 → Set5",
+        title="small SRResNet ×4 (T91, Set5)",
         experiment="srresnet_t91",
         **_SUPER_RESOLUTION,
         variants=FIVE,
@@ -316,7 +316,7 @@ SETTINGS: Mapping[str, Setting] = {
         common=1e-3,
     ),
     "unet_lite0_camvid": Setting(
-        title="U-Net on a pretrained encoder, CamVid",
+        title="U-Net on a pretrained encoder (CamVid)",
         experiment="unet_lite0_camvid",
         **_CAMVID,
         variants=(

@@ -36,6 +36,13 @@ def section(evidence: Evidence, costs: Costs, folder: Path) -> list[str]:
     return [*lines, *rates(evidence), *checks(evidence)]
 
 
+def brief(evidence: Evidence, costs: Costs) -> list[str]:
+    """A setting's answer, table and checks: for a page that is about more than the study."""
+    lines = [*unfinished(evidence), *answer(evidence, costs), ""]
+    lines += [f"At the longest budget, {evidence.budgets[-1]:,} steps:", ""]
+    return [*lines, *table(evidence, costs), "", *checks(evidence)]
+
+
 def unfinished(evidence: Evidence) -> list[str]:
     """What a reader must know before reading on."""
     setting, lines = evidence.setting, []

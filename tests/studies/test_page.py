@@ -127,7 +127,7 @@ def test_the_noise_floor_is_the_twins(found):
 
 def test_the_page_says_what_is_not_finished_and_what_is(found, tmp_path):
     text = page.page([found], {"espcn_x3": COSTS}, tmp_path)
-    assert "| ESPCN ×3, T91 → Set5 | 13 × 5 | 4 × 3 (12 trainings) | 400 | 6.0 |" in text
+    assert "| ESPCN ×3 (T91, Set5) | 13 × 5 | 4 × 3 (12 trainings) | 400 | 6.0 |" in text
     assert "**Not finished: 3 of 5 seeds.**" in text
     assert "* 400 steps: take **`transposed`**" in text
     row = next(line for line in text.splitlines() if line.startswith("| **`transposed`**"))
@@ -148,17 +148,29 @@ def test_one_seed_is_scores_alone(found):
         assert word not in text
 
 
-def test_the_readmes_answer_is_of_finished_settings_alone(found):
+def test_the_readmes_answer_is_of_finished_settings_alone(found, tmp_path):
     lines = page.overview([found], {"espcn_x3": COSTS})
     assert "not known yet" in lines[0]
     assert "ESPCN ×3" in lines[0]
     assert not any("take `" in line for line in lines)
-    marks = f"a\n{page.BEGIN}\nreplaced\n{page.END}\nb"
-    text = page.between(marks, lines)
+    path = tmp_path / "page.md"
+    path.write_text(f"a\n{page.BEGIN}\nreplaced\n{page.END}\nb")
+    text = page.between(path, lines)
+    assert text.startswith(f"a\n{page.BEGIN}\n")
     assert "replaced" not in text
-    assert page.between(text, lines) == text
+    path.write_text(text)
+    assert page.between(path, lines) == text
+    path.write_text("a")
     with pytest.raises(ValueError, match="lacks the lines"):
-        page.between("a", lines)
+        page.between(path, lines)
+
+
+def test_a_page_about_one_data_set_has_its_settings_in_short(found):
+    lines = page.of_data("super_resolution", [found], {"espcn_x3": COSTS})
+    assert lines[0] == "### ESPCN ×3 (T91, Set5)"
+    assert any(line.startswith("| **`transposed`** | 0.004 | 32.90 ±") for line in lines)
+    assert "Nothing is known yet of ESPCN ×2 (T91, Set5), ESPCN ×4 (T91, Set5)" in lines[-3]
+    assert "ESPCN" not in "".join(page.of_data("camvid", [found], {}))
 
 
 def test_records_are_read_where_the_plan_puts_them(tmp_path, found):
