@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from comparison.groups import Variant
 from panels import style
 from panels.style import DPI, GREY
+from upzoo.atomic import whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,8 +50,8 @@ def save(figure: Figure, path: Path) -> Path:
         with Image.open(io.BytesIO(buffer.getvalue())) as image:
             image.convert("RGB").quantize(count).save(smaller, "PNG")
         data = smaller.getvalue()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    with whole(path) as beside:
+        beside.write_bytes(data)
     return path
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runs import folders
+from upzoo.atomic import whole
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -73,7 +74,8 @@ def audit_command(cfg: DictConfig) -> AuditReport:
     panel = audit_panel(
         *reports.values(), titles=TITLES if after is not None else None, shown=shown
     )
-    to_pil_image(panel).save(folder / "audit.png")
+    with whole(folder / "audit.png") as beside:
+        to_pil_image(panel).save(beside, "PNG")
     print(f"report and panel: {folder}")
     return before.report
 

@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import errno
 import io
 import os
 import re
@@ -32,6 +33,8 @@ HYDRAS = {
     ),
 }
 
+#: What a disk refuses with after a file has been opened: such an error names no file.
+OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 #: Signs that have no near one in ASCII by Unicode's own tables.
 SIGNS = str.maketrans({"–": "-", "−": "-", "×": "x", "→": "->", "±": "+-", "·": "*", "ß": "ss"})
 
@@ -92,6 +95,8 @@ def explain(error: BaseException) -> str | None:
         return _hydra_line(error)
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return printable(f"{error.filename}: {error.strerror}")  # of a place that a user named
+    if isinstance(error, OSError) and error.errno in OF_DISKS:
+        return f"{error.strerror}: make room, or write to another disk"
     if isinstance(error, ValueError | OSError) and _ours(error):
         return _one_line(error)
     if isinstance(error, ValueError) and _raised_in(error).parts[-3:-1] == ("hydra", "_internal"):

@@ -51,7 +51,8 @@ def test_wrong_lines_end_with_one_line(command, tmp_path):
 def test_two_hundred_wrong_lines_end_with_one_line(command, tmp_path):
     ends = {shlex.join(line): command(tmp_path / str(n), line) for n, line in enumerate(drawn())}
     assert len(ends) == DRAWN
-    assert {line: end for line, end in ends.items() if end.refusal is None or end.written} == {}
+    faults = {line: end for line, end in ends.items() if end.refusal is None or end.written}
+    assert not faults, "\n".join(f"{line}: {end}" for line, end in faults.items())
 
 
 def every_leaf() -> Iterator[list[str]]:
@@ -75,7 +76,7 @@ def test_every_option_as_null_a_number_and_a_list(command, tmp_path):
         refused = end.refusal is not None and not end.written
         if "Traceback" in end.err + end.out or not (end.status == 0 or refused):
             faults[shlex.join(line)] = end
-    assert faults == {}
+    assert not faults, "\n".join(f"{line}: {end}" for line, end in faults.items())
 
 
 #: Command → what it ends with; None where it works. Small trainings stand in for long ones.
