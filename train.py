@@ -64,7 +64,7 @@ def train(cfg: DictConfig) -> str | None:
     run, ckpt = resume.resolve_run(cfg, card)
     try:
         trainer = training.build_trainer(cfg)
-        training.check_processes(trainer, task, data)
+        training.check_fit(trainer, task, data)
         if not trainer.is_global_zero:
             training.fit_other_rank(cfg, trainer, task, data, ckpt)
             return None

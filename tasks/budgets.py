@@ -55,25 +55,33 @@ class Budgets(pl.Callback):
         self.per_image: list[dict[str, dict[str, Tensor]]] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Refuse a training that these budgets do not fit."""
-        optimisation = getattr(pl_module, "optimisation", None)
+        """Score a training that is made longer where it had ended."""
+        self.check(pl_module, trainer.world_size, training_steps(trainer))
+        self._score_if_due(trainer, pl_module)
+
+    def check(self, task: pl.LightningModule, processes: int, steps: int) -> None:
+        """Refuse a training that these budgets do not fit.
+
+        Args:
+            task: what is trained.
+            processes: that share its batches.
+            steps: of the whole training.
+        """
+        optimisation = getattr(task, "optimisation", None)
         if optimisation is not None and optimisation.schedule != "constant":
             raise ValueError(
                 f"budgets need task.schedule=constant, not {optimisation.schedule}: weights at a "
                 "high rate that is yet to fall are no finished net"
             )
-        if trainer.world_size > 1:
+        if processes > 1:
             raise ValueError(
-                f"budgets are scored on one device, not on {trainer.world_size}: use "
-                "trainer.devices=1"
+                f"budgets are scored on one device, not on {processes}: use trainer.devices=1"
             )
-        steps = training_steps(trainer)
         if self.steps[-1] > steps:
             raise ValueError(
                 f"budgets={self.steps}: the training has {steps} steps: raise trainer.max_epochs "
                 "or leave the last out"
             )
-        self._score_if_due(trainer, pl_module)  # the end of a training that is made longer
 
     def on_train_batch_end(
         self,

@@ -236,10 +236,18 @@ def training_steps(trainer: Any) -> int:
     `trainer.estimated_stepping_batches` would load the data before a resumed run knows where it
     stands, and so repeat batches that it has seen.
     """
-    if trainer.datamodule is None or trainer.max_steps >= 0:
+    if trainer.datamodule is None:
         return int(trainer.estimated_stepping_batches)
-    batches = trainer.datamodule.train_batches
-    return math.ceil(batches / trainer.accumulate_grad_batches) * (trainer.max_epochs or 1)
+    return planned_steps(trainer, trainer.datamodule.train_batches)
+
+
+def planned_steps(trainer: pl.Trainer, batches: int) -> int:
+    """Optimiser steps of a training whose epochs have so many batches."""
+    epochs, most = trainer.max_epochs or 1, trainer.max_steps
+    if epochs < 0:  # as many as the steps need
+        return most
+    steps = math.ceil(batches / trainer.accumulate_grad_batches) * epochs
+    return steps if most < 0 else min(steps, most)
 
 
 def steps_done(trainer: pl.Trainer) -> int:

@@ -15,7 +15,7 @@ from runs import console, costs, folders, sweeps
 from tasks.averaging import PowerAverage
 from tasks.budgets import Budgets, averaged
 from tasks.callbacks import AtomicCheckpointIO, Bar, GracefulStop, PlainProgress, Throughput
-from tasks.optimisation import LossNotFiniteError, steps_done
+from tasks.optimisation import LossNotFiniteError, planned_steps, steps_done
 from tasks.precision import resolve_precision
 from upzoo import checkpoint
 from upzoo.metrics import catalogue
@@ -126,8 +126,11 @@ def instances(group: DictConfig | None, **options: Any) -> list[Any]:
     ]
 
 
-def check_processes(trainer: pl.Trainer, task: pl.LightningModule, data: Any) -> None:
-    """Refuse what several processes cannot train together."""
+def check_fit(trainer: pl.Trainer, task: pl.LightningModule, data: Any) -> None:
+    """Refuse budgets that do not fit the training, and what several processes cannot train."""
+    data.trainer = trainer
+    for budgets in (c for c in trainer.callbacks if isinstance(c, Budgets)):  # type: ignore[attr-defined]
+        budgets.check(task, trainer.world_size, planned_steps(trainer, data.train_batches))
     if trainer.world_size == 1:
         return
     if sweeps.is_job():
@@ -140,7 +143,6 @@ def check_processes(trainer: pl.Trainer, task: pl.LightningModule, data: Any) ->
             f"{trainer.world_size} devices: task=generation trains on one: its noise and scores "
             "are not split between processes: use trainer.devices=1"
         )
-    data.trainer = trainer
     data.train_dataloader()  # these refuse fewer samples than the devices need
     data.val_dataloader()
 

@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
-from runs import folders
+from runs import checks, folders
 from runs.console import ROOT
 from upzoo import zoo
 from upzoo.base import Net
@@ -55,7 +55,12 @@ class Transferred:
 
 
 def inherit_options(cfg: DictConfig) -> None:
-    """Give the model the options of the net that it starts from, where none were chosen."""
+    """Give the model the options of the net that it starts from, where none were chosen.
+
+    Raises:
+        ValueError: for a config that no run can be trained with, or an `init` without a net.
+    """
+    checks.check(cfg)
     hydra_cfg = HydraConfig.get()
     given = {override.partition("=")[0].lstrip("+~") for override in hydra_cfg.overrides.task}
     group = ROOT / "configs" / "model" / f"{hydra_cfg.runtime.choices['model']}.yaml"

@@ -124,7 +124,7 @@ def refusal(*overrides: str, automatic: bool = True) -> str:
     cfg = compose_config("train", [*SMALL, "trainer=ddp", "trainer.accelerator=cpu", *overrides])
     cfg.callbacks, cfg.logger, cfg.average, cfg.run_dir = {}, None, 0, "."
     with pytest.raises(ValueError, match=r"2 devices|on each device") as caught:
-        training.check_processes(training.build_trainer(cfg), task, instantiate(cfg.data))
+        training.check_fit(training.build_trainer(cfg), task, instantiate(cfg.data))
     return str(caught.value)
 
 

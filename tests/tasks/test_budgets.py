@@ -165,13 +165,13 @@ def test_ctrl_c_while_the_end_is_scored_keeps_the_average(
         (["average=0.9"], "average=0.9 and average_power=3 are two averages"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_one_line(train_run, overrides, message):
+def test_what_does_not_fit_is_refused_in_one_line(train_run, tmp_path, overrides, message):
     with pytest.raises(ValueError, match=message) as error:
-        train_run(*BUDGETS, *overrides)
+        train_run(*BUDGETS, *overrides, logs=tmp_path)
     assert "\n" not in str(error.value)
+    assert not list(tmp_path.rglob("seed*"))  # before anything is written
 
 
 def test_several_devices_are_refused():
-    trainer = SimpleNamespace(world_size=2)
     with pytest.raises(ValueError, match="on one device, not on 2"):
-        Budgets([2]).on_train_start(trainer, SimpleNamespace())
+        Budgets([2]).check(SimpleNamespace(), processes=2, steps=4)
