@@ -60,6 +60,7 @@ def command_in_child(folder: str, arguments: Sequence[str]) -> None:
     """What the forked process does: `python SCRIPT ARGUMENTS` in a folder."""
     import torch
 
+    multiprocessing.set_start_method(None, force=True)  # the system's own, as in a command
     os.chdir(folder)
     os.setsid()
     for descriptor, name in ((0, os.devnull), (1, ".out"), (2, ".err")):
