@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from upzoo.routing import FUNCTIONS, arguments, names_of
+from upzoo.upsampling import Upsample
 
 #: What enlarges too, and is not served: an operator cannot stand for it.
 OTHERS = {
@@ -22,6 +23,8 @@ OTHERS = {
 }
 #: Questions that a program asks of a tensor, which use no value of it.
 LOOKS = ("__get__", "size", "dim", "numel", "is_floating_point", "stride")
+#: Stands for a function in the call of one of our operators, whose own calls are not looked at.
+OPERATOR = "operator"
 SIDES = (64, 224, 256, 32)  # pixels that are tried where there is no example
 
 
@@ -30,10 +33,10 @@ class Call:
     """One call site, over all the times that it ran.
 
     Attributes:
-        owner: path of the module whose `forward` calls.
+        owner: path of the module whose `forward` calls, or of an operator of ours that runs.
         site: which of that module's calls of enlarging functions it is.
-        function: name of the function.
-        given: its arguments at the first run.
+        function: name of the function, or `OPERATOR`.
+        given: its arguments at the first run; of an operator of ours, "module".
         runs: input and output of each run.
         conv: arguments of the convolution whose output a pixel shuffle takes at once, with the
             module's path as "holder"; None where there is none.
@@ -53,10 +56,11 @@ class Call:
 
 
 class Recorder(TorchFunctionMode):
-    """Collects calls while active; `path` names the modules that run."""
+    """Collects calls while active; `path` names the modules that run, `ours` our operators."""
 
-    def __init__(self, path: list[str]):
+    def __init__(self, path: list[str], ours: dict[str, Upsample]):
         super().__init__()
+        self.ours = ours
         self.calls: dict[tuple[str, int], Call] = {}
         self.others: dict[tuple[str, str], str] = {}  # (owner, function) -> why it is not served
         self._path = path
@@ -72,6 +76,8 @@ class Recorder(TorchFunctionMode):
         if name not in LOOKS:
             self._count_uses([*args, *kwargs.values()])
         owner = self._path[-1] if self._path else ""
+        if self._within(owner):
+            return y
         if name in OTHERS:
             self.others[owner, name] = OTHERS[name]
         if name == "conv2d" and isinstance(y, Tensor):
@@ -81,6 +87,17 @@ class Recorder(TorchFunctionMode):
         if name in FUNCTIONS:
             self._note(owner, name, arguments(name, args, kwargs), y)
         return y
+
+    def _within(self, owner: str) -> bool:
+        """Whether a module is an operator of ours, or a part of one."""
+        return any(
+            f"{owner}.".startswith(f"{operator}." * bool(operator)) for operator in self.ours
+        )
+
+    def ran(self, name: str, x: Tensor, y: Tensor) -> None:
+        """An operator of ours has enlarged a map."""
+        given = {"module": self.ours[name]}
+        self.calls.setdefault((name, 0), Call(name, 0, OPERATOR, given)).runs.append((x, y))
 
     def _count_uses(self, given: Sequence[Any]) -> None:
         """Count what takes a convolution's output: a shuffle may not be alone."""
@@ -127,10 +144,13 @@ def record(net: nn.Module, example: Any = None) -> Recorder:
     hooks = []
     try:
         with names_of(net) as path, torch.no_grad():
-            recorder = Recorder(path)
+            ours = {n: module for n, module in net.named_modules() if isinstance(module, Upsample)}
+            recorder = Recorder(path, ours)
             for name, module in net.named_modules():
 
                 def leave(module: nn.Module, args: Any, y: Any, name: str = name) -> None:
+                    if name in ours:
+                        recorder.ran(name, args[0], y)
                     recorder.left(name)
 
                 hooks.append(module.register_forward_hook(leave))

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upzoo.recording import Call
+from upzoo.recording import OPERATOR, Call
 from upzoo.routing import Cropped, Placed
 from upzoo.stamps import (
     Stamp,
@@ -19,7 +19,8 @@ from upzoo.stamps import (
     to_shuffled,
     to_transposed,
 )
-from upzoo.upsampling import OPERATORS
+from upzoo.upsampling import OPERATORS, Interpolate, PixelShuffle, TransposedConv
+from upzoo.upsampling.geometry import same_crop
 
 EXACT = 1e-5  # relative error that rounding leaves
 STEPS = 40  # of L-BFGS
@@ -77,6 +78,8 @@ def describe(call: Call, with_conv: bool) -> Old | str:
     if len({(a.shape[1], b.shape[1]) for a, b in call.runs}) > 1:
         widths = sorted({a.shape[1] for a, _ in call.runs})
         return f"one call serves inputs of {' and '.join(map(str, widths))} channels"
+    if call.function == OPERATOR:
+        return _ours(call, x, y)
     if call.function == "pixel_shuffle":
         return _shuffle(call, x, y, with_conv)
     if call.function == "conv_transpose2d":
@@ -99,10 +102,34 @@ def _interpolation(call: Call, x: Tensor, y: Tensor) -> Old | str:
     corners = bool(call.given.get("align_corners"))
     whole = all(b == a * scale for a, b in zip(x.shape[-2:], y.shape[-2:], strict=True))
     old = Old(f"{mode} interpolation{' by corners' if corners else ''}", x, y, scale)
-    if whole and not corners and mode in MODES:
-        old.mode = mode
-        if mode != "bicubic":
-            old.stamp = of_interpolation(x.shape[1], scale, mode, x)
+    return _by_edges(old, mode) if whole and not corners and mode in MODES else old
+
+
+def _by_edges(old: Old, mode: str) -> Old:
+    """An interpolation that lays the outer edges of the corner pixels over each other."""
+    old.mode = mode
+    if mode != "bicubic":
+        old.stamp = of_interpolation(old.x.shape[1], old.scale, mode, old.x)
+    return old
+
+
+def _ours(call: Call, x: Tensor, y: Tensor) -> Old | str:
+    """An operator of ours, which may have cut its output to the size of a skip."""
+    up = call.given["module"]
+    if up.scale == 1:
+        return ""
+    names = {cls: name for name, cls in OPERATORS.items()}
+    whole = y.shape[-2:] == tuple(up.scale * n for n in x.shape[-2:])
+    old = Old(names.get(type(up), type(up).__name__), x, y, up.scale)
+    if up.residual or not whole:
+        return old
+    if isinstance(up, Interpolate) and up.in_channels == up.out_channels and not up.align_corners:
+        return _by_edges(old, up.mode)
+    if isinstance(up, TransposedConv):
+        crop = same_crop(8, up.kernel, up.scale, 8 * up.scale)
+        old.stamp = of_transposed(up.weight.detach(), up.scale, crop, groups=1, dilation=1)
+    if isinstance(up, PixelShuffle):
+        old.stamp = of_shuffled(up.weight.detach(), up.scale)
     return old
 
 

@@ -6,9 +6,9 @@
     net3.load_state_dict(torch.load("net2.pth"))
 
 The net runs once on the example. Modules `ConvTranspose2d`, `Upsample` and `PixelShuffle` (with the
-convolution whose output it takes at once) are replaced; a module that calls `interpolate`,
-`pixel_shuffle` or `conv_transpose2d` itself is wrapped (`Routed`), and each of its calls gets an
-operator of its own.
+convolution whose output it takes at once) and operators of ours are replaced; a module that calls
+`interpolate`, `pixel_shuffle` or `conv_transpose2d` itself is wrapped (`Routed`), and each of its
+calls gets an operator of its own.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from upzoo.closest import did_you_mean
 from upzoo.recording import Call, record
 from upzoo.routing import Cropped, Placed, Routed, replace
 from upzoo.starting import begin, describe
-from upzoo.upsampling import OPERATORS
+from upzoo.upsampling import OPERATORS, Upsample
 from upzoo.upsampling.reparametrised import copied
 
-MODULES = (nn.ConvTranspose2d, nn.Upsample, nn.PixelShuffle)
+MODULES = (nn.ConvTranspose2d, nn.Upsample, nn.PixelShuffle, Upsample)
 STARTS = ("closest", "own")
 #: Version of a recipe.
 RECIPE = 1
@@ -52,6 +52,7 @@ class Swap:
         conv: path of the convolution that the operator stands for too; None for none.
         start: "exact", "fitted" or "own".
         error: ‖new − old‖ / ‖old‖ of its output on the example; None where it was not measured.
+        bare: whether the operator itself takes the place, that of another one of ours.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Swap:
     conv: str | None = None
     start: str = "own"
     error: float | None = None
+    bare: bool = False
 
     def __str__(self) -> str:
         """One line: what stands where, and how close it starts."""
@@ -177,6 +179,7 @@ def swap(
             conv=call.conv["holder"] if call.conv is not None and old.conv else None,
             start=done.start,
             error=done.error,
+            bare=isinstance(module, Upsample),
         )
         swaps.replaced.append(one)
         placed.append((one, done.placed))
@@ -226,7 +229,7 @@ def _put(net: nn.Module, placed: list[tuple[Swap, Placed]]) -> nn.Module:
     # wrappers change the paths below them: the deepest first
     for one, operator in placed:
         if one.site is None:
-            net = replace(net, one.name, operator)
+            net = replace(net, one.name, operator.up if one.bare else operator)
     for name in sorted(sites, key=lambda n: -n.count(".") - bool(n)):
         net = replace(net, name, Routed(net.get_submodule(name), sites[name]))
     return net

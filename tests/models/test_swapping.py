@@ -10,7 +10,8 @@ from torch import nn
 
 import upzoo
 from upzoo.swapping import swap
-from upzoo.upsampling import DySample
+from upzoo.unet import UNet
+from upzoo.upsampling import OPERATORS, DySample
 
 
 class Pyramid(nn.Module):
@@ -215,3 +216,38 @@ def test_options_come_with_a_class():
     assert swapped.replaced[0].options == {"style": "pl"}
     assert swapped.replaced[0].start == "exact"
     torch.testing.assert_close(new(x), net(x))
+
+
+def test_an_operator_of_ours_gives_its_place_to_another():
+    """A net of ours hands its operators sizes and skips by name; the new ones take them, too."""
+    torch.manual_seed(0)
+    x = torch.rand(2, 3, 50, 38)  # cut to the skips
+    for name in ("interpolate", "transposed_conv"):
+        net = UNet(OPERATORS[name], 3, width=4).eval()
+        before = net(x)
+        new, swapped = swap(net, "pixel_shuffle", example=x)
+        assert {one.old for one in swapped.replaced} == {name}
+        assert len(swapped.replaced) == len(net.upsamples)
+        assert not any(type(m) is type(net.upsamples[0]) for m in new.modules())
+        assert new(x).shape == before.shape
+        again, _ = swap(net, recipe=json.loads(json.dumps(swapped.recipe)))
+        again.load_state_dict(new.state_dict())
+        assert torch.equal(again.eval()(x), new.eval()(x))
+
+
+@pytest.mark.parametrize(
+    ("old", "operator", "options"),
+    [
+        ("transposed_conv", "pixel_shuffle", {}),
+        ("pixel_shuffle", "transposed_conv", {}),
+        ("interpolate", "resize_conv", {"mode": "nearest"}),
+        ("interpolate", "dysample", {"mode": "bilinear"}),
+    ],
+)
+def test_between_operators_of_ours_there_are_exact_starts(old, operator, options):
+    torch.manual_seed(0)
+    x = torch.rand(2, 8, 9, 7)
+    net = nn.Sequential(OPERATORS[old](8, 8, 2, **options))
+    new, swapped = swap(net, operator, example=x)
+    assert swapped.replaced[0].start == "exact"
+    torch.testing.assert_close(new(x), net(x), rtol=1e-5, atol=1e-5)
