@@ -16,7 +16,7 @@ from upzoo.audit.inputs import Inputs, pictures
 from upzoo.audit.photos import load, normalisation
 from upzoo.audit.report import AuditReport
 from upzoo.distilling import BATCH, distil
-from upzoo.saving import save_state
+from upzoo.saving import check_target, save_state
 from upzoo.swapping import swap
 from upzoo.upsampling.equalise import change_line
 
@@ -80,7 +80,11 @@ def choose_change(
         raise ValueError(f"distil={images} wins back what a change cost: ask for one too")
 
     def both(net: torch.nn.Module, report: AuditReport, example: Any) -> Changed:
-        return distilled(change(net, report, example), net, example, images)
+        changed = change(net, report, example)
+        if operator is None:
+            return distilled(changed, net, example, images)
+        teacher, said = without_checkerboard(net, report, example, images)
+        return distilled(changed._replace(said=[*changed.said, *said]), teacher, example, images)
 
     return both
 
@@ -99,6 +103,24 @@ def _first_change(correction: bool, operator: str | None, keep: str, where: str)
         return Changed(new, [str(swaps)], swaps.recipe)
 
     return change
+
+
+def without_checkerboard(
+    net: torch.nn.Module, report: AuditReport, example: Any, images: str
+) -> tuple[torch.nn.Module, list[str]]:
+    """What a swapped net learns from, and lines of it: it would learn a checkerboard too.
+
+    Where the net has one that levelled kernels take away, it is the corrected and distilled net;
+    else the net itself.
+    """
+    if report.verdict != "checkerboard":
+        return net, []
+    try:
+        fixed = corrected(net, report)
+    except ValueError:
+        return net, ["learned from the old net, whose checkerboard no levelled kernel takes away"]
+    teacher = distilled(fixed._replace(said=[]), net, example, images)
+    return teacher.net, [f"learned from the old net with levelled kernels, {teacher.said[0]}"]
 
 
 def distilled(changed: Changed, teacher: torch.nn.Module, example: Any, images: str) -> Changed:
@@ -175,19 +197,37 @@ def call_arguments(inputs: Inputs) -> Any:
     return inputs.args or inputs.kwargs
 
 
+def check_written(path: str, folder: bool) -> None:
+    """Refuse, before any work, a path that `written` could not write.
+
+    Args:
+        path: of a file or a folder that is not there yet.
+        folder: whether it may be one: a swap's.
+
+    Raises:
+        ValueError: for a name that is taken, and as `upzoo.saving.check_target`.
+    """
+    if not folder or Path(path).suffix:
+        check_target(path)
+    elif Path(path).exists():
+        raise ValueError(f"output={path} exists: give the name of a new folder")
+
+
 def written(path: str, changed: Examined) -> list[str]:
     """Write the weights, of a swap with its recipe, and say how to read them.
 
     Args:
         path: of a file, or for a swap of a folder too.
         changed: the net.
+
+    Raises:
+        ValueError: as `check_written`.
     """
     if changed.recipe is None:
         return [f"weights: {save_state(path, changed.net)}"]
+    check_written(path, folder=True)
     target = Path(path)
     if not target.suffix:
-        if target.exists():
-            raise ValueError(f"output={path} exists: give the name of a new folder")
         target.mkdir(parents=True)
         target = target / "weights.safetensors"
     recipe = target.with_suffix(".recipe.json")
