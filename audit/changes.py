@@ -15,7 +15,7 @@ from upzoo.audit.examples import natural_noise
 from upzoo.audit.inputs import Inputs, pictures
 from upzoo.audit.photos import load, normalisation
 from upzoo.audit.report import AuditReport
-from upzoo.distilling import BATCH, distil
+from upzoo.distilling import BATCH, HELD_OUT, distil
 from upzoo.saving import check_target, save_state
 from upzoo.swapping import swap
 from upzoo.upsampling.equalise import change_line
@@ -23,8 +23,8 @@ from upzoo.upsampling.equalise import change_line
 NOTICED = 30.0  # dB below the output's variance, from which on a change may be seen
 
 
-#: Pictures that a distillation looks at, its steps, and its codes where a net takes no pictures.
-MOST, STEPS, CODES = 512, 300, 512
+#: Pictures that a distillation looks at, its steps, drawn pictures, and codes of a batch.
+MOST, STEPS, PICTURES, CODES = 512, 300, 512, 32
 DRAWN = "drawn"
 
 
@@ -162,7 +162,10 @@ def _in_batches(each: list[torch.Tensor]) -> list[list[torch.Tensor]]:
 
 
 def _drawn(first: Inputs) -> list[Inputs]:
-    """Batches drawn like the example: pictures as it was, codes from its mean and spread."""
+    """Batches drawn like the example: pictures as it was, codes from its mean and spread.
+
+    Codes cost nothing: no step sees one twice.
+    """
     generator = torch.Generator().manual_seed(1)
 
     def like(x: torch.Tensor) -> torch.Tensor:
@@ -170,11 +173,14 @@ def _drawn(first: Inputs) -> list[Inputs]:
             each = [natural_noise(x.shape[1], x.shape[2:], generator) for _ in range(len(x))]
             drawn = torch.cat(each) - 0.5
         else:
-            drawn = torch.randn(x.shape, generator=generator)
+            drawn = torch.randn(rows or len(x), *x.shape[1:], generator=generator)
         return (drawn * x.std().cpu() + x.mean().cpu()).to(x)
 
     floats = [x for x in first.tensors() if x.is_floating_point() and x.numel() > 1]
-    count = max(5, CODES // max(len(floats[0]), 1) // BATCH)
+    codes = not pictures(first) and len(floats) == len(first.tensors())
+    rows = CODES if codes else 0
+    count = round(STEPS / (1 - HELD_OUT)) if codes else PICTURES // len(floats[0]) // BATCH
+    count = max(5, count)
     return [first.replace({id(x): like(x) for x in floats}) for _ in range(count)]
 
 

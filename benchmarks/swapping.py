@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ TESTED = 400
 HERE = Path(__file__).parent
 RECORD, FIGURE = HERE / "results" / "swapping.json", HERE.parent / "docs/figures/swapping.png"
 SIZE, ZOOM = (64, 64), 2.0  # of the scenes that it was trained on
+COLUMNS = 4  # of the figure
 SHOWN, CUT = 0, slice(8, 56)  # a test scene, and the part of it that is drawn
 
 
@@ -155,16 +157,19 @@ def draw(
     first = logits["as it was"]
     channel = int(first.flatten(1).std(1).argmax())
     low, high = first[channel].min().item(), first[channel].max().item()
-    figure, axes = plt.subplots(1, len(nets), figsize=(2.3 * len(nets), 3.1))
-    for ax, (name, y) in zip(axes, logits.items(), strict=True):
+    rows_of = math.ceil(len(nets) / COLUMNS)
+    figure, axes = plt.subplots(rows_of, COLUMNS, figsize=(2.5 * COLUMNS, 3.2 * rows_of))
+    for ax in axes.flat[len(nets) :]:
+        ax.set_axis_off()
+    for ax, (name, y) in zip(axes.flat, logits.items(), strict=False):
         ax.imshow(y[channel, CUT, CUT], cmap="gray", vmin=low, vmax=high, interpolation="nearest")
         ax.set(xticks=[], yticks=[])
-        ax.set_title(name.replace(", ", ",\n"), fontsize=8)
+        ax.set_title(name.replace(", ", ",\n"), fontsize=9)
         row = rows[name]
         ax.set_xlabel(
             f"{row['checkerboard_db']:.0f} dB, mIoU {100 * row['miou']:.1f} %", fontsize=9
         )
-    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.1, top=0.87, wspace=0.05)
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.05, top=0.93, wspace=0.05)
     figure.savefig(path, dpi=100, metadata={"Software": None})
 
 
