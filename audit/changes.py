@@ -15,16 +15,16 @@ from upzoo.audit.examples import natural_noise
 from upzoo.audit.inputs import Inputs, pictures
 from upzoo.audit.photos import load, normalisation
 from upzoo.audit.report import AuditReport
-from upzoo.distilling import BATCH, distil
-from upzoo.saving import save_state
+from upzoo.distilling import BATCH, HELD_OUT, distil
+from upzoo.saving import check_target, save_state
 from upzoo.swapping import swap
 from upzoo.upsampling.equalise import change_line
 
 NOTICED = 30.0  # dB below the output's variance, from which on a change may be seen
 
 
-#: Pictures that a distillation looks at, its steps, and its codes where a net takes no pictures.
-MOST, STEPS, CODES = 512, 300, 512
+#: Pictures that a distillation looks at, its steps, drawn pictures, and codes of a batch.
+MOST, STEPS, PICTURES, CODES = 512, 300, 512, 32
 DRAWN = "drawn"
 
 
@@ -80,7 +80,11 @@ def choose_change(
         raise ValueError(f"distil={images} wins back what a change cost: ask for one too")
 
     def both(net: torch.nn.Module, report: AuditReport, example: Any) -> Changed:
-        return distilled(change(net, report, example), net, example, images)
+        changed = change(net, report, example)
+        if operator is None:
+            return distilled(changed, net, example, images)
+        teacher, said = without_checkerboard(net, report, example, images)
+        return distilled(changed._replace(said=[*changed.said, *said]), teacher, example, images)
 
     return both
 
@@ -99,6 +103,24 @@ def _first_change(correction: bool, operator: str | None, keep: str, where: str)
         return Changed(new, [str(swaps)], swaps.recipe)
 
     return change
+
+
+def without_checkerboard(
+    net: torch.nn.Module, report: AuditReport, example: Any, images: str
+) -> tuple[torch.nn.Module, list[str]]:
+    """What a swapped net learns from, and lines of it: it would learn a checkerboard too.
+
+    Where the net has one that levelled kernels take away, it is the corrected and distilled net;
+    else the net itself.
+    """
+    if report.verdict != "checkerboard":
+        return net, []
+    try:
+        fixed = corrected(net, report)
+    except ValueError:
+        return net, ["learned from the old net, whose checkerboard no levelled kernel takes away"]
+    teacher = distilled(fixed._replace(said=[]), net, example, images)
+    return teacher.net, [f"learned from the old net with levelled kernels, {teacher.said[0]}"]
 
 
 def distilled(changed: Changed, teacher: torch.nn.Module, example: Any, images: str) -> Changed:
@@ -140,7 +162,10 @@ def _in_batches(each: list[torch.Tensor]) -> list[list[torch.Tensor]]:
 
 
 def _drawn(first: Inputs) -> list[Inputs]:
-    """Batches drawn like the example: pictures as it was, codes from its mean and spread."""
+    """Batches drawn like the example: pictures as it was, codes from its mean and spread.
+
+    Codes cost nothing: no step sees one twice.
+    """
     generator = torch.Generator().manual_seed(1)
 
     def like(x: torch.Tensor) -> torch.Tensor:
@@ -148,11 +173,14 @@ def _drawn(first: Inputs) -> list[Inputs]:
             each = [natural_noise(x.shape[1], x.shape[2:], generator) for _ in range(len(x))]
             drawn = torch.cat(each) - 0.5
         else:
-            drawn = torch.randn(x.shape, generator=generator)
+            drawn = torch.randn(rows or len(x), *x.shape[1:], generator=generator)
         return (drawn * x.std().cpu() + x.mean().cpu()).to(x)
 
     floats = [x for x in first.tensors() if x.is_floating_point() and x.numel() > 1]
-    count = max(5, CODES // max(len(floats[0]), 1) // BATCH)
+    codes = not pictures(first) and len(floats) == len(first.tensors())
+    rows = CODES if codes else 0
+    count = round(STEPS / (1 - HELD_OUT)) if codes else PICTURES // len(floats[0]) // BATCH
+    count = max(5, count)
     return [first.replace({id(x): like(x) for x in floats}) for _ in range(count)]
 
 
@@ -175,19 +203,37 @@ def call_arguments(inputs: Inputs) -> Any:
     return inputs.args or inputs.kwargs
 
 
+def check_written(path: str, folder: bool) -> None:
+    """Refuse, before any work, a path that `written` could not write.
+
+    Args:
+        path: of a file or a folder that is not there yet.
+        folder: whether it may be one: a swap's.
+
+    Raises:
+        ValueError: for a name that is taken, and as `upzoo.saving.check_target`.
+    """
+    if not folder or Path(path).suffix:
+        check_target(path)
+    elif Path(path).exists():
+        raise ValueError(f"output={path} exists: give the name of a new folder")
+
+
 def written(path: str, changed: Examined) -> list[str]:
     """Write the weights, of a swap with its recipe, and say how to read them.
 
     Args:
         path: of a file, or for a swap of a folder too.
         changed: the net.
+
+    Raises:
+        ValueError: as `check_written`.
     """
     if changed.recipe is None:
         return [f"weights: {save_state(path, changed.net)}"]
+    check_written(path, folder=True)
     target = Path(path)
     if not target.suffix:
-        if target.exists():
-            raise ValueError(f"output={path} exists: give the name of a new folder")
         target.mkdir(parents=True)
         target = target / "weights.safetensors"
     recipe = target.with_suffix(".recipe.json")

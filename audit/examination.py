@@ -22,10 +22,10 @@ from upzoo.audit.phases import PERIODS, Pattern
 from upzoo.audit.report import AuditReport
 from upzoo.audit.trace import Trace, output_period
 from upzoo.audit.weights import are_random
+from upzoo.audit.words import error_line
 
-#: What a net may raise on an input that does not suit it.
-REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, KeyError,
-            AttributeError, NotImplementedError, ZeroDivisionError)  # fmt: skip
+#: What a net may raise on an input that does not suit it: anything, and it may leave.
+REFUSALS = (Exception, SystemExit)
 
 Progress = Callable[[str], None]
 
@@ -117,13 +117,16 @@ class Examination:
                 if isinstance(error, ValueError) and str(error).startswith("output="):
                     raise
                 shape = ", ".join(str(tuple(x.shape)) for x in inputs.tensors())
-                refused.append(f"{shape}: {type(error).__name__}: {first_line(error)}")
+                refused.append(f"{shape}: {error_line(error)}")
                 continue
             break
         else:
-            what = "example" if given is not None else f"of {len(refused)} guesses the first,"
+            guessed = (
+                f"the first of {len(refused)} guesses" if len(refused) > 1 else "what was guessed"
+            )
+            what = "its example" if given is not None else guessed
             raise ValueError(
-                f"{type(self.net).__name__} does not run on its {what} {refused[0]}; give an "
+                f"{type(self.net).__name__} does not run on {what} {refused[0]}; give an "
                 "example that suits it, or input_size"
             )
         self.example = ran.watch
@@ -207,12 +210,6 @@ def net_dims(net: nn.Module, inputs: Inputs) -> int:
     if most == 3 and not counts[2]:
         return 1
     return max(counts, key=lambda dims: (counts[dims], dims == 2))
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error, for a message of one."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
 
 
 def _where(net: nn.Module) -> tuple[torch.device, torch.dtype]:

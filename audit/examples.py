@@ -33,6 +33,9 @@ def candidates(net: nn.Module, size: int | Sequence[int] | None = None) -> Itera
         ValueError: where nothing of the net tells.
     """
     shapes = list(dict.fromkeys(_shapes(net, size)))
+    if not shapes and size is not None and next(_first_layers(net), None) is not None:
+        asked = size if isinstance(size, int) else "x".join(map(str, size))
+        raise ValueError(f"size={asked}: {type(net).__name__} takes no input of that many axes")
     if not shapes:
         raise ValueError(
             f"{type(net).__name__}: no layer tells what input it takes: give an example, or a "

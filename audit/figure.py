@@ -7,6 +7,7 @@ functions, since a program that draws nothing should not wait for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,8 +23,22 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 5.2, 7.2  # inches of each report
 ROWS = 8  # layers that are named
 MOST_DB = 45.0
+FORMATS = (".png", ".jpg", ".svg", ".pdf")
 PICTURE = 96  # pixels of an output that are shown
 INK, GREY, BLUE, RED = "#222222", "#9aa3ad", "#3569a8", "#c02626"
+
+
+def check_figure(path: str | Path) -> None:
+    """Refuse, before any work, a file that no figure can be written as.
+
+    Raises:
+        ValueError: for another suffix, a folder that is not there.
+    """
+    path = Path(path)
+    if path.suffix not in FORMATS or path.is_dir():
+        raise ValueError(f"figure={path}: a figure is written as {', '.join(FORMATS)}")
+    if not path.parent.is_dir():
+        raise ValueError(f"figure={path}: there is no folder {path.parent}")
 
 
 def draw(

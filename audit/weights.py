@@ -96,10 +96,10 @@ def load_into(net: nn.Module, weights: str | Path | Mapping[str, Any]) -> str:
     if not isinstance(weights, Mapping):
         path = Path(weights)
         name = path.name
-        if not path.exists():
+        if not path.is_file():
             raise FileNotFoundError(f"weights={weights}: there is no such file")
         weights = _read(path)
-    state = _unwrap(weights)
+    state = _unwrap(weights, name)
     own = net.state_dict()
     fitting = [k for k, v in state.items() if k in own and own[k].shape == v.shape]
     if len(fitting) < len(own) or len(state) > len(fitting):
@@ -112,25 +112,27 @@ def load_into(net: nn.Module, weights: str | Path | Mapping[str, Any]) -> str:
 
 
 def _read(path: Path) -> Any:
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
+    from safetensors.torch import load_file
 
-        return load_file(path)
     try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        first = str(error).strip().splitlines()[0]
-        raise ValueError(f"weights={path}: no state dict can be read from it: {first}") from None
+    except Exception:
+        raise ValueError(
+            f"weights={path}: no file of tensors (damaged, or a pickle of other objects, which is "
+            "never executed)"
+        ) from None
 
 
-def _unwrap(content: Any) -> dict[str, Tensor]:
+def _unwrap(content: Any, name: str) -> dict[str, Tensor]:
     """The tensors of a checkpoint, under whatever key and prefix."""
     for key in ("state_dict", "model_state_dict", "model", "net", "params_ema", "params"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
             break
     if not isinstance(content, Mapping):
-        raise ValueError(f"weights hold {type(content).__name__}, no state dict")
+        raise ValueError(f"weights={name}: it holds {type(content).__name__}, no state dict")
     state = {str(k): v for k, v in content.items() if isinstance(v, Tensor)}
     for prefix in ("module.", "net.", "model.", "_orig_mod."):
         if state and all(k.startswith(prefix) for k in state):

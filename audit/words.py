@@ -194,6 +194,18 @@ def listed(texts: Sequence[str]) -> str:
     return f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
+def error_line(error: BaseException) -> str:
+    r"""An error's type and its first line, for a message of one.
+
+    Example:
+        >>> error_line(ValueError("no\nmore")), error_line(StopIteration())
+        ('ValueError: no', 'StopIteration')
+    """
+    said = error.msg if isinstance(error, SyntaxError) else str(error)
+    lines = said.strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+
+
 def percent(share: float | None) -> str:
     """A share in %, to three digits; a dash for none.
 

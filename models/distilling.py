@@ -54,6 +54,11 @@ def distil(
         fixed, changes = upzoo.correct(net)
         better, told = upzoo.distil(fixed, net, images, frozen=[c.name for c in changes])
 
+    A swapped net would learn it too, as far as it can: let it learn from `better` instead.
+
+        new, swaps = upzoo.swap(net, "resize_conv", example=images)
+        best, told = upzoo.distil(new, better, images)
+
     Args:
         student: the changed net; it is left as it is.
         teacher: the old net.

@@ -45,7 +45,7 @@ def audit_command(cfg: DictConfig) -> AuditReport:
 
     from panels.audit import audit_panel
     from upzoo.audit.changes import choose_change, written
-    from upzoo.audit.command import TITLES, audit_both
+    from upzoo.audit.named import TITLES, audit_both
     from upzoo.audit.terminal import say, show, write
 
     options: Mapping[str, Any] = cfg.audit if isinstance(cfg.audit, Mapping) else {}

@@ -24,7 +24,7 @@ class Net(NamedTuple):
     example: Callable[[], Any]
     truth: str
     periods: tuple[int, ...] = ()
-    output: str | None = None
+    needs: str = "torch"  # beside the package
 
 
 def picture(*shape):
@@ -77,7 +77,7 @@ NETS = {
     "monai SegResNet, volume": Net(MONAI, lambda m: m.SegResNet(3, 8, 1, 2), VOLUME, "none"),
     "monai AttentionUnet": Net(MONAI, lambda m: m.AttentionUnet(2, 1, 2, (8, 16, 32), (2, 2)), GREY, "grid", (2, 4)),
     "monai DynUNet, uneven strides": Net(MONAI, lambda m: m.DynUNet(3, 1, 2, [[1, 3, 3], [3] * 3, [3] * 3], [[1] * 3, [1, 2, 2], [2] * 3], [[1, 2, 2], [2] * 3], filters=[8, 16, 32]), VOLUME, "grid", (2, 4)),
-    "monai SwinUNETR": Net(MONAI, lambda m: m.SwinUNETR(in_channels=1, out_channels=2, feature_size=12, spatial_dims=2, depths=(1,) * 4, num_heads=(1,) * 4), GREY, "grid", (2, 4, 8)),
+    "monai SwinUNETR": Net(MONAI, lambda m: m.SwinUNETR(in_channels=1, out_channels=2, feature_size=12, spatial_dims=2, depths=(1,) * 4, num_heads=(1,) * 4), GREY, "grid", (2, 4, 8), needs="einops"),
     "monai VQVAE": Net(MONAI, lambda m: m.VQVAE(2, 1, 1, channels=(8, 8), num_res_layers=1, num_res_channels=(8, 8), downsample_parameters=((2, 4, 1, 1),) * 2, upsample_parameters=((2, 4, 1, 1, 0),) * 2, num_embeddings=16, embedding_dim=8), GREY, "grid", (2, 4)),
     "monai AutoencoderKL": Net(MONAI, lambda m: m.AutoencoderKL(2, 1, 1, (1, 1), (8, 8), (False, False), latent_channels=3, norm_num_groups=4, with_encoder_nonlocal_attn=False, with_decoder_nonlocal_attn=False), GREY, "none"),
     "monai Generator": Net(MONAI, lambda m: m.Generator((8,), (16, 8, 8), (16, 8, 1), (2, 2, 1)), lambda: torch.randn(2, 8), "grid", (2, 4)),
@@ -99,7 +99,8 @@ def build(name):
     import pytest
 
     net = NETS[name]
-    pytest.importorskip(net.package.split(".")[0])
+    for package in (net.package.split(".")[0], net.needs):
+        pytest.importorskip(package)
     torch.manual_seed(0)
     module = net.build(importlib.import_module(net.package))
     return scaled_by_channel(module).eval(), net.example()

@@ -14,10 +14,12 @@ import upzoo
 from upzoo.audit import audit, command
 from upzoo.audit.changes import (
     Examined,
+    _drawn,
     before_after,
     call_arguments,
     choose_change,
     first_outputs,
+    without_checkerboard,
     written,
 )
 from upzoo.audit.figure import draw
@@ -91,6 +93,25 @@ def test_distillation_comes_closer_and_keeps_what_is_level(images, photos, monke
                      and "." in w)  # fmt: skip
     assert after < before
     assert audit(better.net, X).ok
+
+
+def test_a_swapped_net_learns_from_one_without_a_checkerboard(photos, monkeypatch):
+    monkeypatch.setattr("upzoo.audit.changes.STEPS", 20)
+    net = small()
+    report = audit(net, X)
+    teacher, (said,) = without_checkerboard(net, report, X, str(photos))
+    assert said.startswith("learned from the old net with levelled kernels, distilled 20 steps")
+    assert audit(teacher, X).ok
+    assert without_checkerboard(teacher, audit(teacher, X), X, str(photos)) == (teacher, [])
+    swapped = choose_change(False, "resize_conv", images=str(photos))(net, report, X)
+    assert [line.split()[0] for line in swapped.said] == ["1:", "learned", "distilled"]
+    assert audit(swapped.net, X).ok
+
+
+def test_no_step_on_drawn_codes_sees_one_twice():
+    codes = torch.cat([b.args[0] for b in _drawn(Inputs((torch.randn(4, 8),), {}))])
+    assert len(codes) == 375 * 32
+    assert len(codes.unique(dim=0)) == len(codes)
 
 
 def test_a_generator_is_distilled_on_codes_alone(tmp_path):
