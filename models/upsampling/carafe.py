@@ -10,8 +10,8 @@ from upzoo.counts import check_counts
 from upzoo.upsampling.base import Summary, Upsample, check_kernel, is_traced, projection
 from upzoo.upsampling.reassembly import memory_format, reassemble
 
-#: Weights of an image that are held at a time where no gradient is to come: 32 MB of float32.
-BAND = 2**23
+#: Weights of an image that are held at a time where no gradient is to come: 20 MB of float32.
+BAND = 5 * 2**20
 
 
 class Carafe(Upsample):
