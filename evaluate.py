@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from omegaconf import DictConfig
 
-from runs import arguments, audits, checks, console, help
+from runs import arguments, audits, checks, console, help, imports
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,12 +52,14 @@ def use(cfg: DictConfig) -> None:
     if sources["audit"] is not None:
         audits.audit_command(cfg)
         return
-    net, card = load(cfg)
+    with imports.without_collecting():
+        net, card = load(cfg)
     if cfg.equalise:
         net = audits.equalised(net, cfg.keep)
         if audits.only_written(cfg, net, card):
             return
-    from tasks import prediction
+    with imports.without_collecting():
+        from tasks import prediction
 
     if cfg.samples is not None:
         prediction.draw_file(net, cfg.samples, cfg.seed, cfg.output)
@@ -68,16 +70,19 @@ def use(cfg: DictConfig) -> None:
         write(cfg, net, card)
     else:
         print(f"scoring {cfg.pretrained or cfg.ckpt} …", flush=True)
-        from tasks import evaluation  # imports Lightning, which takes seconds and 130 MB
+        with imports.without_collecting():
+            from tasks import evaluation  # imports Lightning, which takes seconds and 130 MB
 
         evaluation.evaluate(cfg, net, card)
 
 
 def load(cfg: DictConfig) -> tuple["nn.Module", dict[str, Any]]:
     """The net, and what its checkpoint carries."""
-    from upzoo import conversion, zoo
+    from upzoo import zoo
 
     if cfg.convert is not None:
+        from upzoo import conversion
+
         net, card = conversion.load(cfg.convert, cfg.format)
         print(*conversion.notes(card), sep="\n")
         return net, card

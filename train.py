@@ -8,7 +8,7 @@ import sys
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from runs import arguments, console, folders, help, sweeps
+from runs import arguments, console, folders, help, imports, sweeps
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")
@@ -28,25 +28,27 @@ def main(cfg: DictConfig) -> None:
 def train(cfg: DictConfig) -> str | None:
     """Build data, net and task, fit, test, write the run's record; of a sweep's, return a line."""
     sweeps.announce(cfg)
-    import lightning.pytorch as pl
-    from lightning.pytorch.loggers import TensorBoardLogger
+    with imports.without_collecting():
+        import lightning.pytorch as pl
+        from lightning.pytorch.loggers import TensorBoardLogger
 
-    from comparison import hparams
-    from runs import checks, closing, costs, metadata, records, resume, tables
-    from runs.recording import recording
-    from tasks import budgets, training, transfer
-    from tasks.allocator import keep_freed_memory
-    from tasks.optimisation import steps_done
-    from tasks.scoring import measure_artifacts, pictures_of, quiet, score
-    from tasks.single_values import refuse_single_values
-    from upzoo import checkpoint
-    from upzoo.atomic import whole
+        from comparison import hparams
+        from runs import checks, closing, costs, metadata, records, resume, tables
+        from runs.recording import recording
+        from tasks import budgets, training, transfer
+        from tasks.allocator import keep_freed_memory
+        from tasks.optimisation import steps_done
+        from tasks.scoring import measure_artifacts, pictures_of, quiet, score
+        from tasks.single_values import refuse_single_values
+        from upzoo import checkpoint
+        from upzoo.atomic import whole
 
     quiet()
     checks.check(cfg)
     keep_freed_memory()
     costs.reset_peak_memory()
-    data = hydra.utils.instantiate(cfg.data)
+    with imports.without_collecting():  # torchvision, where the data need it
+        data = hydra.utils.instantiate(cfg.data)
     pl.seed_everything(cfg.seed, verbose=False)
     net, spec = training.build_net(cfg, data)
     if cfg.init is not None:

@@ -1,7 +1,9 @@
 """How long the commands take to start, in processor time: `python -m benchmarks.start`.
 
 Each command runs in a process of its own, on one thread; user and system time of the whole process
-count, medians of several runs. The import of torch alone is measured beside them, in turn.
+count, medians of several runs. The import of torch alone is measured beside them, in turn. What
+`import upzoo` adds to it is less than such processes differ by, and is timed within one; so is
+the first step of a training with all its defaults.
 The record is benchmarks/results/start_<features of the processor>.json.
 """
 
@@ -29,6 +31,40 @@ STEP = [
 ]  # fmt: skip
 
 
+#: Says what the package takes that torch has not.
+PACKAGE = """
+import time, torch
+start = time.process_time()
+import upzoo
+print(time.process_time() - start)
+"""
+
+
+#: Trains, and stops after the first step.
+FIRST_STEP = """
+import os, runpy, sys, time
+from runs import imports
+with imports.without_collecting():
+    from torch.optim.optimizer import register_optimizer_step_post_hook
+def stop(*_):
+    print(time.process_time(), flush=True)
+    os._exit(0)
+register_optimizer_step_post_hook(stop)
+sys.argv = sys.argv[1:]
+runpy.run_path("train.py", run_name="__main__")
+"""
+
+
+def seconds_told(code: str, *arguments: str) -> float:
+    """Processor time as a Python process itself says it, in its last line."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    return float(done.stdout.split()[-1])
+
+
 def seconds_of(arguments: list[str]) -> float:
     """Processor time of a Python process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -51,18 +87,25 @@ def main() -> None:
         predict = ["evaluate.py", "pretrained=unet_bilinear_init.camvid", f"input={photo}"]
         commands = {
             "import torch": ["-c", "import torch"],
-            "import torch, upzoo": ["-c", "import torch, upzoo"],
             "train.py --help": ["train.py", "--help"],
             "evaluate.py input=photo": [*predict, f"output={folder}/mask.png"],
             "train.py, one step and its scores": [*STEP, f"logs={folder}/logs"],
         }
-        taken: dict[str, list[float]] = {name: [] for name in commands}
+        told = {
+            "import upzoo, beyond torch": (PACKAGE,),
+            "train.py, to the end of its first step": (
+                FIRST_STEP, "train.py", "name=start", f"logs={folder}/logs",
+            ),
+        }  # fmt: skip
+        taken: dict[str, list[float]] = {name: [] for name in (*commands, *told)}
         for _ in range(given.rounds):
+            for name, code in told.items():
+                taken[name].append(seconds_told(*code))
             for name, arguments in commands.items():
                 taken[name].append(seconds_of(arguments))
     result = {name: spread(values) for name, values in taken.items()}
     for name, each in result.items():
-        print(f"{each['median']:6.2f} s  {name}")
+        print(f"{each['median']:7.3f} s  {name}")
     write(RESULTS / f"start_{features(here()['machine'])}.json", {"seconds": result})
 
 

@@ -145,8 +145,13 @@ class ImageData(pl.LightningDataModule):
         """Loads the test split, or the validation split of data without one."""
         return self.eval_dataloader(self.test_split)
 
-    def eval_dataloader(self, split: str) -> DataLoader:
-        """Loads any split in its order; under DDP each rank gets its share, no sample twice."""
+    def eval_dataloader(self, split: str, batch_size: int | None = None) -> DataLoader:
+        """Loads any split in its order; under DDP each rank gets its share, no sample twice.
+
+        Args:
+            split: its name.
+            batch_size: samples a step; by default as the options say.
+        """
         dataset = self.prepared(split)
         rank, world_size = self._rank()
         if world_size > 1:
@@ -157,7 +162,7 @@ class ImageData(pl.LightningDataModule):
                     f"{world_size} devices: use trainer.devices={count} or less"
                 )
             dataset = Subset(dataset, range(rank, count, world_size))
-        return self._loader(dataset, self.loading.eval_batch_size)
+        return self._loader(dataset, batch_size or self.loading.eval_batch_size)
 
     def _loader(self, dataset: Dataset, batch_size: int, **options: Any) -> ResumableLoader:
         return ResumableLoader(

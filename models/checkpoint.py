@@ -87,12 +87,15 @@ def write(folder: Path, net: nn.Module, card: Mapping[str, Any]) -> None:
     (folder / CONFIG).write_text(text, encoding="utf-8")
 
 
-def load(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
+def load(path: str | Path, *, verified: bool = False) -> tuple[nn.Module, dict[str, Any]]:
     """Rebuild a net, in evaluation mode, from a model file or a training checkpoint.
 
     Args:
         path: a folder with a model file, a run's folder, or a `.ckpt` of a training run. Nothing in
             it is ever unpickled into more than tensors and plain data.
+        verified: its checksum is known to be right. The sizes that other files ask for are compared
+            with those of their weights before any memory is taken, for which torch imports its
+            compiler, a second.
 
     Returns:
         The net and its card: the config it was trained with, classes, normalisation, scores.
@@ -108,7 +111,7 @@ def load(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         state, card = _read_folder(path)
     else:
         state, card = _read_lightning(path)
-    net = _rebuilt(card["model"], state, path)
+    net = build(card["model"]) if verified else _rebuilt(card["model"], state, path)
     try:
         net.load_state_dict(state)
     except RuntimeError as error:

@@ -131,10 +131,34 @@ def measure(net: nn.Module, channels: int) -> Reach | None:
         return None
     if found is None:
         return None
+    return Reach(*found, _bytes_per_pixel(net, channels))
+
+
+@torch.inference_mode()
+def fits(net: nn.Module, channels: int, pixels: int, budget: int = BUDGET) -> bool:
+    """Whether a net takes an image as a whole within the budget, for which it runs once.
+
+    Args:
+        net: as `measure` takes it.
+        channels: of its input.
+        pixels: of the image.
+        budget: bytes that one operation may read and write.
+
+    Returns:
+        False, too, for a net that does not take images of any size.
+    """
+    try:
+        return pixels * _bytes_per_pixel(net, channels) <= budget
+    except (RuntimeError, ValueError, AssertionError):
+        return False
+
+
+def _bytes_per_pixel(net: nn.Module, channels: int) -> float:
+    """Bytes that one operation reads and writes at most, for each pixel of the input."""
     most = _Most()
     with most:
         net(torch.zeros(1, channels, STRIP_HEIGHT, STRIPS[0]))
-    return Reach(*found, most.bytes / (STRIP_HEIGHT * STRIPS[0]))
+    return most.bytes / (STRIP_HEIGHT * STRIPS[0])
 
 
 def _margin_and_stride(net: nn.Module, channels: int) -> tuple[int, int] | None:
@@ -209,6 +233,10 @@ class _Most(TorchDispatchMode):
     """Notes the most bytes that one operation reads and writes."""
 
     bytes = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls):
+        return False  # from 2.8 on, torch would import its compiler to skip it, a second
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         made = function(*args, **(kwargs or {}))

@@ -142,7 +142,7 @@ def read(source: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         path.exists() or path.suffix == ".ckpt" or any(mark in source for mark in {"/", os.sep})
     ):
         return checkpoint.load(path)
-    return checkpoint.load(find(source))
+    return checkpoint.load(find(source), verified=True)
 
 
 def load(source: str | Path) -> nn.Module:

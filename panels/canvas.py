@@ -35,6 +35,22 @@ def pixels(drawn: Figure) -> Tensor:
     return torch.from_numpy(rgba[..., :3].copy()).permute(2, 0, 1).contiguous()
 
 
+def over(page: np.ndarray, drawn: Figure) -> Tensor:
+    """Draw a figure's text onto a page (H, W, 3) uint8 of its size, in place; gives (3, H, W).
+
+    As `Figure.figimage` would put the page below it, in a tenth of the memory.
+    """
+    drawn.patch.set_alpha(0)
+    drawn.canvas.draw()
+    rgba = np.asarray(drawn.canvas.buffer_rgba())  # type: ignore[attr-defined]
+    written = rgba[..., 3] > 0
+    ink = rgba[written].astype(int)
+    alpha = ink[:, 3:]
+    # α·ink + (1 − α)·page, rounded
+    page[written] = (alpha * ink[:, :3] + (255 - alpha) * page[written] + 127) // 255
+    return torch.from_numpy(page).permute(2, 0, 1).contiguous()
+
+
 def write(drawn: Figure, x: float, y: float, text: str, px: float = 14, **style: object) -> None:
     """Put text at a point, in pixels from the top left corner; dollar signs are no maths."""
     width, height = drawn.get_size_inches() * DPI

@@ -57,5 +57,4 @@ def strip(width: int, names: Sequence[str], colours: np.ndarray, size: int = 1) 
         swatch(page, x, top, colour, size)
         at = x + (SWATCH + 6) * size, top + SWATCH * size / 2
         canvas.write(drawn, *at, name, px=TEXT * size)
-    drawn.figimage(page, 0, 0, origin="upper")
-    return canvas.pixels(drawn).permute(1, 2, 0).numpy()
+    return canvas.over(page, drawn).permute(1, 2, 0).numpy()

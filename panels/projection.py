@@ -192,8 +192,7 @@ def page(
             top, start = HEAD + row * (h + GAP), left + column * (w + GAP)
             sheet[top : top + h, start : start + w] = block[row, column]
         left += width + 2 * GAP
-    drawn.figimage(sheet, 0, 0, origin="upper")
-    return canvas.pixels(drawn)
+    return canvas.over(sheet, drawn)
 
 
 def _row(net: DeconvNet, images: Tensor, stage: int, channel: int) -> tuple[Tensor, Tensor]:

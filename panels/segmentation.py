@@ -137,5 +137,4 @@ def _compose(tiles: np.ndarray, colours: np.ndarray, classes: Sequence[str]) -> 
         inner = _hatch(SWATCH - 2, SWATCH - 2) if colour is None else colour
         legend.swatch(page, x, top, inner)
         canvas.write(drawn, x + SWATCH + 6, top + SWATCH / 2, name)
-    drawn.figimage(page, 0, 0, origin="upper")
-    return canvas.pixels(drawn)
+    return canvas.over(page, drawn)

@@ -24,7 +24,7 @@ from upzoo.atomic import whole
 from upzoo.bicubic import enlarge
 from upzoo.metrics.restoration import to_rgb, to_ycbcr
 
-#: Pixels up to which an image is never cut, nor the net measured for it.
+#: Pixels up to which an image is never cut, nor the net looked at for it.
 SMALL = 2**16
 #: Pixels from which it is said that a net cannot be applied in tiles.
 LARGE = 2**21
@@ -53,7 +53,9 @@ def cut(net: nn.Module, channels: int, image: Tensor) -> list[tiles.Tile]:
     One tile is the whole image: a small one's, or that of a net which looks at all of it.
     """
     height, width = image.shape[-2:]
-    reach = measured(net, channels) if height * width > SMALL else None
+    if height * width <= SMALL or tiles.fits(net, channels, height * width):
+        return tiles.tiles(height, width, None)
+    reach = measured(net, channels)
     if reach is None and height * width >= LARGE:
         print(
             f"{width}×{height} pixels are applied to at once, in as much memory as that takes: "

@@ -13,6 +13,9 @@ from tasks.artifacts import EXAMPLES, Pictures, assess, look
 from tasks.callbacks.divergence import Divergence
 from tasks.callbacks.scoring import ScoringProgress, Watch
 
+#: Pixels from which images are scored one by one: together their maps leave the cache.
+LARGE = 2**16
+
 
 def quiet() -> None:
     """Silence what Lightning says that no user can act on."""
@@ -62,7 +65,8 @@ def score(
             beside.append(Watch(looked_at.add))
         trainer = _trainer(options.accelerator, limit, beside)
         data.trainer = trainer  # whose one process sees the whole split
-        loader = data.eval_dataloader(split)
+        height, width = data.prepared(split)[0]["image"].shape[-2:]
+        loader = data.eval_dataloader(split, 1 if height * width > LARGE else None)
         if progress:
             trainer.callbacks.append(ScoringProgress(split, _images(loader, limit)))  # type: ignore[attr-defined]
         run = trainer.validate if split == "val" else trainer.test

@@ -2,12 +2,16 @@
 
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upzoo.counts import check_counts
-from upzoo.upsampling.base import Summary, Upsample, check_kernel, projection
-from upzoo.upsampling.reassembly import reassemble
+from upzoo.upsampling.base import Summary, Upsample, check_kernel, is_traced, projection
+from upzoo.upsampling.reassembly import memory_format, reassemble
+
+#: Weights of an image that are held at a time where no gradient is to come: 20 MB of float32.
+BAND = 5 * 2**20
 
 
 class Carafe(Upsample):
@@ -81,8 +85,32 @@ class Carafe(Upsample):
             nn.init.zeros_(conv.bias)
 
     def enlarge(self, x: Tensor) -> Tensor:
-        """The whole map, (B, out_channels, scale·H, scale·W)."""
+        """The whole map, (B, out_channels, scale·H, scale·W).
+
+        Where no gradient is to come, a large map is made in bands of rows, since the weights of
+        k² neighbours for every pixel take several times the memory of the map itself.
+        """
         x = self.project(x)
+        height, width = x.shape[-2:]
+        rows = max(1, BAND // (width * (self.scale * self.kernel_up) ** 2))
+        if torch.is_grad_enabled() or is_traced() or rows >= height:
+            return self._reassembled(x)
+        halo = max(self.kernel_up, self.kernel_encoder) // 2  # what a row looks at
+        made = None
+        for start in range(0, height, rows):
+            stop, first = min(start + rows, height), max(start - halo, 0)
+            band = self._reassembled(x[:, :, first : stop + halo])
+            if made is None:
+                size = (*band.shape[:2], self.scale * height, band.shape[-1])
+                made = torch.empty(
+                    size, dtype=band.dtype, device=band.device, memory_format=memory_format(x)
+                )
+            inner = band[:, :, self.scale * (start - first) :][:, :, : self.scale * (stop - start)]
+            made[:, :, self.scale * start : self.scale * stop] = inner
+        assert made is not None
+        return made
+
+    def _reassembled(self, x: Tensor) -> Tensor:
         logits = F.pixel_shuffle(self.encode(self.compress(x)), self.scale)
         return reassemble(x, kernel_softmax(logits), self.kernel_up, self.scale)
 

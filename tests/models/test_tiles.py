@@ -9,7 +9,7 @@ from torch import nn
 from upzoo import create
 from upzoo.espcn import ESPCN
 from upzoo.srresnet import SRResNet
-from upzoo.tiles import Reach, assemble, measure, tiles
+from upzoo.tiles import Reach, assemble, fits, measure, tiles
 from upzoo.upsampling import OPERATORS
 
 
@@ -45,6 +45,13 @@ def test_the_bytes_are_what_one_operation_reads_and_writes():
     net = ESPCN(OPERATORS["pixel_shuffle"], 3).eval()
     # the activation of 64 channels
     assert measure(net, 1).bytes_per_pixel == pytest.approx((64 + 64) * 4, rel=0.02)
+
+
+def test_what_fits_is_told_without_measuring_how_far_the_net_looks():
+    net = nn.Conv2d(1, 7, 1, bias=False)  # reads a float and writes seven for each pixel
+    assert fits(net, 1, 1000, budget=33 * 1000)
+    assert not fits(net, 1, 1000, budget=32 * 1000 - 1)
+    assert not fits(Fixed(), 2, 32 * 32)
 
 
 class Global(nn.Module):

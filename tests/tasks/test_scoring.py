@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from runs import costs
+from tasks import scoring
 from tasks.artifacts import Pictures
 from tasks.scoring import measure_artifacts, pictures_of, score
 from tasks.segmentation import Segmentation
@@ -44,7 +45,7 @@ def scored():
     ]
     data = SimpleNamespace(
         prepared=lambda split: samples,
-        eval_dataloader=lambda split: DataLoader(samples, 2),
+        eval_dataloader=lambda split, size=None: DataLoader(samples, size or 2),
         **vars(DATA),
     )
     return Segmentation(Doubling(), DATA), data, samples
@@ -70,6 +71,17 @@ def test_scores_and_artifacts_share_one_pass(scored, capsys):
     figures = measure_artifacts(task, data, "val", 5, pictures)
     assert figures["checkerboard_db"] == pictures.compute()["checkerboard_db"]
     assert figures["response"] > 0
+
+
+def test_large_images_are_scored_one_by_one_with_the_same_scores(scored, monkeypatch):
+    task, data, _ = scored
+    together, _ = score(options(), task, data, ["val"], progress=False)
+    monkeypatch.setattr(scoring, "LARGE", 32 * 48 - 1)
+    alone, _ = score(options(), task, data, ["val"], progress=False)
+    assert task.net.passes == 3 + 6
+    names = ("miou", "boundary_f1", "boundary_iou")
+    for name in names:
+        assert alone["val"][name] == pytest.approx(together["val"][name], abs=1e-6)
 
 
 def test_pictures_are_counted_and_those_of_another_size_left_out():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from upzoo.upsampling import reassembly
+from upzoo.upsampling import carafe, reassembly
 from upzoo.upsampling.reassembly import (
     reassemble,
     reassemble_lines,
@@ -132,3 +132,19 @@ def test_large_maps_take_the_lines(monkeypatch):
         similarity(torch.ones(1, 4, 64, 64), x, 5, 2)[..., 4:-4, 4:-4],
         torch.full((1, 25, 56, 56), 4.0),
     )
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+@pytest.mark.parametrize("form", [torch.channels_last, torch.contiguous_format])
+def test_carafe_without_a_gradient_gives_the_same_in_bands_of_rows(monkeypatch, scale, form):
+    torch.manual_seed(0)
+    operator = carafe.Carafe(6, 4, scale).eval()
+    torch.nn.init.normal_(operator.encode.weight, std=0.3)  # weights that differ by the pixel
+    x = torch.randn(2, 6, 17, 11).contiguous(memory_format=form)
+    whole = operator(x).detach()
+    for rows in (1, 3, 16):
+        monkeypatch.setattr(carafe, "BAND", rows * 11 * (scale * 5) ** 2)
+        with torch.no_grad():
+            made = operator(x)
+        torch.testing.assert_close(made, whole, rtol=0, atol=2e-6)
+        assert made.is_contiguous(memory_format=form)
