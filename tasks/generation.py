@@ -116,9 +116,9 @@ class Generation(Task):
         """Put the features that the data have in place of "auto", if their classifier is here."""
         if options.get("features") != AUTO:
             return
-        options.features = data.features
+        options.features = named = getattr(data, "features", None)
         try:
-            FEATURES.get(data.features, bool)()
+            FEATURES.get(named, bool)()
         except (ConnectionError, ValueError) as error:
             print(f"no Fréchet distance: {error}")
             options.features = None

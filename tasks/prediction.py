@@ -135,7 +135,7 @@ def _kind(
     net: Net, card: Mapping[str, Any], overlay: bool, self_ensemble: bool
 ) -> tuple[str, Callable[..., None]]:
     """What a net makes of an image, and what writes it."""
-    segments, enlarges = "palette" in card, net.scale > 1
+    segments, enlarges = metadata.segments(card), net.scale > 1
     if overlay and not segments:
         raise ValueError("overlay=true: only a segmentation has classes to lay over: leave it out")
     if self_ensemble and not enlarges:
