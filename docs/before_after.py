@@ -100,7 +100,8 @@ def page(tiles: list[list[Any]], above: list[list[str]]) -> np.ndarray:
                 sheet[top : top + TILE, left : left + TILE] = enlarged(tile)
     caption = (
         f"Right: the first class's logits before the argmax,\n{CROP}×{CROP} pixels of the middle, "
-        "one grey scale.\n\nThe same U-Net, data, steps and seed; one word\nof the command differs."
+        "one grey scale.\n\nThe same U-Net, data, steps and seed; one word\n"
+        "of the command differs. Scores of the test split,\none training each."
     )
     canvas.write(drawn, GAP, HEAD + 1.5 * TILE + GAP, caption, px=26, linespacing=1.6)
     drawn.figimage(sheet, 0, 0, origin="upper", zorder=-1)

@@ -26,7 +26,11 @@ class Grey(NoiseNet):
 
 
 def drawn(folder):
-    return [np.asarray(Image.open(path)) for path in sorted(folder.iterdir())]
+    found = []
+    for path in sorted(folder.iterdir()):
+        with Image.open(path) as image:
+            found.append(np.asarray(image))
+    return found
 
 
 def test_a_folder_gets_single_images(tmp_path, capsys):
@@ -41,7 +45,8 @@ def test_a_folder_gets_single_images(tmp_path, capsys):
 
 def test_a_file_gets_all_in_one_and_interpolation_goes_from_noise_to_noise(tmp_path):
     noise.draw_file(Grey(), 3, None, 0, str(tmp_path / "grid.png"))
-    width, height = Image.open(tmp_path / "grid.png").size
+    with Image.open(tmp_path / "grid.png") as grid:
+        width, height = grid.size
     assert width > 3 * height / 2 > 48
     noise.draw_file(Grey(), None, 2, 0, str(tmp_path / "ways"))
     z = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
