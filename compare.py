@@ -63,8 +63,19 @@ def compare(cfg: DictConfig) -> None:
     if cfg.logs is not None:
         from comparison import tensorboard
 
-        tensorboard.write(Path(cfg.logs), results, study.left_out, figures, learning)
-        print(f"TensorBoard  tensorboard --logdir {cfg.logs}")
+        name = study_name(cfg.runs)
+        folder = tensorboard.write(Path(cfg.logs), name, results, study.left_out, figures, learning)
+        print(*tensorboard.where_to_look(folder, Path(cfg.logs)), sep="\n")
+
+
+def study_name(runs: Sequence[str]) -> str:
+    """What a comparison is called: by the folders that it reads.
+
+    >>> study_name(["logs/study", "results/more"])
+    'study+more'
+    """
+    folders = (path.parent if path.is_file() else path for path in map(Path, runs))
+    return "+".join(dict.fromkeys(folder.resolve().name for folder in folders))
 
 
 def check_baseline(baseline: str | None, results: Sequence[Result]) -> None:

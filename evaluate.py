@@ -59,10 +59,10 @@ def use(cfg: DictConfig) -> None:
         if audits.only_written(cfg, net, card):
             return
     with imports.without_collecting():
-        from tasks import prediction
+        from tasks import noise, prediction
 
-    if cfg.samples is not None:
-        prediction.draw_file(net, cfg.samples, cfg.seed, cfg.output)
+    if cfg.samples is not None or cfg.interpolation is not None:
+        noise.draw_file(net, cfg.samples, cfg.interpolation, cfg.seed, cfg.output)
     elif cfg.input is not None:
         options = {key: cfg[key] for key in ("overlay", "self_ensemble")}
         prediction.predict_files(net, card, cfg.input, cfg.output, **options)

@@ -106,7 +106,7 @@ def train(cfg: DictConfig) -> str | None:
         record.checkpoint = model.relative_to(run).as_posix()
     in_tensorboard = any(isinstance(logger, TensorBoardLogger) for logger in trainer.loggers)
     if in_tensorboard:
-        hparams.write(run / hparams.FOLDER, record)
+        hparams.write(run, record, scores=False)
     if not cfg.keep_checkpoints:
         folders.remove_checkpoints(run)
     if sweeps.is_job():

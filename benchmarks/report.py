@@ -130,8 +130,8 @@ def summaries_table() -> str:
 
 
 def facts_table(results: Results) -> str:
-    """A row for each operator, 64 -> 64 channels at scale 2."""
-    rows = []
+    """What each operator is and how fast, 64 -> 64 channels at scale 2: two tables."""
+    known, fast = [], []
     for name, operator in OPERATORS.items():
         found = facts(name)
         fewest, most = found["reach"]
@@ -139,39 +139,26 @@ def facts_table(results: Results) -> str:
         forward, training = (
             find(results, name, COMMON, "float32", part) for part in ("forward", "training")
         )
-        rows.append(
+        known.append(
             (
                 f"`{name}`",
                 count(found["parameters"]),
                 count(found["flops_per_pixel"]),
                 f"{fewest}, even" if fewest == most else f"{fewest}–{most}, **uneven**",
                 "0" if ripple == "0.00" else ripple,
-                operator.nondeterministic or "deterministic",
                 operator.no_onnx or "yes",
-                *(
-                    (
-                        took(training),
-                        times(training, "by hand"),
-                        roofline_share(results, forward),
-                    )
-                    if forward and training
-                    else ("–", "–", "–")  # not measured yet
-                ),
             )
         )
-    head = (
-        f"{CHANNELS}→{CHANNELS} channels, ×{SCALE}",
-        "parameters",
-        "FLOPs per output pixel",
-        "overlap",
-        "DC ripple at start",
-        "CUDA backward",
-        "ONNX",
-        "training, ms",
-        "against by hand",
-        "forward, of the roofline",
-    )
-    return table(head, rows)
+        speed = ("–", "–", "–")  # not measured yet
+        if forward and training:
+            share = roofline_share(results, forward)
+            speed = took(training), times(training, "by hand"), share
+        fast.append((f"`{name}`", operator.nondeterministic or "deterministic", *speed))
+    what = f"{CHANNELS}→{CHANNELS}, ×{SCALE}"
+    head = (what, "parameters", "FLOPs per output pixel", "overlap", "DC ripple at start")
+    speeds = (what, "CUDA backward", "training, ms", "against by hand")
+    tables = table((*head, "ONNX"), known), table((*speeds, "forward, of the roofline"), fast)
+    return "\n\n".join(tables)
 
 
 def targets_table(results: Results) -> str:
@@ -240,16 +227,19 @@ def peers_table(results: Results) -> str:
     for row in results["peers"]:
         pair = pairs.setdefault((row["peer"], row["ours"], row["setting"]), {})
         pair[row["dtype"], row["pass"]] = row
-    rows = []
-    for (peer, ours, setting), found in pairs.items():
-        cells = []
-        for dtype in DTYPES:
-            cells += [times(found[dtype, part], "peer") for part in ("forward", "training")]
-            cells.append(f"{memory(found[dtype, 'training'], 'peer'):.2f}")
-        rows.append((peer, ours, setting, *cells))
-    parts = ("forward", "training", "memory")
-    head = ("peer", "ours", "setting", *(f"{d} {p}" for d in ("fp32", "bf16") for p in parts))
-    return table(head, rows)
+    tables = []
+    for dtype in DTYPES:
+        rows = [
+            (
+                *names,
+                *(times(found[dtype, part], "peer") for part in ("forward", "training")),
+                f"{memory(found[dtype, 'training'], 'peer'):.2f}",
+            )
+            for names, found in pairs.items()
+        ]
+        head = ("peer", "ours", "setting", "forward", "training", "memory")
+        tables.append(f"{dtype}:\n\n{table(head, rows)}")
+    return "\n\n".join(tables)
 
 
 def machine_line(results: Results) -> str:

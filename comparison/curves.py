@@ -12,6 +12,7 @@ import numpy as np
 
 from comparison.analysis import Result, first
 from comparison.groups import Variant
+from runs import board
 from upzoo.metrics.catalogue import former
 
 #: What `studies.archive` leaves of the events: tag → [[step, value], …].
@@ -64,8 +65,8 @@ def scalars(folder: Path, wanted: Sequence[str]) -> dict[str, dict[int, float]]:
     """Tag → step → value, from all event files of a folder; what was written later counts."""
     from tensorboard.compat.proto.event_pb2 import Event
 
-    # events and files of earlier versions hold a score under the name that it had
-    tags = {old: tag for tag in wanted for old in (tag, *former(tag))}
+    # files, and events of earlier versions, hold a score under its own name or the one that it had
+    tags = {old: tag for tag in wanted for old in (*former(tag), tag, board.tag(tag))}
     archived = json.loads((folder / FILE).read_text()) if (folder / FILE).is_file() else {}
     by_tag: dict[str, dict[int, float]] = {tag: {} for tag in wanted}
     for old, tag in tags.items():

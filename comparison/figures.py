@@ -1,18 +1,20 @@
 """Figures of a comparison: quality against artifact, differences, classes, learning curves.
 
-Each is 900 pixels wide. An operator has one colour, mark and dash in all of them, so that no figure
-needs its colours told apart. matplotlib is imported inside functions.
+Each is 900 pixels wide on a page and has twice as many. An operator has one colour, mark and dash
+in all of them, so that no figure needs its colours told apart. matplotlib is imported inside
+functions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from comparison import plot
 from comparison.analysis import Result
 from comparison.curves import Curves
+from comparison.groups import Variant
 from comparison.statistics import Estimate
 from comparison.tables import contrasted
 from panels import style
@@ -54,12 +56,15 @@ def pareto_front(result: Result) -> Figure | None:
     ys, xs = result.estimates[result.quality], result.estimates[result.artifact]
     variants = [v for v in result.group.variants if v.label in ys and v.label in xs]
     figure, axes = plot.page(height=max(430, 70 + 24 * len(variants)), right=0.70)
+    told = _told_apart(result, ys)
     for variant in variants:
         a, b = xs[variant.label], ys[variant.label]
         star = " ★" if variant.label in result.pareto_front else ""
         look = plot.look(variant, result.group.variants)
         look |= {"label": plot.cut(variant.label, 30) + star}
         look["linestyle"] = "none"
+        if variant.label not in told:
+            look |= {"label": None, "color": style.PALE, "markerfacecolor": style.PALE}
         place = (a.mean * x.scale, b.mean * y.scale, _half(a, x), _half(b, y))
         plot.cross(axes, *place, look, size=8)
     points = [(n, xs[n].mean * x.scale, ys[n].mean * y.scale) for n in result.pareto_front]
@@ -80,6 +85,7 @@ def pareto_front(result: Result) -> Figure | None:
     plot.name(axes, points)
     subtitle = "★ Pareto front; crosses: 95 % intervals over seeds"
     subtitle += ", cut at the frame" if any(clipped) else ""
+    subtitle += _left_out(told, variants)
     if not any(e.half for e in (*xs.values(), *ys.values())):
         subtitle = "★ Pareto front; one seed: no intervals"
     plot.title(figure, f"{result.group.title}: quality against artifact", subtitle)
@@ -163,8 +169,10 @@ def learning(result: Result, curves: Curves) -> Figure | None:
     drawn = [(v, curves[v.label][tag]) for v in variants if tag in curves.get(v.label, ())]
     if not drawn:
         return None
-    figure, axes = plot.page(height=max(430, 70 + 24 * len(drawn)), right=0.70)
-    for variant, c in drawn:
+    told = _told_apart(result, result.estimates[result.quality])
+    shown = [(variant, c) for variant, c in drawn if variant.label in told]
+    figure, axes = plot.page(height=max(430, 70 + 24 * len(shown)), right=0.70)
+    for variant, c in shown:
         look = plot.look(variant, variants) | {"markersize": 5, "linewidth": 1.5}
         mean, low, high = (values * metric.scale for values in (c.mean, c.low, c.high))
         axes.fill_between(c.steps, low, high, color=look["color"], alpha=0.12, linewidth=0)
@@ -173,9 +181,27 @@ def learning(result: Result, curves: Curves) -> Figure | None:
     axes.locator_params(axis="x", integer=True)
     axes.set_ylabel(_axis(metric))
     title = f"{result.group.title}: learning curves on val"
-    plot.title(figure, title, "means over seeds; bands: their range")
+    drawn_all = [variant for variant, _ in drawn]
+    subtitle = "means over seeds; bands: their range" + _left_out(told, drawn_all)
+    plot.title(figure, title, subtitle)
     plot.legend(axes)
     return figure
+
+
+def _told_apart(result: Result, scores: Mapping[str, Estimate]) -> list[str]:
+    """At most eight labels: the baseline's, the Pareto front's, then the best."""
+    assert result.quality is not None
+    better = SCORES[result.quality].better
+    best = sorted(scores, key=lambda label: -better * scores[label].mean)
+    base = [result.baseline.label] if result.baseline else []
+    first = [label for label in (*base, *result.pareto_front, *best) if label in scores]
+    return list(dict.fromkeys(first))[: plot.MOST]
+
+
+def _left_out(told: Sequence[str], variants: Sequence[Variant]) -> str:
+    """What a subtitle says of variants that are not told apart."""
+    more = sum(variant.label not in told for variant in variants)
+    return f"; {more} more are in the tables" if more else ""
 
 
 def _axis(metric: Score) -> str:

@@ -1,9 +1,8 @@
 """Runs as rows of TensorBoard's HParams tab: what was chosen, and the headline scores and costs.
 
-Each row is a TensorBoard run of its own, a folder with one small event file, and no experiment is
-declared: TensorBoard then takes the columns and filters from the rows themselves. Of several
-declared experiments it would heed one, whichever it found first; and a run that has curves too
-would bring all their tags as columns.
+No experiment is declared: TensorBoard then takes the columns and filters from the rows themselves,
+sorted by tag, and shows the first five; of several declared experiments it would heed one,
+whichever it found first.
 """
 
 from __future__ import annotations
@@ -13,29 +12,35 @@ from pathlib import Path
 from typing import Any
 
 from comparison.groups import COSTS, flatten
+from runs import board
 from runs.options import labels, options_of
 from runs.records import Record
 from upzoo.metrics.catalogue import SCORES, is_detail, ordered
 
-#: Of a run's folder, the part that holds its row.
-FOLDER = "hparams"
+#: How the name of the event file ends that holds a row.
+SUFFIX = ".hparams"
 
 
-def write(folder: Path, record: Record) -> None:
+def write(folder: Path, record: Record, *, scores: bool = True) -> None:
     """Write the row of a finished run, in place of an earlier one.
 
     Args:
-        folder: becomes the TensorBoard run; nothing else may write events there.
+        folder: of the TensorBoard run, which may hold other events.
         record: of the run.
+        scores: whether to write them; false where the run's own events hold them.
     """
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
     folder.mkdir(parents=True, exist_ok=True)
-    earlier = list(folder.glob("events.out.tfevents.*"))
-    values = [Summary.Value(tag=tag, simple_value=x) for tag, x in metrics(record).items()]
-    writer = EventFileWriter(str(folder))
+    earlier = rows(folder)
+    values = [
+        Summary.Value(tag=tag, simple_value=x)
+        for tag, x in metrics(record).items()
+        if scores or tag.startswith(board.COSTS)
+    ]
+    writer = EventFileWriter(str(folder), filename_suffix=SUFFIX)
     try:
         summary = Summary(value=[*_session(choices(record)), *values])
         writer.add_event(Event(wall_time=time.time(), summary=summary))
@@ -43,6 +48,11 @@ def write(folder: Path, record: Record) -> None:
         writer.close()
     for path in earlier:
         path.unlink()
+
+
+def rows(folder: Path) -> list[Path]:
+    """The event files of a run's folder that hold a row of it."""
+    return list(folder.glob(f"events.out.tfevents.*{SUFFIX}"))
 
 
 def choices(record: Record) -> dict[str, str | float]:
@@ -66,14 +76,15 @@ def metrics(record: Record) -> dict[str, float]:
     """Tag → value of the scores and the costs that a record has, in the record's units.
 
     Left out are those that the catalogue calls further ones, but for scores that it lacks. Scores
-    have the tags that a run's own events give them. Costs are named such that they come after the
-    scores: TensorBoard sorts the columns by tag and shows the first five unasked.
+    have the tags that a run's own events give them.
     """
     costs = {name: record.cost[name] for name in COSTS}
     values = flatten(record.metrics.get(record.data["split"], {})) | flatten(costs)
     further = {n for n, score in SCORES.items() if score.kind in ("further", "diagnostic")}
     names = (name for name in ordered(values) if name not in further and not is_detail(name))
-    return {f"{'usage' if name in COSTS else 'test'}/{name}": values[name] for name in names}
+    return {
+        board.tag(f"{'usage' if name in COSTS else 'test'}/{name}"): values[name] for name in names
+    }
 
 
 def _session(hparams: dict[str, str | float]) -> list[Any]:

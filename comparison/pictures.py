@@ -27,6 +27,7 @@ SAMPLES, SAMPLES_ACROSS = 16, 4
 TILE = 64  # pixels of a spectrum's side, at most
 CROP = 72  # pixels of an enlarged image's part that is shown, in which single pixels can be seen
 COLUMNS = 5
+FOOT = 40  # pixels of the spectra's colour scale
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,18 @@ def write(group: Group, count: int, folder: Path) -> list[Path]:
         return []
     title = f"{group.title}: the same input through each operator"
     part = f"{CROP}×{CROP} pixels where the original has most detail; " if data.scale > 1 else ""
-    subtitle = f"seed {seed}; {part}below, the log power spectrum of all, frequency 0 in the centre"
+    seconds = [v.runs[seed].record.cost["train_seconds"] for v in variants]
+    known = [each for each in seconds if each]
+    trained = f", trained for {min(known):.0f} to {max(known):.0f} s" if known else ""
+    classes = hasattr(data, "palette") and not data.scale > 1 and _segments(variants[0], seed)
+    what = "logits" if classes else "all images"
+    subtitle = (
+        f"seed {seed}{trained}; {part}below, power spectra of the {what}, frequency 0 centred"
+    )
+    legend = (data.classes, data.palette) if classes else None
     return [
         plot.save(
-            sheet(each, title, subtitle),
+            sheet(each, title, subtitle, legend),
             folder / f"{group.name}-pictures{index if count > 1 else ''}.png",
         )
         for index, each in enumerate(shown)
@@ -109,8 +118,13 @@ def blocks(
     if first.takes == "noise":
         return _generated(nets, dataset, data, index)
     sample = dataset[index % len(dataset)]
-    rebuilt = "psnr" in variants[0].runs[seed].values  # the data may have masks all the same
-    return _rebuilt(nets, sample, data) if rebuilt else _segmented(nets, sample, data)
+    segments = _segments(variants[0], seed)
+    return _segmented(nets, sample, data) if segments else _rebuilt(nets, sample, data)
+
+
+def _segments(variant: Variant, seed: int) -> bool:
+    """Whether its net gives classes; the data of one that rebuilds images may have masks, too."""
+    return "miou" in variant.runs[seed].values
 
 
 def _generated(nets: Mapping[str, nn.Module], dataset: Any, data: Any, index: int) -> list[Block]:
@@ -223,17 +237,34 @@ def spectrum(images: Tensor) -> np.ndarray:
     return (10 * power.clamp_min(1e-8).log10()).numpy()
 
 
-def sheet(shown: Sequence[Block], title: str, subtitle: str) -> Figure:
-    """Blocks in rows of five: a title, the picture, and the spectrum on a scale common to all."""
+def sheet(
+    shown: Sequence[Block],
+    title: str,
+    subtitle: str,
+    legend: tuple[Sequence[str], Sequence[Sequence[int]]] | None = None,
+) -> Figure:
+    """Blocks in rows of five: a title, the picture, and the spectrum on a scale common to all.
+
+    Args:
+        shown: the blocks.
+        title: of the sheet.
+        subtitle: below it.
+        legend: names of classes and their colours, below the blocks.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    from panels import legend as legends
 
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
     tall, wide = shown[0].picture.shape[:2]
     cell = plot.WIDTH / COLUMNS - 12
     block = cell * tall / wide + 0.62 * cell + 34
-    height = 60 + rows * block
+    names, colours = legend or ((), ())
+    lines = legends.places(plot.WIDTH, names)[1] * legends.LINE if names else 0
+    height = 60 + rows * block + FOOT + lines
     figure = Figure((plot.WIDTH / style.DPI, height / style.DPI), dpi=style.DPI, facecolor="white")
     FigureCanvasAgg(figure)
     plot.title(figure, title, subtitle)
@@ -256,9 +287,25 @@ def sheet(shown: Sequence[Block], title: str, subtitle: str) -> Figure:
         if each.spectrum is not None:
             side = 0.58 * cell
             axes = _box(figure, left, top + 22 + cell * tall / wide, side, side)
-            axes.imshow(
+            scale = axes.imshow(
                 each.spectrum, cmap=style.POWER, vmin=low, vmax=high, interpolation="nearest"
             )
+    bar = (40 / plot.WIDTH, (FOOT + lines - 12) / height, 0.2, 8 / height)
+    drawn = figure.colorbar(scale, cax=figure.add_axes(bar), orientation="horizontal")
+    drawn.set_ticks([low, high], labels=[f"{low:.0f} dB", f"{high:.0f} dB of the mean power"])
+    drawn.ax.tick_params(labelsize=7.5, length=2)
+    for name, colour, (x, line) in zip(
+        names, colours, legends.places(plot.WIDTH, names)[0], strict=True
+    ):
+        y = 1 - (height - lines + (line + 0.5) * legends.LINE) / height
+        side = legends.SWATCH
+        place = (x / plot.WIDTH, y - side / 2 / height), side / plot.WIDTH, side / height
+        swatch = Rectangle(
+            *place, transform=figure.transFigure, edgecolor=style.GREY, linewidth=0.5
+        )
+        swatch.set_facecolor([level / 255 for level in colour])
+        figure.add_artist(swatch)
+        figure.text((x + side + 6) / plot.WIDTH, y, name, fontsize=9, va="center", color=style.INK)
     return figure
 
 

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 900
-MAX_FILE_BYTES = 200_000
+MAX_FILE_BYTES = 300_000
+#: Pixels in a file for each of a page: text is to be read on fine screens, too.
+FINE = 2
+#: Variants that a chart tells apart.
+MOST = 8
 #: Where a name may stand: points right and up of its mark, and which of its sides is there.
 PLACES = tuple(
     (dx, dy, side) for dy in (9, -9, 22, -22, -35) for dx, side in ((-9, "right"), (9, "left"))
@@ -37,22 +41,32 @@ def look(variant: Variant, variants: Sequence[Variant]) -> dict[str, Any]:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG of 200 kB at most, with fewer colours where it would be more."""
+    """Write a figure as PNG of 300 kB at most, with fewer colours or pixels if it would be more."""
+    data = b""
+    for fine in (FINE, 1):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=fine * DPI)
+        data = _small(buffer.getvalue())
+        if len(data) <= MAX_FILE_BYTES:
+            break
+    with whole(path) as beside:
+        beside.write_bytes(data)
+    return path
+
+
+def _small(png: bytes) -> bytes:
+    """A PNG with as many colours as the limit leaves it, 32 at least."""
     from PIL import Image
 
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
-    data = buffer.getvalue()
+    data = png
     for count in (256, 128, 64, 32):
         if len(data) <= MAX_FILE_BYTES:
             break
         smaller = io.BytesIO()
-        with Image.open(io.BytesIO(buffer.getvalue())) as image:
+        with Image.open(io.BytesIO(png)) as image:
             image.convert("RGB").quantize(count).save(smaller, "PNG")
         data = smaller.getvalue()
-    with whole(path) as beside:
-        beside.write_bytes(data)
-    return path
+    return data
 
 
 def page(

@@ -1,8 +1,8 @@
 """The comparison as TensorBoard runs: tables as text, figures, a run of curves for each operator.
 
-Charts colour by run: operators that share a run would share a colour. Runs that have no row in the
-HParams tab under the same folder get one. Events are written without torch, by TensorBoard's own
-writer.
+Each study has a folder of its own, so that several stand side by side. Charts colour by run:
+operators that share a run would share a colour. Runs that have no row in the HParams tab under the
+same folder get one. Events are written without torch, by TensorBoard's own writer.
 """
 
 from __future__ import annotations
@@ -22,46 +22,57 @@ from comparison.groups import LeftOut, Run
 from runs.escape import file_name
 from upzoo.metrics.catalogue import SCORES
 
-RUN = "comparison"
-CURVES = "curves"
+RUN, CURVES, ROWS = "comparison", "curves", "runs"
 
 
 def write(
     logs: Path,
+    study: str,
     results: Sequence[Result],
     left_out: Sequence[LeftOut],
     figures: Mapping[str, Sequence[Path]],
     curves: Mapping[str, Curves],
 ) -> Path:
-    """Write the runs, in place of an earlier comparison's events.
+    """Write the runs, in place of those of an earlier comparison of the same study.
 
     Args:
         logs: the folder that TensorBoard is started on.
+        study: its name.
         results: a group each.
         left_out: named at the end of the text.
         figures: the group's name → PNG files.
         curves: the group's name → its variants' curves.
 
     Returns:
-        The folder of the run `comparison`, which holds the others.
+        The folder of the run `comparison/<study>`, which holds the others.
     """
-    folder = logs / RUN
-    places = ("", f"{CURVES}/*/", f"{hparams.FOLDER}/*/*/")
+    folder = logs / RUN / file_name(study)
+    places = ("", f"{CURVES}/*/", f"{ROWS}/*/*/")
     earlier = [path for place in places for path in folder.glob(f"{place}events.out.tfevents.*")]
-    _write(folder, _events(results, left_out, figures, curves))
-    for label, by_step in _scalars(curves).items():
+    _write(folder, _events(study, results, left_out, figures, curves))
+    for label, by_step in _scalars(study, curves).items():
         events = (_event(*by_step[step], step=step) for step in sorted(by_step))
         _write(folder / CURVES / file_name(label), events)
     for result in results:
         for label, run in _without_row(result, logs):
             name = file_name(f"{result.group.model}-{label}-{result.group.data}")
-            hparams.write(folder / hparams.FOLDER / name / f"seed{run.seed}", run.record)
+            hparams.write(folder / ROWS / name / f"seed{run.seed}", run.record)
     for path in earlier:
         path.unlink(missing_ok=True)
     return folder
 
 
-def layout(results: Sequence[Result], curves: Mapping[str, Curves]) -> Any:
+def where_to_look(folder: Path, logs: Path) -> list[str]:
+    """What to open, and which tab shows what, in lines of at most 80 columns if names are short."""
+    return [
+        f"TensorBoard  tensorboard --logdir {logs}, then http://localhost:6006",
+        f"             this comparison is {folder.relative_to(logs)}: tables in the tab TEXT,",
+        "             figures in IMAGES, the curves of all operators in one chart in CUSTOM",
+        "             SCALARS, a row for each run, to be sorted by a score, in HPARAMS",
+    ]
+
+
+def layout(study: str, results: Sequence[Result], curves: Mapping[str, Curves]) -> Any:
     """The layout of the custom scalars page: for each group and score, all operators in a chart.
 
     A second chart shades the range of the seeds.
@@ -75,15 +86,16 @@ def layout(results: Sequence[Result], curves: Mapping[str, Curves]) -> Any:
             if not any(tag in by_tag for by_tag in by_variant.values()):
                 continue
             title = SCORES[_metric(tag)].heading
-            every = f"^{re.escape(_tag(name, tag, PARTS['value']))}$"
+            every = f"^{re.escape(_tag(study, name, tag, PARTS['value']))}$"
             lines = layout_pb2.MultilineChartContent(tag=[every])
             charts.append(layout_pb2.Chart(title=title, multiline=lines))
-            parts = {key: _tag(name, tag, part) for key, part in PARTS.items()}
+            parts = {key: _tag(study, name, tag, part) for key, part in PARTS.items()}
             series = [layout_pb2.MarginChartContent.Series(**parts)]
             margin = layout_pb2.MarginChartContent(series=series)
             charts.append(layout_pb2.Chart(title=f"{title}: range of the seeds", margin=margin))
         if charts:
-            categories.append(layout_pb2.Category(title=result.group.title, chart=charts))
+            title = f"{study}: {result.group.title}"
+            categories.append(layout_pb2.Category(title=title, chart=charts))
     content = layout_pb2.Layout(category=categories).SerializeToString()
     return _tensor(metadata.CONFIG_SUMMARY_TAG, content, metadata.create_summary_metadata())
 
@@ -96,18 +108,19 @@ def _metric(tag: str) -> str:
     return tag.partition("/")[2]
 
 
-def _tag(group: str, tag: str, part: str) -> str:
-    return f"{CURVES}/{group}/{tag}/{part}"
+def _tag(study: str, group: str, tag: str, part: str) -> str:
+    return f"{CURVES}/{study}/{group}/{tag}/{part}"
 
 
 def _events(
+    study: str,
     results: Sequence[Result],
     left_out: Sequence[LeftOut],
     figures: Mapping[str, Sequence[Path]],
     curves: Mapping[str, Curves],
 ) -> Iterator[Any]:
     """What is of no single operator."""
-    yield _event(layout(results, curves))
+    yield _event(layout(study, results, curves))
     for result in results:
         name = result.group.name
         yield _event(_text(f"{name}/tables", "\n".join([*section(result), METHOD])))
@@ -118,12 +131,12 @@ def _events(
         yield _event(_text("left_out", "\n".join(listed(left_out))))
 
 
-def _scalars(curves: Mapping[str, Curves]) -> dict[str, dict[int, list[Any]]]:
+def _scalars(study: str, curves: Mapping[str, Curves]) -> dict[str, dict[int, list[Any]]]:
     """Label of a variant → step → its scalars of that step, of all groups, in the charts' units."""
     from tensorboard.compat.proto.summary_pb2 import Summary
 
     every = [
-        (label, _tag(group, tag, part), SCORES[_metric(tag)].scale, curve.steps, values)
+        (label, _tag(study, group, tag, part), SCORES[_metric(tag)].scale, curve.steps, values)
         for group, variants in curves.items()
         for label, by_tag in variants.items()
         for tag, curve in by_tag.items()
@@ -142,8 +155,8 @@ def _without_row(result: Result, logs: Path) -> Iterator[tuple[str, Run]]:
     """The runs, each with its variant's label, whose own folder holds no row below `logs`."""
     for variant in result.group.variants:
         for run in variant.runs.values():
-            row = run.folder / hparams.FOLDER
-            if not row.is_dir() or not row.resolve().is_relative_to(logs.resolve()):
+            below = run.folder.resolve().is_relative_to(logs.resolve())
+            if not below or not hparams.rows(run.folder):
                 yield variant.label, run
 
 

@@ -41,6 +41,8 @@ class ImageData(pl.LightningDataModule):
     classes: tuple[str, ...] = ()
     in_channels: int = 3
     test_split: str = "val"
+    #: In which generated images are compared with its own, of `tasks.generation.FEATURES`.
+    features: str | None = None
     #: All splits to test on, `test_split` first, where there are several.
     test_splits: tuple[str, ...] = ()
     #: How many times larger a target is than its image.

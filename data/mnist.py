@@ -78,6 +78,7 @@ class MNIST(ImageData):
     std = (0.5,)
     in_channels = 1
     test_split = "test"
+    features = "mnist_classifier"
     defaults = Loading(size=(32, 32), batch_size=128, eval_batch_size=500)
 
     def __init__(

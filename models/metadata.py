@@ -37,6 +37,12 @@ def check(metadata: Any) -> dict[str, Any]:
     return metadata
 
 
+def segments(metadata: Mapping[str, Any]) -> bool:
+    """Whether a net's outputs are classes of pixels: data that have some train others, too."""
+    task = metadata.get("config", {}).get("task", {}).get("_target_", "")
+    return "palette" in metadata and not task.endswith("Reconstruction")
+
+
 def check_extent(content: Any) -> None:
     """Refuse nested data that are endless, or that grow beyond measure where they are walked.
 

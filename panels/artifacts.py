@@ -31,10 +31,17 @@ def artifact_panels(
         periods: of the grids that are looked for.
     """
     panels = {"audit": audit_panel(report)}
+    shown = {_title(name, pictures): images for name, images in pictures.items()}
     if periods:
-        whole = {k: power_spectrum(v).mean(0) for k, v in pictures.items()}
-        panels["spectrum"] = spectrum_panel(whole, periods)
-        panels["phases"] = phase_panel(_phases(pictures, periods))
+        whole = {k: power_spectrum(v).mean(0) for k, v in shown.items()}
+        title = f"spectrum, mean of {len(next(iter(shown.values())))} pictures"
+        panels["spectrum"] = spectrum_panel(whole, periods, title)
+        panels["phases"] = phase_panel(
+            _phases(shown, periods),
+            "mean of each phase",
+            "in % of the pictures' standard deviation; no checkerboard is white everywhere",
+            least=1.0,
+        )
     overlaps = {
         f"{layer.name} {layer.geometry()}": _outer(layer.overlap)
         for layer in report.layers
@@ -49,13 +56,21 @@ def artifact_panels(
 
 
 def _phases(pictures: Mapping[str, Tensor], periods: Sequence[int]) -> dict[str, Tensor]:
-    """The additive grid of each period, of the channel in which it is strongest."""
+    """The additive grid of each period, of the channel in which it is strongest, in per cent."""
     found = {}
     for name, images in pictures.items():
+        spread = images.float().std().clamp_min(1e-12)
         for period in periods[:2]:
-            maps = grid_maps(images, period).mean(0)  # (C, p, p)
+            maps = 100 * grid_maps(images, period).mean(0) / spread  # (C, p, p)
             found[f"{name}, period {period}"] = maps[maps.flatten(1).var(1).argmax()]
     return found
+
+
+def _title(name: str, pictures: Mapping[str, Tensor]) -> str:
+    """What is shown: of what the net makes, only logits have no real counterpart."""
+    if name == "real":
+        return "real images"
+    return "made by the net" if "real" in pictures else "logits"
 
 
 def _outer(lines: Sequence[Sequence[int]]) -> Tensor:

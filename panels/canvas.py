@@ -5,6 +5,7 @@ matplotlib is imported inside functions, since a program that draws nothing shou
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,6 +57,16 @@ def write(drawn: Figure, x: float, y: float, text: str, px: float = 14, **style:
     width, height = drawn.get_size_inches() * DPI
     style = {"color": INK, "va": "center", "parse_math": False} | style
     drawn.text(x / width, 1 - y / height, text, fontsize=px * 72 / DPI, **style)  # type: ignore[arg-type]
+
+
+def rounded(value: float, largest: float) -> str:
+    """A number beside others up to `largest`, which has two digits or more; no negative zero.
+
+    >>> rounded(-0.0004, 0.091), rounded(0.0625, 0.5625), rounded(1e-6, 1.0), rounded(37.4, 120)
+    ('0.000', '0.06', '0.0', '37')
+    """
+    decimals = max(0, 1 - math.floor(math.log10(largest))) if largest > 0 else 0
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"
 
 
 def text_width(drawn: Figure, text: str, px: float = 14) -> float:

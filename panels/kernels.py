@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_KERNELS = 12  # kernels along one side of the mosaic
-HEIGHT, SIDE = 560, 206  # pixels: of the picture, of a mean kernel
+HEIGHT, SIDE = 640, 240  # pixels: of the picture, of a mean kernel
+NUMBERS = 11  # points of the numbers in a mean kernel, to be read when the picture is made smaller
 
 
 def kernel_panel(weight: Tensor, title: str = "kernels", transposed: bool = True) -> Tensor:
@@ -24,7 +25,8 @@ def kernel_panel(weight: Tensor, title: str = "kernels", transposed: bool = True
 
     The mosaic holds the first 12×12 kernels at most, a row for each input channel and a column for
     each output channel; kernels of a depthwise layer fill it line by line. "mean c→c" is the mean
-    over kernels that carry a channel to itself. Each picture has a colour range of its own.
+    over kernels that carry a channel to itself. The means share one colour scale, beside theirs the
+    mosaic has its own.
 
     Args:
         weight: (in, out, kh, kw) of a transposed convolution, or (out, in, kh, kw) otherwise.
@@ -49,14 +51,15 @@ def kernel_panel(weight: Tensor, title: str = "kernels", transposed: bool = True
     drawn = canvas.figure(HEIGHT + SIDE + 190, HEIGHT)
     grid, caption = _mosaic_of(kernels)
     canvas.write(drawn, 24, 24, title, px=18, weight="bold")
-    canvas.write(drawn, 24, 48, caption, px=13, color=style.GREY)
+    canvas.write(drawn, 24, 48, caption, px=15, color=style.GREY)
     _picture(drawn, (24, 76, HEIGHT - 100), _tiled(grid), frame=False)
+    limit = max(float(np.abs(kernel).max()) for kernel in means.values())
     for place, (name, kernel) in enumerate(means.items()):
         top = 76 + place * (SIDE + 44)
-        axes = _picture(drawn, (HEIGHT + 62, top, SIDE), kernel, frame=True)
-        canvas.write(drawn, HEIGHT + 62, top - 12, f"{name}, sum {kernel.sum():.3g}", px=13)
+        axes = _picture(drawn, (HEIGHT + 62, top, SIDE), kernel, frame=True, limit=limit)
+        canvas.write(drawn, HEIGHT + 62, top - 13, f"{name}, sum {kernel.sum():.3g}", px=15)
         if max(kernel.shape) <= 4:
-            _annotate(axes, kernel)
+            _annotate(axes, kernel, limit)
     return canvas.pixels(drawn)
 
 
@@ -108,7 +111,13 @@ def _tiled(grid: np.ndarray) -> np.ndarray:
     return tiled[:-1, :-1]
 
 
-def _picture(drawn: Figure, place: tuple[int, int, int], values: np.ndarray, frame: bool) -> Axes:
+def _picture(
+    drawn: Figure,
+    place: tuple[int, int, int],
+    values: np.ndarray,
+    frame: bool,
+    limit: float | None = None,
+) -> Axes:
     """Draw values with a colour bar into a square at (left, top, side), in pixels."""
     width, height = drawn.get_size_inches() * style.DPI
     left, top, side = place
@@ -116,7 +125,7 @@ def _picture(drawn: Figure, place: tuple[int, int, int], values: np.ndarray, fra
     axes = drawn.add_axes(box, anchor="NW")
     finite = values[np.isfinite(values)]
     # symmetric about zero, so that white is zero
-    limit = float(np.abs(finite).max(initial=0)) or 1.0
+    limit = limit or float(np.abs(finite).max(initial=0)) or 1.0
     image = axes.imshow(values, cmap=style.SIGNED, vmin=-limit, vmax=limit, interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
@@ -125,13 +134,13 @@ def _picture(drawn: Figure, place: tuple[int, int, int], values: np.ndarray, fra
     shown = axes.get_position()
     bar = drawn.add_axes((shown.x1 + 10 / width, shown.y0, 12 / width, shown.height))
     colourbar = drawn.colorbar(image, cax=bar, ticks=[-limit, 0, limit], format="%.2g")
-    colourbar.ax.tick_params(labelsize=8, length=2)
+    colourbar.ax.tick_params(labelsize=10, length=2)
     colourbar.outline.set_linewidth(0.5)
     return axes
 
 
-def _annotate(axes: Axes, kernel: np.ndarray) -> None:
-    limit = np.abs(kernel).max()
+def _annotate(axes: Axes, kernel: np.ndarray, limit: float) -> None:
     for (row, column), value in np.ndenumerate(kernel):
         colour = "white" if abs(value) > 0.6 * limit else style.INK
-        axes.text(column, row, f"{value:.2g}", ha="center", va="center", fontsize=8.5, color=colour)
+        place = {"ha": "center", "va": "center", "fontsize": NUMBERS, "color": colour}
+        axes.text(column, row, canvas.rounded(float(value), limit), **place)  # type: ignore[arg-type]

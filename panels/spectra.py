@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SIDE, GAP, LEFT, HEAD, FOOT = 300, 84, 58, 84, 48  # pixels: of a picture, around it
+WHOLE = "%.0f"  # how counts are written
+CAPTION = 13  # pixels of its letters
 LOWEST_DB = 70.0  # what is shown below the highest power
 
 
@@ -45,7 +47,7 @@ def spectrum_panel(
     highest = max(float(db.max()) for db in shown.values())
     lowest = max(min(float(db.min()) for db in shown.values()), highest - LOWEST_DB)
     sizes = ", ".join(str(period) for period in sorted(set(periods)))
-    caption = f"power in dB against cycles per pixel; rings, large to small: period {sizes}"
+    caption = f"power in dB, over cycles per pixel; rings, large to small: period {sizes}"
     drawn = _page(len(shown), title, caption)
     for place, (name, db) in enumerate(shown.items()):
         axes = _axes(drawn, place, name)
@@ -94,12 +96,19 @@ def _mark(axes: Axes, periods: Sequence[int]) -> None:
         )
 
 
-def phase_panel(maps: Mapping[str, Tensor], title: str = "phases") -> Tensor:
-    """Draw maps over the phases, each with a scale of its own, symmetric if values have both signs.
+def phase_panel(
+    maps: Mapping[str, Tensor],
+    title: str = "phases",
+    caption: str = "rows and columns are the phases of a pixel",
+    least: float = 0.0,
+) -> Tensor:
+    """Draw maps over the phases on one scale, symmetric if values have both signs.
 
     Args:
         maps: name -> (p, p): the additive checkerboard, or the energy of fine detail, of a period.
         title: written above.
+        caption: below it.
+        least: that the scale reaches at least, so that rounding noise is drawn flat.
 
     Returns:
         (3, height, width) uint8.
@@ -108,9 +117,12 @@ def phase_panel(maps: Mapping[str, Tensor], title: str = "phases") -> Tensor:
         ValueError: no map, or one that is not (p, p).
     """
     _check(maps, 2, "(p, p)")
-    drawn = _page(len(maps), title, "rows and columns are the phases of a pixel")
-    for place, (name, values) in enumerate(maps.items()):
-        _map(drawn, place, name, _array(values), "%.2g")
+    drawn = _page(len(maps), title, caption)
+    shown = {name: _array(values) for name, values in maps.items()}
+    scale = min(float(v.min()) for v in shown.values()), max(float(v.max()) for v in shown.values())
+    scale = scale[0], max(scale[1], least)
+    for place, (name, values) in enumerate(shown.items()):
+        _map(drawn, place, name, values, "%.2g", scale)
     return canvas.pixels(drawn)
 
 
@@ -131,8 +143,9 @@ def overlap_panel(counts: Mapping[str, Tensor], title: str = "overlap") -> Tenso
     drawn = _page(
         len(counts), title, "stamps that add up in a pixel; an even overlap is one colour"
     )
+    most = max(float(values.max()) for values in counts.values())
     for place, (name, values) in enumerate(counts.items()):
-        _map(drawn, place, name, _array(values), "%.0f", floor=0.0)
+        _map(drawn, place, name, _array(values), WHOLE, (0.0, most))
     return canvas.pixels(drawn)
 
 
@@ -198,15 +211,16 @@ def _array(values: Tensor) -> np.ndarray:
 
 def _page(count: int, title: str, caption: str) -> Figure:
     """An empty page for `count` square pictures in a row."""
-    width = max(LEFT + count * (SIDE + GAP), 440)
-    drawn = canvas.figure(width, HEAD + SIDE + FOOT)
+    ruler = canvas.figure(1, 1)
+    said = 40 + int(canvas.text_width(ruler, caption, CAPTION))
+    drawn = canvas.figure(max(LEFT + count * (SIDE + GAP), said), HEAD + SIDE + FOOT)
     _titles(drawn, title, caption)
     return drawn
 
 
 def _titles(drawn: Figure, title: str, caption: str) -> None:
     canvas.write(drawn, 20, 22, title, px=18, weight="bold")
-    canvas.write(drawn, 20, 46, caption, px=12.5, color=style.GREY)
+    canvas.write(drawn, 20, 46, caption, px=CAPTION, color=style.GREY)
 
 
 def _axes(drawn: Figure, place: int, name: str) -> Axes:
@@ -220,16 +234,20 @@ def _axes(drawn: Figure, place: int, name: str) -> Axes:
 
 
 def _map(
-    drawn: Figure, place: int, name: str, values: np.ndarray, form: str, floor: float | None = None
+    drawn: Figure,
+    place: int,
+    name: str,
+    values: np.ndarray,
+    form: str,
+    scale: tuple[float, float],
 ) -> None:
     """A small map with a colour bar, and its numbers where they fit."""
     axes = _axes(drawn, place, name)
-    low, high = float(values.min()), float(values.max())
+    low, high = scale
+    colours = style.UNSIGNED
     if low < 0 < high:
         high = max(high, -low)
         low, colours = -high, style.SIGNED
-    else:
-        low, colours = (low if floor is None else floor), style.UNSIGNED
     if high <= low:
         high = low + (abs(low) or 1.0)
     image = axes.imshow(values, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
@@ -241,7 +259,9 @@ def _map(
             light = (value - low) / (high - low)
             dark = abs(light - 0.5) > 0.3 if colours == style.SIGNED else light < 0.6
             colour = "white" if dark else style.INK
-            axes.text(column, row, form % value, ha="center", va="center", fontsize=9, color=colour)
+            said = canvas.rounded(float(value), high) if form != WHOLE else form % value
+            style_of = {"ha": "center", "va": "center", "fontsize": 11, "color": colour}
+            axes.text(column, row, said, **style_of)  # type: ignore[arg-type]
     _bar(drawn, axes, image, [low, high], form)
 
 

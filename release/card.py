@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from upzoo.metadata import segments
 from upzoo.metrics import catalogue
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _usage(name: str, net: Net, metadata: Mapping[str, Any]) -> str:
     use = f"    python evaluate.py pretrained={name}"
     if net.takes == "noise":
         first = f"{use} samples=64 output=grid.png"
-    elif "palette" in metadata:
+    elif segments(metadata):
         first = f"{use} input=photo.jpg output=mask.png overlay=true"
     elif net.scale > 1:
         first = f"{use} input=photo.png output=large.png  # ×{net.scale}, in colour"
@@ -115,7 +116,7 @@ def _interface(net: Any, metadata: Mapping[str, Any]) -> str:
     if net.takes == "noise":
         return f"Input: normal noise (B, {net.latent}); output: images in [-1, 1]."
     normalised = f"in [0, 1], normalised by mean {metadata['mean']} and std {metadata['std']}"
-    if "classes" in metadata:
+    if segments(metadata):
         return (
             f"Input: images (B, {len(metadata['mean'])}, H, W) {normalised}; output: the scores of "
             f"{', '.join(map(str, metadata['classes']))}, before the softmax."

@@ -64,6 +64,7 @@ TRAIN: Mapping[str, Range] = {
     "keep_checkpoints": SWITCH,
     "logs": PATH,
 }
+COUNTED = Range(lambda v: v is None or is_count(v), "a whole number of at least 1 or null")
 #: Options of evaluate.py itself.
 EVALUATE: Mapping[str, Range] = {
     "ckpt": PATH_OR_NULL,
@@ -83,7 +84,8 @@ EVALUATE: Mapping[str, Range] = {
     "split": Range(lambda v: v in (None, "train", "val", "test") or _is_path(v), "a split's name"),
     "input": PATH_OR_NULL,
     "output": PATH_OR_NULL,
-    "samples": Range(lambda v: v is None or is_count(v), "a whole number of at least 1 or null"),
+    "samples": COUNTED,
+    "interpolation": COUNTED,
     "self_ensemble": SWITCH,
     "overlay": SWITCH,
     "images": Range(is_count, "a whole number of at least 1"),
@@ -217,7 +219,7 @@ def check(cfg: DictConfig) -> None:
 USED = {
     "list": (),
     "audit": ("equalise", "keep", "swap", "where", "distil", "input", "output", "seed", "logs"),
-    "samples": ("equalise", "samples", "output", "seed"),
+    "samples": ("equalise", "samples", "interpolation", "output", "seed"),
     "input": ("equalise", "format", "layout", "input", "output", "overlay", "self_ensemble"),
     "export": ("equalise", "format", "layout", "export"),
     "convert": ("equalise", "format", "layout", "output"),
@@ -270,7 +272,7 @@ def check_evaluation(cfg: DictConfig) -> None:
     chosen = {
         "list": cfg.list is not False,
         "audit": audited is not None,
-        "samples": cfg.samples is not None,
+        "samples": cfg.samples is not None or cfg.interpolation is not None,
         "input": cfg.input is not None,
         "export": cfg.export is not None,
         "convert": cfg.convert is not None or cfg.foreign is not None,

@@ -27,6 +27,8 @@ SCRIPTS = {
 }
 #: Keys that are Hydra's or the code's.
 INNER = re.compile(r"_\w+_|defaults|hydra")
+#: Characters of a default in a table.
+LONGEST = 60
 LINE = re.compile(
     r"""(?P<indent>\ *)(?P<key>[\w@/.]+):\ *
     (?P<value>"[^"]*"|'[^']*'|\[.*\]|\{.*\}|[^#\s]*(?:\ [^#\s]+)*)\ *(?:\#\ ?(?P<comment>.*))?$""",
@@ -222,9 +224,15 @@ def _table(options: Sequence[Option]) -> list[str]:
     if not options:
         return []
     rows = [
-        f"| `{o.key}` | {f'`{o.value}`' if o.value else ''} | {_cell(o.comment)} |" for o in options
+        f"| `{o.key}` | {f'`{_short(o.value)}`' if o.value else ''} | {_cell(o.comment)} |"
+        for o in options
     ]
     return ["| option | default | |", "|---|---|---|", *rows, ""]
+
+
+def _short(value: str) -> str:
+    """A default that leaves the page room for its comment."""
+    return value if len(value) <= LONGEST else f"{value[: LONGEST - 1]}…"
 
 
 def _cell(text: str) -> str:

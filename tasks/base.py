@@ -60,6 +60,10 @@ class Task(pl.LightningModule):
         raise NotImplementedError
 
     @classmethod
+    def fill(cls, options: Any, data: Any) -> None:
+        """Fill those options of a task's config that leave a choice to the data."""
+
+    @classmethod
     def check_net(cls, net: Net) -> None:
         """Refuse a net that this task cannot train, before anything is written."""
         if net.takes != cls.takes:

@@ -27,6 +27,8 @@ FEATURES: dict[str, Callable[[], nn.Module]] = {
     "mnist_classifier": load_features,
     "inception": inception_features,
 }
+#: Instead of a name: those that the data have.
+AUTO = "auto"
 #: Images of the fixed noise that is drawn again and again.
 FIXED = 64
 
@@ -108,6 +110,18 @@ class Generation(Task):
     def outputs(data: Any) -> int:
         """Channels that the net must give: the image's."""
         return data.in_channels
+
+    @classmethod
+    def fill(cls, options: Any, data: Any) -> None:
+        """Put the features that the data have in place of "auto", if their classifier is here."""
+        if options.get("features") != AUTO:
+            return
+        options.features = named = getattr(data, "features", None)
+        try:
+            FEATURES.get(named, bool)()
+        except (ConnectionError, ValueError) as error:
+            print(f"no Fréchet distance: {error}")
+            options.features = None
 
     def forward(self, z: Tensor) -> Tensor:
         """Noise (B, latent) -> images (B, C, H, W) in [-1, 1], as the net is now."""

@@ -1,4 +1,4 @@
-"""Apply a net to images of a user's own, at their own size, or draw images with it."""
+"""Apply a net to images of a user's own, at their own size."""
 
 from __future__ import annotations
 
@@ -9,18 +9,14 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.progress import Progress
-from torch import Tensor
 
 from data.files import IMAGE_SUFFIXES, DataError
 from data.listing import list_files, summary
-from panels.samples import sample_grid
 from tasks import photos
 from upzoo import metadata
-from upzoo.base import Net, NoiseNet
-from upzoo.counts import check_counts
+from upzoo.base import Net
 from upzoo.tiles import Tile
 
 
@@ -102,14 +98,6 @@ def _failure(write: Callable[[Path, Path], None], source: Path, target: Path) ->
     return ""
 
 
-@torch.inference_mode()
-def draw_samples(net: NoiseNet, count: int, seed: int) -> Tensor:
-    """Images of a generator (count, channels, H, W) in [-1, 1], from noise of this seed."""
-    check_counts(samples=count)
-    noise = torch.randn(count, net.latent, generator=torch.Generator().manual_seed(seed))
-    return torch.cat([net(z) for z in noise.split(64)])
-
-
 def predict_files(
     net: Net,
     card: Mapping[str, Any],
@@ -147,7 +135,7 @@ def _kind(
     net: Net, card: Mapping[str, Any], overlay: bool, self_ensemble: bool
 ) -> tuple[str, Callable[..., None]]:
     """What a net makes of an image, and what writes it."""
-    segments, enlarges = "palette" in card, net.scale > 1
+    segments, enlarges = metadata.segments(card), net.scale > 1
     if overlay and not segments:
         raise ValueError("overlay=true: only a segmentation has classes to lay over: leave it out")
     if self_ensemble and not enlarges:
@@ -206,15 +194,3 @@ def refuse_net(net: Net, card: Mapping[str, Any]) -> None:
             f"this net reads images of {channels} channels, and input= gives it 3, or their "
             "luminance: apply it in Python, net(x)"
         )
-
-
-def draw_file(net: Net, count: int, seed: int, target: str | None) -> None:
-    """Draw images with a generator and write them as one picture."""
-    if not isinstance(net, NoiseNet):
-        raise ValueError(f"samples={count}: this net draws nothing from noise: give input=")
-    path = Path(target or "samples.png")
-    if path.suffix.lower() != ".png":
-        raise ValueError(f"output={path}: the picture is a PNG file, give a name ending in .png")
-    images = draw_samples(net, count, seed)
-    photos.save_pixels(sample_grid(images, min(8, len(images))), path)
-    print(f"{len(images)} images drawn: {path}")

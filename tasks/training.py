@@ -35,6 +35,7 @@ def build_net(cfg: DictConfig, data: Any) -> tuple[nn.Module, dict[str, Any]]:
     """The net, and the spec from which `upzoo.checkpoint.build` makes it again."""
     spec: Any = OmegaConf.to_container(cfg.model, resolve=True)
     task: Any = hydra.utils.get_class(cfg.task._target_)
+    task.fill(cfg.task, data)
     outputs = task.outputs(data)
     known = {"num_classes": outputs, "in_channels": data.in_channels, "size": list(data.size)}
     known["scale"] = data.scale if data.scale > 1 else None  # the net says what sets it

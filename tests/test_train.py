@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from runs import records
+from runs import board, records
 from tests.conftest import ROOT, SMALL, compose_config
 from upzoo.upsampling import OPERATORS
 
@@ -77,17 +77,20 @@ def test_a_run_leaves_record_model_checkpoints_and_events(trained):
 
     events = EventAccumulator(str(trained)).Reload()
     scalars = set(events.Tags()["scalars"])
-    assert {"train/loss", "val/miou", "val/boundary_f1", "val_iou/disc", "test/miou"} <= scalars
-    assert "throughput/images_per_second" in scalars
-    assert [e.step for e in events.Images("predictions/validation")] == [3, 6]
-    assert [e.step for e in events.Images("upsampling/upsamples.0.weight")] == [0]  # fixed
-    assert [e.step for e in events.Scalars("test/miou")] == [6]
-    assert events.Scalars("test/miou")[-1].value == pytest.approx(record.metrics["test"]["miou"])
+    logged = ["train/loss", "val/miou", "val/boundary_f1", "val_iou/disc", "test/miou"]
+    logged += ["throughput/images_per_second", "artifacts/checkerboard_db", "test/checkerboard_db"]
+    assert set(map(board.tag, logged)) <= scalars
+    assert "epoch" not in scalars
+    assert sorted(scalars)[0].startswith(board.TEST), "what the page opens on"
+    assert [e.step for e in events.Images(board.tag("predictions/validation"))] == [3, 6]
+    assert [e.step for e in events.Images("7_kernels/upsamples.0.weight")] == [0]  # fixed
+    assert [e.step for e in events.Scalars("1_test/miou")] == [6]
+    assert events.Scalars("1_test/miou")[-1].value == pytest.approx(record.metrics["test"]["miou"])
 
 
 def test_learned_kernels_are_shown_as_they_change(train_run):
     events = EventAccumulator(str(train_run("upsample=transposed_conv"))).Reload()
-    pictures = events.Images("upsampling/upsamples.2.weight")
+    pictures = events.Images("7_kernels/upsamples.2.weight")
     assert [e.step for e in pictures] == [0, 3, 6]
     assert pictures[0].encoded_image_string != pictures[-1].encoded_image_string
 

@@ -3,12 +3,11 @@
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
-from torch import Tensor
 
 from panels.kernels import kernel_panel, upsampling_kernels
 from panels.samples import sample_grid
 from tasks.callbacks.pictures import log_picture, wanted
+from tasks.noise import interpolate
 from tasks.pictures import COLUMNS, draw
 from upzoo.counts import check_counts
 
@@ -60,24 +59,3 @@ class GenerationPanels(pl.Callback):
             pictures[f"upsampling/{name}"] = kernel_panel(weight, name)
         for tag, picture in pictures.items():
             log_picture(trainer, tag, picture, task.iteration)
-
-
-def interpolate(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """Points on the great circles from `start` to `end`, both included (White 2016, "slerp").
-
-    The mean of two Gaussian vectors is shorter than either; the arc between them is not.
-
-    Args:
-        start: (n, d).
-        end: (n, d).
-        steps: points of each arc.
-
-    Returns:
-        (n·steps, d), arc by arc.
-    """
-    cosine = torch.cosine_similarity(start, end).clamp(-1, 1)
-    angle = cosine.acos().clamp_min(1e-6)[:, None, None]  # (n, 1, 1)
-    t = torch.linspace(0, 1, steps, device=start.device)[None, :, None]  # (1, steps, 1)
-    # (sin((1 − t)Ω)·a + sin(tΩ)·b) / sin Ω
-    arc = ((1 - t) * angle).sin() * start[:, None] + (t * angle).sin() * end[:, None]
-    return (arc / angle.sin()).flatten(0, 1)

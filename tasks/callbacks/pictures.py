@@ -7,6 +7,8 @@ from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger, WandbLogg
 from torch import Tensor
 from torchvision.transforms.v2.functional import to_pil_image
 
+from runs import board
+
 #: Loggers that can show pictures.
 SHOWING = (TensorBoardLogger, WandbLogger, MLFlowLogger)
 
@@ -29,7 +31,7 @@ def log_picture(trainer: pl.Trainer, tag: str, picture: Tensor, step: int) -> No
         return
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_image(tag, picture, step)
+            logger.experiment.add_image(board.tag(tag), picture, step)
         elif isinstance(logger, WandbLogger):
             logger.log_image(tag, [to_pil_image(picture)], step)
         elif isinstance(logger, MLFlowLogger):

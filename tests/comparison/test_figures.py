@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from comparison import curves, figures, groups, plot
+from comparison import curves, figures, groups, pictures, plot
 from comparison.analysis import analyse
 from tests.comparison.fabricated import write
 from upzoo.upsampling import OPERATORS
@@ -125,7 +125,7 @@ def test_files_are_small_and_900_wide(result, tmp_path):
     for path in paths:
         assert path.stat().st_size <= plot.MAX_FILE_BYTES
         with Image.open(path) as image:
-            assert image.width == 900
+            assert image.width == 1800, "twice the page's, for fine screens"
 
 
 def test_a_figure_full_of_noise_is_brought_under_the_limit(tmp_path):
@@ -136,7 +136,7 @@ def test_a_figure_full_of_noise_is_brought_under_the_limit(tmp_path):
     figure.savefig(raw, format="png")
     assert path.stat().st_size <= plot.MAX_FILE_BYTES < raw.tell()
     with Image.open(path) as image:
-        assert image.size == (900, 300)
+        assert image.size in ((1800, 600), (900, 300))
 
 
 def test_every_operator_looks_different_whoever_else_is_there(result):
@@ -151,3 +151,30 @@ def test_every_operator_looks_different_whoever_else_is_there(result):
     assert (
         plot.look(further, [*variants, further])["marker"] != plot.look(carafe, variants)["marker"]
     )
+
+
+def test_a_chart_tells_eight_variants_apart(tmp_path):
+    for number, name in enumerate(OPERATORS):
+        for seed in range(2):
+            scores = {"miou": 0.3 + number / 100 + seed / 1000, "checkerboard_db": 2.0 + number}
+            write(tmp_path, name, seed, scores)
+    result = analyse(groups.collect([tmp_path]).groups[0], "bilinear_init")
+    figure = figures.pareto_front(result)
+    named = [t.get_text().removesuffix(" ★") for t in figure.axes[0].get_legend().get_texts()]
+    assert len(named) == plot.MOST
+    assert "bilinear_init" in named, "the baseline is one of them"
+    assert f"{len(OPERATORS) - plot.MOST} more are in the tables" in figure.texts[1].get_text()
+
+
+def test_a_sheet_has_the_classes_and_the_spectras_scale():
+    block = pictures.Block("input", np.zeros((9, 12, 3), dtype=np.uint8), np.eye(8))
+    figure = pictures.sheet(
+        [block], "title", "subtitle", (["sky", "road"], [[0, 0, 255], [9, 9, 9]])
+    )
+    assert [t.get_text() for t in figure.texts[2:]] == ["sky", "road"]
+    assert [p.get_facecolor()[:3] for p in figure.patches[-2:]] == [
+        (0, 0, 1),
+        pytest.approx((9 / 255,) * 3),
+    ]
+    ticks = figure.axes[-1].get_xticklabels()
+    assert [t.get_text() for t in ticks] == ["0 dB", "1 dB of the mean power"]

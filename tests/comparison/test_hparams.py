@@ -49,7 +49,7 @@ class Backend:
 def board(logs, folder):
     study = groups.collect([folder])
     results = [analyse(group, None) for group in study.groups]
-    return tensorboard.write(logs, results, [], {}, {})
+    return tensorboard.write(logs, "mine", results, [], {}, {})
 
 
 @pytest.fixture
@@ -67,10 +67,10 @@ def test_a_row_holds_choices_scores_and_costs(study, tmp_path):
     names = ("dcgan-carafe", "fcn8s-bilinear_init trainable=true", "fcn8s-carafe")
     seeds = (0, 0, 1)
     assert set(rows) == {
-        f"comparison/hparams/{name}-shapes/seed{seed}"
+        f"comparison/mine/runs/{name}-shapes/seed{seed}"
         for name, seed in zip(names, seeds, strict=True)
     }
-    chosen, scores = rows["comparison/hparams/fcn8s-bilinear_init trainable=true-shapes/seed0"]
+    chosen, scores = rows["comparison/mine/runs/fcn8s-bilinear_init trainable=true-shapes/seed0"]
     assert chosen == {
         "operator": "bilinear_init",
         "options": "trainable=true",
@@ -79,19 +79,19 @@ def test_a_row_holds_choices_scores_and_costs(study, tmp_path):
         "seed": 0,
     }
     assert scores == {
-        "test/miou": 0.5,
-        "test/checkerboard_db": 2.0,
-        "usage/parameters": 2_500_000,
-        "usage/parameters_upsampling": 1000,
-        "usage/flops_forward": 165_000_000,
-        "usage/train_seconds": 130.0,
-        "usage/images_per_second": 150.0,
-        "usage/peak_memory_bytes": 2**30,
+        "1_test/miou": 0.5,
+        "1_test/checkerboard_db": 2.0,
+        "9_costs/parameters": 2_500_000,
+        "9_costs/parameters_upsampling": 1000,
+        "9_costs/flops_forward": 165_000_000,
+        "9_costs/train_seconds": 130.0,
+        "9_costs/images_per_second": 150.0,
+        "9_costs/peak_memory_bytes": 2**30,
     }
-    chosen, scores = rows["comparison/hparams/dcgan-carafe-shapes/seed0"]
+    chosen, scores = rows["comparison/mine/runs/dcgan-carafe-shapes/seed0"]
     assert chosen["options"] == "default"
-    assert "usage/train_seconds" not in scores
-    assert scores["test/fid"] == 9
+    assert "9_costs/train_seconds" not in scores
+    assert scores["1_test/fid"] == 9
 
 
 def test_columns_and_filters_are_those_of_the_rows(study, tmp_path):
@@ -101,15 +101,19 @@ def test_columns_and_filters_are_those_of_the_rows(study, tmp_path):
     found = {value.string_value for value in chosen["operator"].domain_discrete.values}
     assert found == {"bilinear_init", "carafe"}
     assert chosen["seed"].type == api_pb2.DATA_TYPE_FLOAT64
-    assert metrics[:3] == ["test/checkerboard_db", "test/fid", "test/miou"], "before costs"
-    assert all(tag.startswith("usage/") for tag in metrics[3:])
+    assert metrics[:3] == [
+        "1_test/checkerboard_db",
+        "1_test/fid",
+        "1_test/miou",
+    ], "before costs"
+    assert all(tag.startswith("9_costs/") for tag in metrics[3:])
 
 
 def test_rows_are_sorted_by_a_metric(study, tmp_path):
     board(tmp_path / "logs", study)
-    miou = api_pb2.ColParams(metric=api_pb2.MetricName(tag="test/miou"), order=api_pb2.ORDER_DESC)
+    miou = api_pb2.ColParams(metric=api_pb2.MetricName(tag="1_test/miou"), order=api_pb2.ORDER_DESC)
     rows = Backend(tmp_path / "logs").rows(miou)
-    assert [scores.get("test/miou") for _, scores in rows.values()] == [
+    assert [scores.get("1_test/miou") for _, scores in rows.values()] == [
         pytest.approx(0.6),
         0.5,
         None,
@@ -125,28 +129,30 @@ def test_written_again_a_row_is_replaced(study, tmp_path):
     (event,) = (tmp_path / "logs" / "row").iterdir()
     assert event.stat().st_size < 1000
     ((_, scores),) = Backend(tmp_path / "logs").rows().values()
-    assert scores["test/miou"] == 0.25
+    assert scores["1_test/miou"] == 0.25
 
 
 def test_a_comparison_adds_rows_of_runs_that_have_none_there(study, tmp_path):
     logs = study  # TensorBoard is started above the runs
     path = next(study.glob("fcn8s-carafe*/*/record.json"))
-    hparams.write(path.parent / hparams.FOLDER, records.read(path))
+    hparams.write(path.parent, records.read(path))
     for _ in range(2):
         board(logs, study)
         names = set(Backend(logs).rows())
         assert len(names) == 3
-        assert f"{path.parent.relative_to(logs)}/hparams" in names
+        assert str(path.parent.relative_to(logs)) in names
     board(tmp_path / "elsewhere", study)
     assert len(Backend(tmp_path / "elsewhere").rows()) == 3
 
 
 def test_a_trained_run_writes_its_row(trained):
-    ((name, (chosen, scores)),) = Backend(trained).rows().items()
+    rows = Backend(trained.parents[2]).rows()
+    name = str(trained.relative_to(trained.parents[2]))
+    chosen, scores = rows[name]
     record = records.read(trained / "record.json")
-    assert name == "hparams"
+    assert not [other for other in rows if other.startswith(f"{name}/")], "one run, not two"
     assert (chosen["operator"], chosen["options"]) == ("bilinear_init", "default")
-    assert scores["test/miou"] == pytest.approx(record.metrics["test"]["miou"])
-    assert scores["usage/parameters"] == record.cost["parameters"]
+    assert scores["1_test/miou"] == pytest.approx(record.metrics["test"]["miou"])
+    assert scores["9_costs/parameters"] == record.cost["parameters"]
     logged = curves.scalars(trained, ["test/miou"])["test/miou"]
-    assert list(logged.values()) == [pytest.approx(scores["test/miou"])], "beside its curves, too"
+    assert list(logged.values()) == [pytest.approx(scores["1_test/miou"])], "beside its curves, too"

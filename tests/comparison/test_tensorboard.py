@@ -30,9 +30,9 @@ def board(tmp_path):
     curves = {"fcn8s-shapes": {"carafe": {"val/miou": curve}, "bilinear_init": {}}}
     for _ in range(2):  # the second takes the place of the first
         folder = tensorboard.write(
-            tmp_path / "logs", results, study.left_out, {"fcn8s-shapes": [picture]}, curves
+            tmp_path / "logs", "mine", results, study.left_out, {"fcn8s-shapes": [picture]}, curves
         )
-    assert folder == tmp_path / "logs" / "comparison"
+    assert folder == tmp_path / "logs" / "comparison" / "mine"
     assert len(list(folder.glob("events*"))) == 1
     return read(folder)
 
@@ -59,23 +59,26 @@ def test_figures_are_images(board):
 
 
 def test_curves_are_scalars_and_overlaid(board, tmp_path):
-    runs = {path.name: read(path) for path in (tmp_path / "logs" / "comparison").glob("curves/*")}
+    runs = {
+        path.name: read(path)
+        for path in (tmp_path / "logs" / "comparison" / "mine").glob("curves/*")
+    }
     assert list(runs) == ["carafe"], "a run of its own for each operator that has curves"
-    tag = "curves/fcn8s-shapes/val/miou/mean"
+    tag = "curves/mine/fcn8s-shapes/val/miou/mean"
     assert [(e.step, e.value) for e in runs["carafe"].Scalars(tag)] == [
         (5, pytest.approx(10)),  # per cent, as the chart's title says
         (9, pytest.approx(20)),
     ]
     content = board.Tensors(metadata.CONFIG_SUMMARY_TAG)[0].tensor_proto.string_val[0]
     layout = layout_pb2.Layout.FromString(content)
-    assert [category.title for category in layout.category] == ["fcn8s on shapes, test"]
+    assert [category.title for category in layout.category] == ["mine: fcn8s on shapes, test"]
     lines, band = layout.category[0].chart
     assert lines.title == "Mean IoU, %"
     scalars = runs["carafe"].Tags()["scalars"]
     assert [t for t in scalars if re.match(lines.multiline.tag[0], t)] == [tag]
     (series,) = band.margin.series
     assert [series.lower, series.value, series.upper] == [
-        f"curves/fcn8s-shapes/val/miou/{part}" for part in ("low", "mean", "high")
+        f"curves/mine/fcn8s-shapes/val/miou/{part}" for part in ("low", "mean", "high")
     ]
     assert {series.value, series.lower, series.upper} == set(scalars)
 

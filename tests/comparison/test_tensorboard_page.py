@@ -1,22 +1,31 @@
-"""TensorBoard itself, opened in headless Chromium: what a reader of a study sees."""
+"""TensorBoard itself, opened in headless Chromium: what a reader of a run and of a study sees."""
 
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from comparison import groups, hparams, tensorboard
 from comparison.analysis import analyse
 from comparison.curves import Curve
+from panels.kernels import kernel_panel
+from panels.segmentation import segmentation_panel
 from runs import records
-from tests.comparison.browser import BINARY, NAMES, browse
+from tasks.board import Board
+from tasks.callbacks.pictures import log_picture
+from tests.comparison.browser import BINARY, browse
+from tests.comparison.browser import NAMES as BROWSERS
 from tests.comparison.fabricated import write
 
-pytestmark = pytest.mark.skipif(not BINARY, reason=f"no {', '.join(NAMES)} is installed")
+pytestmark = pytest.mark.skipif(not BINARY, reason=f"no {', '.join(BROWSERS)} is installed")
 
+#: Classes of a picture.
+NAMES, PALETTE = ("grass", "sky"), [[0, 128, 0], [120, 180, 255]]
 #: Operator → mean IoU.
 STUDY = {"bilinear_init": 0.5, "carafe": 0.625, "pixel_shuffle": 0.5, "transposed_conv": 0.375}
 #: Of the curves, the mean, the least and the greatest, around the mean.
@@ -32,9 +41,11 @@ def logs(tmp_path_factory):
         for seed in range(2):
             scores = {"miou": miou + seed / 32, "checkerboard_db": 0.5 + number + seed / 8}
             scores |= {"boundary_f1": 0.75 - number / 32, "response": 0.01 * number}
+            scores |= {"boundary_iou": 0.5, "global_accuracy": 0.75}
             write(elsewhere, operator, seed, scores, upsample=options)
     own = write(logs / "study", "resize_conv", 7, {"miou": 0.45, "checkerboard_db": 0.5})
-    hparams.write(own.parent / hparams.FOLDER, records.read(own))
+    hparams.write(own.parent, records.read(own), scores=False)
+    training(own.parent)
 
     study = groups.collect([elsewhere, logs])
     results = [analyse(group, "bilinear_init") for group in study.groups]
@@ -43,8 +54,28 @@ def logs(tmp_path_factory):
         label: {"val/miou": Curve(steps, *(np.array([0.2, 0.4, 0.5]) + n / 32 + d for d in RANGE))}
         for n, label in enumerate(variant.label for variant in results[0].group.variants)
     }
-    tensorboard.write(logs, results, study.left_out, {}, {"fcn8s-shapes": curves})
+    for name in ("mine", "again"):
+        tensorboard.write(logs, name, results, study.left_out, {}, {"fcn8s-shapes": curves})
     return logs
+
+
+def training(folder):
+    """What a training logs into its run."""
+    logger = Board(str(folder), name="", version="")
+    for step in (0, 5):
+        logger.log_metrics({"train/loss": 1.0 - step / 10, "epoch": step, "val/miou": 0.4}, step)
+    logger.log_metrics({"test/miou": 0.45, "test/boundary_f1": 0.5, "test/loss": 2.0}, 5)
+    logger.log_metrics({"test/checkerboard_db": 0.5, "artifacts/ripple": 0.1}, 5)
+    pictures = {
+        "predictions/validation": segmentation_panel(
+            torch.zeros(1, 3, 32, 64), *(torch.ones(1, 32, 64).long(),) * 2, PALETTE, NAMES
+        ),
+        "upsampling/upsamples.0.weight": kernel_panel(torch.rand(2, 2, 4, 4)),
+    }
+    trainer = SimpleNamespace(loggers=[logger], is_global_zero=True)
+    for tag, drawn in pictures.items():
+        log_picture(trainer, tag, drawn, 5)
+    logger.finalize("success")
 
 
 @pytest.fixture(scope="module")
@@ -89,34 +120,52 @@ def picture(page, tmp_path):
     return save
 
 
+def test_the_page_opens_on_the_scores(page, address, picture):
+    page.open(address)
+    said = page.wait_for("1_test", "2_validation", "3_pictures")
+    places = [said.index(section) for section in ("1_test", "2_validation", "3_pictures")]
+    assert places == sorted(places), "scores first"
+    assert said.index("/boundary_f1") < said.index("/checkerboard_db") < said.index("/miou")
+    assert "epoch" not in said.partition("1_test")[2]
+    picture("scores")
+
+
+def test_a_run_is_one_line_and_studies_stand_side_by_side(page, address):
+    page.open(f"{address}#scalars")
+    said = page.wait_for("study/fcn8s-resize_conv-shapes", "comparison/mine", "comparison/again")
+    assert "/hparams" not in said
+
+
 def test_the_hparams_tab_has_a_row_for_each_run(page, address, picture):
     page.open(f"{address}#hparams")
-    page.wait_for("Number of matching session groups: 9")
-    said = page.wait_for("test/miou", "kernel=3 residual=true", "resize_conv", "Trial ID")
-    for column in ("operator", "options", "model", "data", "seed", "usage/parameters"):
+    page.wait_for("Number of matching session groups: 17")
+    said = page.wait_for("1_test/miou", "kernel=3 residual=true", "resize_conv", "Trial ID")
+    for column in ("operator", "options", "model", "data", "seed", "9_costs/parameters"):
         assert column in said
     _, _, table = said.partition("Trial ID")
-    cells = "operator options seed data model test/boundary_f1 test/checkerboard_db test/miou"
+    cells = "operator options seed data model 1_test/boundary_f1 1_test/boundary_iou "
+    cells += "1_test/checkerboard_db 1_test/global_accuracy 1_test/miou"
     assert table.count(cells) == 1
-    assert table.count("carafe default 1.0000 shapes fcn8s 0.71875 1.6250 0.65625 ") == 1
-    assert table.count("resize_conv default 7.0000 shapes fcn8s 0.50000 0.45000 ") == 1
+    row = "carafe default 1.0000 shapes fcn8s 0.71875 0.50000 1.6250 0.75000 0.65625 "
+    assert table.count(row) == 2, "a row in each study"
+    assert table.count("resize_conv default 7.0000 shapes fcn8s 0.50000 0.50000 0.45000") == 1
     picture("table")
 
 
 def test_parallel_coordinates_draw_each_run(page, address, picture):
     page.open(f"{address}#hparams")
-    page.wait_for("Number of matching session groups: 9")
+    page.wait_for("Number of matching session groups: 17")
     page.click("PARALLEL COORDINATES VIEW")
     page.wait_for("Click or hover over a session group")
     lines = "all(document.body).filter(e => e.matches('.foreground path')).length"
-    page.wait_until(f"{lines} === 8")  # the one without a boundary score is left out
+    page.wait_until(f"{lines} === 16")  # the one without a boundary score is left out
     picture("parallel")
 
 
 def test_custom_scalars_overlay_the_operators(page, address, picture):
     page.open(f"{address}#custom_scalars")
-    said = page.wait_for("fcn8s on shapes, test", "Mean IoU, %", "Mean IoU, %: range of the seeds")
-    page.wait_for("Matches (5)")
+    said = page.wait_for("mine: fcn8s on shapes, test", "again: fcn8s on shapes, test")
+    page.wait_for("Mean IoU, %", "Mean IoU, %: range of the seeds", "Matches (5)")
     for operator in STUDY:
-        assert f"comparison/curves/{operator}" in said
+        assert f"comparison/mine/curves/{operator}" in said
     picture("custom")

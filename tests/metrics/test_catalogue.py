@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import compare
 from comparison import curves, hparams
 from release import card, listing
-from runs import records, tables
+from runs import board, records, tables
 from tests.comparison.fabricated import write
 from tests.conftest import compose_config
 from upzoo.metrics import catalogue
@@ -68,9 +68,10 @@ def test_a_score_added_in_one_place_is_in_terminal_card_comparison_and_tensorboa
     variants = json.loads((tmp_path / "comparison.json").read_text())["groups"][0]["variants"]
     assert variants[0]["scores"]["dice"]["mean"] == value
     for tag in ("val/dice", "test/dice"):
-        assert events(run).Scalars(tag)
-    assert events(run / hparams.FOLDER).Scalars("test/dice")[0].value == pytest.approx(value)
-    text = events(tmp_path / "comparison").Tensors("fcn8s-shapes/tables")
+        assert events(run).Scalars(board.tag(tag))
+    logged = events(run).Scalars(board.tag("test/dice"))
+    assert logged[0].value == pytest.approx(value)
+    text = events(tmp_path / "comparison" / run.name).Tensors("fcn8s-shapes/tables")
     assert "↑ Dice, %" in text[0].tensor_proto.string_val[0].decode()
 
 
@@ -79,7 +80,7 @@ def test_a_score_that_the_catalogue_lacks_is_shown_as_recorded(tmp_path, capsys)
     record = records.read(path)
     assert "dice" in printed(tables.scores_table(record.metrics))
     assert "| dice | 0.8123 |" in card.scores_table(record.metrics)
-    assert hparams.metrics(record)["test/dice"] == 0.812345
+    assert hparams.metrics(record)[board.tag("test/dice")] == 0.812345
     options = [f"runs=[{tmp_path / 'study'}]", "figures=false", "logs=null", "baseline=null"]
     compare.compare(compose_config("compare", options))
     assert "0.8123" in capsys.readouterr().out

@@ -130,6 +130,8 @@ def test_numbers_given_for_texts_are_texts_and_tilde_is_home(monkeypatch, tmp_pa
         (["ckpt=x", "samples=4", "split=val"], "split= does nothing here"),
         (["pretrained=x", "input=y", "artifacts=3"], "artifacts= does nothing here"),
         (["list=true", "export=x.onnx"], "export= does nothing here"),
+        (["ckpt=x", "interpolation=2", "split=val"], "split= does nothing here"),
+        (["ckpt=x", "interpolation=0"], "interpolation=0 must be a whole number of at least 1"),
         (["ckpt=x", "samples=0"], "samples=0 must be a whole number of at least 1"),
         (["ckpt=x", "export=true"], "export=true must be a path or null"),
         (["ckpt=x", "equalise=1"], "equalise=1 must be true or false"),

@@ -109,5 +109,5 @@ def test_a_run_logs_them_from_step_0_and_records_them(trained):
     assert scores["artifacts_in_words"].startswith("pictures: ")
     assert "pictures/period2_peak_excess_db" in scores["artifacts"]
     events = EventAccumulator(str(trained)).Reload()
-    assert [e.step for e in events.Scalars("artifacts/response")] == [0, 3, 6]
-    assert [e.step for e in events.Images("artifacts/audit")] == [0, 6]
+    assert [e.step for e in events.Scalars("8_artifacts/response")] == [0, 3, 6]
+    assert [e.step for e in events.Images("8_artifacts/audit")] == [0, 6]

@@ -52,7 +52,7 @@ def test_each_logger_that_shows_pictures_gets_them(loggers, calls, monkeypatch):
     assert wanted(trainer)
     log_picture(trainer, "predictions/validation", picture, 7)
     tensorboard, wandb, mlflow = calls
-    assert tensorboard[1][0] == "predictions/validation"
+    assert tensorboard[1][0] == "3_pictures/predictions_validation"
     assert torch.equal(tensorboard[1][1], picture)
     assert tensorboard[1][2] == 7
     tag, (image,), step = wandb[1]

@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 import torch.nn.functional as F
+from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from torch.utils.data import DataLoader
@@ -18,8 +19,7 @@ from tasks import collapse
 from tasks.adversarial import LOSSES, frozen, r1, untracked
 from tasks.callbacks import GenerationPanels, Repeatable
 from tasks.callbacks import generation as generation_callback
-from tasks.callbacks.generation import interpolate
-from tasks.generation import Generation
+from tasks.generation import FEATURES, Generation
 from tasks.pictures import draw
 from upzoo.dcgan import DCGAN
 from upzoo.metrics.generation import GenerationScores
@@ -207,9 +207,9 @@ def test_everything_is_logged_against_our_own_iteration(run):
     for name in ("swd", "diversity"):
         assert steps[f"val/{name}"] == [4, 8]
     for tag in (
-        "samples/fixed_z",
-        "samples/interpolation",
-        "upsampling/generator.upsamples.0.weight",
+        "3_pictures/samples_fixed_z",
+        "3_pictures/samples_interpolation",
+        "7_kernels/generator.upsamples.0.weight",
     ):
         assert [e.step for e in run.events.Images(tag)] == [0, 4, 8]
 
@@ -285,15 +285,24 @@ def test_a_single_picture_is_told_at_the_second_validation(capsys):
     assert "iteration 20: generated images differ by 0.000" in capsys.readouterr().out
 
 
-def test_interpolation_goes_along_the_circle():
-    a, b = torch.eye(3)[:2]
-    arc = interpolate(a[None], b[None], 3)
-    torch.testing.assert_close(arc[[0, 2]], torch.stack([a, b]))
-    torch.testing.assert_close(arc[1], (a + b) / math.sqrt(2))
-    start, end = F.normalize(torch.randn(2, 4, 9), dim=-1)
-    arcs = interpolate(start, end, 5)
-    torch.testing.assert_close(arcs.norm(dim=-1), torch.ones(20))
-    torch.testing.assert_close(arcs.view(4, 5, 9)[:, -1], end)
+def test_data_decide_what_auto_compares_images_in(monkeypatch, capsys):
+    def filled(features, data):
+        options = OmegaConf.create({"features": features})
+        Generation.fill(options, SimpleNamespace(features=data))
+        return options.features
+
+    assert filled("auto", "mnist_classifier") == "mnist_classifier"
+    assert filled("auto", None) is None
+    assert filled(None, "mnist_classifier") is None
+    assert filled("inception", "mnist_classifier") == "inception"
+    assert capsys.readouterr().out == ""
+
+    def gone():
+        raise ConnectionError("mnist_classifier is not here")
+
+    monkeypatch.setitem(FEATURES, "mnist_classifier", gone)
+    assert filled("auto", "mnist_classifier") is None
+    assert capsys.readouterr().out == "no Fréchet distance: mnist_classifier is not here\n"
 
 
 def test_drawing_keeps_the_tasks_mode():

@@ -217,14 +217,14 @@ def test_callbacks_add_their_pictures():
     ProjectionPanels(stage=1, channels=3, images=2).on_train_end(run, task.train())
     shapes = run.loggers[0].experiment.shapes
     assert set(shapes) == {
-        "reconstructions/validation",
-        "projections/stage1",
-        "upsampling/upsamples.0.weight",
-        "upsampling/upsamples.1.weight",
+        "3_pictures/reconstructions_validation",
+        "3_pictures/projections_stage1",
+        "7_kernels/upsamples.0.weight",
+        "7_kernels/upsamples.1.weight",
     }
     # two rows of 20×24 pixels, eleven times as large; three channels' 3×3 pixels, 37 times
-    assert shapes["reconstructions/validation"][:2] == (3, HEAD + 2 * (220 + GAP))
-    assert shapes["projections/stage1"][:2] == (3, HEAD + 3 * (111 + GAP))
+    assert shapes["3_pictures/reconstructions_validation"][:2] == (3, HEAD + 2 * (220 + GAP))
+    assert shapes["3_pictures/projections_stage1"][:2] == (3, HEAD + 3 * (111 + GAP))
 
 
 @pytest.mark.parametrize(

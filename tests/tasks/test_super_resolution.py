@@ -199,9 +199,9 @@ def test_a_run_trains_scores_every_set_and_can_be_evaluated(train_run, sets, tmp
     assert record.data["split"] == "set5"
     assert record.cost["image_size"] == [16, 17]
     events = EventAccumulator(str(run)).Reload()
-    (shown,) = events.Scalars("test_set14/psnr")
+    (shown,) = events.Scalars("5_more_scores/psnr_test_set14")
     assert shown.value == pytest.approx(record.metrics["set14"]["psnr"])
-    assert len(events.Images("enlarged/validation")) == 2
+    assert len(events.Images("3_pictures/enlarged_validation")) == 2
     bicubic = bicubic_psnr(sets / "Set14")
     assert record.metrics["set14"]["psnr"] > bicubic - 1  # an untrained net is 10 dB below
 

@@ -1,0 +1,117 @@
+"""The picture of a shipped checkpoint: what it makes of one test image, or of noise.
+
+python -m release.picture NAME              # of nets whose data are drawn, and of generators
+python -m release.picture NAME --root PATH  # where the data are
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from panels.overlay import overlay
+from panels.samples import sample_grid
+from runs import console
+from tasks.photos import to_picture
+from upzoo import metadata as meta
+from upzoo import zoo
+from upzoo.atomic import whole
+
+FILE = "picture.png"
+#: Pixels of its longer side, at most, and bytes of its file.
+LONGEST, MAX_BYTES = 480, 60_000
+#: Generated images, and of them in a row.
+SAMPLES, COLUMNS = 32, 8
+
+
+def draw(net: Any, metadata: Mapping[str, Any], data: Any) -> tuple[Tensor, str]:
+    """The picture, (3, h, w) uint8, and what it shows in words.
+
+    Args:
+        net: in evaluation mode.
+        metadata: of its file.
+        data: that it was trained on, with `prepared(split)`; None for a generator.
+    """
+    with torch.inference_mode():
+        if net.takes == "noise":
+            z = torch.randn(SAMPLES, net.latent, generator=torch.Generator().manual_seed(0))
+            return sample_grid(net(z), COLUMNS), f"{SAMPLES} images that it draws from noise"
+        sample = data.prepared(data.test_split)[0]
+        made = net(sample["image"][None])[0]
+    shown = pixels(sample["image"], metadata)
+    if meta.segments(metadata):
+        shown, classes = sized(shown), sized(made.argmax(0, keepdim=True).byte())[0]
+        names = metadata["classes"]
+        return overlay(shown, classes, metadata["palette"], names), "a test image under its classes"
+    made = pixels(made, metadata)
+    shown = F.interpolate(shown[None], made.shape[1:])[0]
+    return sized(torch.cat((shown, made), 2)), "its input, left, and what it makes of it"
+
+
+def pixels(image: Tensor, metadata: Mapping[str, Any]) -> Tensor:
+    """A normalised image as (3, H, W) uint8."""
+    mean, std = (torch.tensor(v).view(-1, 1, 1) for v in meta.normalisation(metadata))
+    return (255 * (image * std + mean).clamp(0, 1)).round().byte().expand(3, -1, -1)
+
+
+def sized(picture: Tensor) -> Tensor:
+    """A picture whose longer side is about `LONGEST`, its pixels repeated or left out."""
+    longer = max(picture.shape[1:])
+    factor = LONGEST // longer if longer <= LONGEST else LONGEST / longer
+    return F.interpolate(picture[None], scale_factor=factor)[0]
+
+
+def encoded(picture: Tensor) -> bytes:
+    """A picture (3, h, w) as PNG of few bytes, with the fewer colours the more it would take."""
+    for colours in (256, 64, 16):
+        buffer = io.BytesIO()
+        to_picture(picture).quantize(colours).save(buffer, "PNG", optimize=True)
+        if len(buffer.getvalue()) <= MAX_BYTES:
+            break
+    return buffer.getvalue()
+
+
+def write(name: str, root: str | None = None) -> Path:
+    """Draw the picture of a shipped checkpoint into its folder, and name it in its card.
+
+    Raises:
+        ValueError: a net that judges images and makes none.
+    """
+    from release import card
+    from tasks.rebuild import rebuild_data
+
+    net, metadata = zoo.read(name)
+    if net.makes == "scores":
+        raise ValueError(f"{name}: it judges whole images: there is no picture of it")
+    data = None if net.takes == "noise" else rebuild_data(metadata, root=root)
+    picture, words = draw(net, metadata, data)
+    path = zoo.ROOT / name / FILE
+    with whole(path) as beside:
+        beside.write_bytes(encoded(picture))
+    page = zoo.ROOT / name / card.FILE
+    head, _, rest = page.read_text(encoding="utf-8").partition("\n\n")
+    if not rest.startswith("!["):
+        page.write_text(f"{head}\n\n![{name}: {words}]({FILE})\n\n{rest}", encoding="utf-8")
+    return path
+
+
+def main() -> None:
+    """Draw what the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m release.picture", description=__doc__)
+    parser.add_argument("name", nargs="+", help="of a checkpoint")
+    parser.add_argument("--root", help="folder of the data that it was trained on")
+    given = parser.parse_args()
+    for name in given.name:
+        print(write(name, given.root))
+
+
+if __name__ == "__main__":
+    with console.user_errors():
+        main()
