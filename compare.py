@@ -79,13 +79,18 @@ def study_name(runs: Sequence[str]) -> str:
 
 
 def check_baseline(baseline: str | None, results: Sequence[Result]) -> None:
-    """Refuse a baseline that no group has."""
-    if baseline is not None and all(result.baseline is None for result in results):
-        labels = sorted({variant.label for result in results for variant in result.group.variants})
-        raise ValueError(
-            f"baseline={baseline} names no variant, or several: give one of "
-            f"{', '.join(map(repr, labels))}, or baseline=null for no differences"
-        )
+    """Refuse a baseline that no group has; say so where nobody chose it."""
+    if baseline is None or any(result.baseline is not None for result in results):
+        return
+    labels = sorted({variant.label for result in results for variant in result.group.variants})
+    choices = ", ".join(map(repr, labels))
+    if "baseline" not in checks.given_options():
+        print(f"no differences: no variant is {baseline}; give baseline= one of {choices}")
+        return
+    raise ValueError(
+        f"baseline={baseline} names no variant, or several: give one of {choices}, or "
+        "baseline=null for no differences"
+    )
 
 
 def folders_to_runs(arguments: Sequence[str]) -> list[str]:

@@ -55,7 +55,7 @@ def pareto_front(result: Result) -> Figure | None:
     y, x = SCORES[result.quality], SCORES[result.artifact]
     ys, xs = result.estimates[result.quality], result.estimates[result.artifact]
     variants = [v for v in result.group.variants if v.label in ys and v.label in xs]
-    figure, axes = plot.page(height=max(430, 70 + 24 * len(variants)), right=0.70)
+    figure, (axes,) = plot.page(height=max(430, 70 + 24 * len(variants)), right=0.70)
     told = _told_apart(result, ys)
     for variant in variants:
         a, b = xs[variant.label], ys[variant.label]
@@ -171,7 +171,7 @@ def learning(result: Result, curves: Curves) -> Figure | None:
         return None
     told = _told_apart(result, result.estimates[result.quality])
     shown = [(variant, c) for variant, c in drawn if variant.label in told]
-    figure, axes = plot.page(height=max(430, 70 + 24 * len(shown)), right=0.70)
+    figure, (axes,) = plot.page(height=max(430, 70 + 24 * len(shown)), right=0.70)
     for variant, c in shown:
         look = plot.look(variant, variants) | {"markersize": 5, "linewidth": 1.5}
         mean, low, high = (values * metric.scale for values in (c.mean, c.low, c.high))

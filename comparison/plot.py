@@ -77,8 +77,8 @@ def page(
     right: float = 0.985,
     bottom: int = 55,
     gap: float = 0.0,
-) -> tuple[Figure, Any]:
-    """A white figure with its axes: one, or a flat list of panels.
+) -> tuple[Figure, list[Axes]]:
+    """A white figure with a flat list of its panels.
 
     Args:
         height: in pixels, of which 76 are for titles.
@@ -98,7 +98,7 @@ def page(
     figure.subplots_adjust(
         left=left, right=right, top=1 - 76 / height, bottom=bottom / height, wspace=0.08, hspace=gap
     )
-    return figure, panels[0] if rows == columns == 1 else panels
+    return figure, panels
 
 
 def title(figure: Figure, text: str, subtitle: str) -> None:

@@ -195,7 +195,7 @@ def check(cfg: DictConfig) -> None:
     refuse_unknown(cfg, (*TRAIN, *GROUPS["train"], "init_left_out", "run_dir"))
     check_options(cfg, TRAIN)
     for name in ("init_left_out", "run_dir"):
-        if cfg.get(name) is not None and name in _given():
+        if cfg.get(name) is not None and name in given_options():
             raise ValueError(f"{name}={shown(cfg[name])}: the run sets it itself: leave it out")
     if cfg.average and cfg.average_power is not None:
         raise ValueError(
@@ -280,7 +280,7 @@ def check_evaluation(cfg: DictConfig) -> None:
     action = next((name for name, holds in chosen.items() if holds), "score")
     if action == "score":
         _check_scoring(cfg)
-    refuse_unused(action, _given())
+    refuse_unused(action, given_options())
 
 
 def check_comparison(cfg: DictConfig) -> None:
@@ -289,7 +289,7 @@ def check_comparison(cfg: DictConfig) -> None:
     check_options(cfg, COMPARE)
 
 
-def _given() -> list[str]:
+def given_options() -> list[str]:
     """Names of the options on the command line, or of their groups."""
     if not HydraConfig.initialized():
         return []

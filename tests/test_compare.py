@@ -75,6 +75,16 @@ def test_a_baseline_that_nobody_has_is_refused(study):
     assert not (study / "comparison").exists()
 
 
+def test_a_study_of_one_score_without_the_usual_baseline_is_compared(tmp_path, capsys):
+    for name in ("carafe", "dysample"):
+        for seed in range(3):
+            write(tmp_path / "s", name, seed, {"psnr": 30 + seed + len(name)})
+    run(f"runs=[{tmp_path / 's'}]", "logs=null", "pictures=0")
+    assert "no differences: no variant is bilinear_init; give baseline=" in capsys.readouterr().out
+    run(f"runs=[{tmp_path / 's'}]", "logs=null", "pictures=0", "baseline=carafe")
+    assert list(tmp_path.rglob("*-differences.png"))
+
+
 def test_options_out_of_range_are_refused(study):
     with pytest.raises(ValueError, match="pictures=-1"):
         run(f"runs=[{study}]", "pictures=-1")

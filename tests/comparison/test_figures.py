@@ -129,7 +129,7 @@ def test_files_are_small_and_900_wide(result, tmp_path):
 
 
 def test_a_figure_full_of_noise_is_brought_under_the_limit(tmp_path):
-    figure, axes = plot.page(height=300)
+    figure, (axes,) = plot.page(height=300)
     axes.imshow(np.random.default_rng(0).random((200, 800, 3)), aspect="auto")
     path = plot.save(figure, tmp_path / "noise.png")
     raw = io.BytesIO()
@@ -172,7 +172,7 @@ def test_a_sheet_has_the_classes_and_the_spectras_scale():
         [block], "title", "subtitle", (["sky", "road"], [[0, 0, 255], [9, 9, 9]])
     )
     assert [t.get_text() for t in figure.texts[2:]] == ["sky", "road"]
-    assert [p.get_facecolor()[:3] for p in figure.patches[-2:]] == [
+    assert [p.get_facecolor()[:3] for p in figure.artists] == [
         (0, 0, 1),
         pytest.approx((9 / 255,) * 3),
     ]
