@@ -16,6 +16,7 @@ from upzoo.audit.measure import blind_periods, middle
 from upzoo.audit.phases import PERIODS, busiest, patterns, unfilmed
 from upzoo.audit.report import PHOTOGRAPH
 from upzoo.audit.trace import Trace
+from upzoo.audit.words import error_line
 from upzoo.metrics.checkerboard.response import constant
 from upzoo.upsampling.phases import over
 
@@ -32,6 +33,7 @@ def run_constant(ex: Examination, level: bool = False) -> None:
         level: let random numbers be the same at all places.
     """
     ex.progress("constant")
+    refusal = ""
     for fed, fields, replace in feeds(ex):
         for flow, endless in ((True, True), (False, True), (False, False)):
             trace = Trace(flow)
@@ -43,7 +45,8 @@ def run_constant(ex: Examination, level: bool = False) -> None:
                 with torch.set_grad_enabled(flow):
                     leaf, inputs = leaf_of(ex, fields, fed) if flow else (None, fields)
                     ran = ex.forward(inputs, plan)
-            except REFUSALS:
+            except REFUSALS as error:
+                refusal = f": {error_line(error)}"
                 continue
             if ran.map is None or ran.map.numel() == 0:
                 continue
@@ -56,7 +59,7 @@ def run_constant(ex: Examination, level: bool = False) -> None:
             if ran.drew and not level and not hidden(ex):
                 _second_seed(ex, fields, plan)
             return
-    ex.why = ex.why or "the net refuses a constant"
+    ex.why = ex.why or f"the net refuses a constant{refusal}"
 
 
 def leaf_of(ex: Examination, inputs: Inputs, fed: str) -> tuple[Tensor | None, Inputs]:

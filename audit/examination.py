@@ -150,8 +150,13 @@ class Examination:
                 f"the output holds labels: looked at is {self.inner} before it"
             )
             ran.map = to_map(y, self.like, self.dims)
+        if ran.map is not None and self._tokens(ran.map):
+            ran.map = None
         if ran.map is None:
-            self.why = f"the output is no map: {shapes(ran.raw)}"
+            self.why = (
+                f"the output is no map: {shapes(ran.raw)}; name one among its outputs, or audit "
+                "the part of the net that makes pictures"
+            )
             if any(leaf.value.numel() == 0 for leaf in leaves(ran.raw)):
                 self.why = f"the output is empty: {shapes(ran.raw)}"
             return
@@ -163,6 +168,18 @@ class Examination:
             self.why = "the output holds nan or infinite values"
         x = to_map(self.pictures[0].tensor, self.like, self.dims) if self.pictures else None
         self.report.pictures = pictures.show(ran.map, x, self.own_periods(ran.watch.calls))
+
+    def _tokens(self, y: Tensor) -> bool:
+        """Whether an output is a sequence of tokens, (B, N, C) as the input: no line of samples."""
+        kinds = {type(module) for module in self.net.modules()}
+        first = next(iter(self.inputs.tensors()), None)
+        return (
+            self.dims == 1
+            and not any(issubclass(kind, nn.modules.conv._ConvNd) for kind in kinds)
+            and any(issubclass(kind, nn.Linear) for kind in kinds)
+            and first is not None
+            and first.shape[:2] == y.shape[:2]
+        )
 
     def own_periods(self, calls: Sequence[Call]) -> list[int]:
         """Periods at the output that the layers that enlarge could give a grid."""

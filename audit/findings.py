@@ -41,6 +41,10 @@ def find(ex: Examination) -> None:
         beyond = found.amplitude > least * found.noise and found.amplitude > rounding
         if beyond and severity(decibels(contrast)) != "none":
             real[period] = found
+    # so does enlarging by corners, whose period is no whole number
+    most = max((found.amplitude for period, found in real.items() if period in near), default=0.0)
+    for period in [p for p in real if p not in near and real[p].amplitude < most]:
+        del real[period]
     blamed = _blame(ex, real)
     for period in real:
         causes = [

@@ -164,15 +164,20 @@ def judge(report: AuditReport, why: str) -> None:
         )
     elif not report.contrast:
         report.verdict = "unknown"
-        report.reason = "the output is too small to hold four periods along each axis"
+        report.reason = (
+            "the output is too small to hold four periods along each axis; give a larger input"
+        )
     elif not report.level and not any(report.contrast.values()):
         report.verdict = "unknown"
-        report.reason = "a constant comes out as zero, as of an untrained layer"
+        report.reason = (
+            "a constant comes out as zero, as of an untrained layer; examine trained weights"
+        )
     elif blind:
         report.verdict = "unknown"
         report.reason = (
             f"the output differs from place to place or from seed to seed by more than a visible "
-            f"grid of period {listed([str(p) for p in blind])} would"
+            f"grid of period {listed([str(p) for p in blind])} would; a larger input may average "
+            "that out, and pictures of your own are measured all the same"
         )
     else:
         near = divisors(could)

@@ -160,7 +160,7 @@ def next_command(report: AuditReport) -> str | None:
         return "fixed, changes = upzoo.correct(net, report)"
     if target is None:
         return None
-    if report.random and report.verdict == "unknown":
+    if report.random and report.verdict == "unknown" and report.output_size:
         source = str(report.target).split(":")[0]
         shipped = "DEFAULT" if source in ("torchvision", "timm", "smp") else "FILE"
         return f"upzoo audit {target} --weights {shipped}"

@@ -266,6 +266,13 @@ def test_what_cannot_be_told_is_said():
     assert "too small" in small.reason
 
 
+def test_tokens_are_no_line():
+    layer = nn.TransformerEncoderLayer(16, 2, 32, 0.0, batch_first=True)
+    report = audit(trained(nn.TransformerEncoder(layer, 2)), torch.randn(1, 64, 16))
+    assert report.verdict == "unknown"
+    assert report.reason.startswith("the output is no map: (1, 64, 16); name one")
+
+
 def test_labels_are_examined_before_the_argmax():
     class Labels(nn.Module):
         def __init__(self):
