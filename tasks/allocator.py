@@ -1,10 +1,22 @@
-"""Memory that a training step frees, for the next step to take."""
+"""Memory that is freed: kept for the next training step, or given back."""
 
 import ctypes
 
 # malloc.h
 M_TRIM_THRESHOLD = -1
 M_MMAP_MAX = -4
+
+
+def give_back_freed_memory() -> bool:
+    """Return to the system what malloc has kept of freed memory.
+
+    Returns:
+        False where malloc is not glibc's, and nothing is done.
+    """
+    try:
+        return bool(ctypes.CDLL(None).malloc_trim(0))
+    except (OSError, AttributeError, TypeError):  # musl, macOS, Windows
+        return False
 
 
 def keep_freed_memory() -> bool:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from data.files import read_image, to_grey
 from data.pixels import denormalise, normalised, to_picture
 from panels.overlay import overlay
+from tasks.allocator import give_back_freed_memory
 from tasks.ensemble import self_ensembled
 from upzoo import tiles
 from upzoo.atomic import whole
@@ -68,7 +69,9 @@ def cut(net: nn.Module, channels: int, image: Tensor) -> list[tiles.Tile]:
 @lru_cache(maxsize=1)
 def measured(net: nn.Module, channels: int) -> tiles.Reach | None:
     """How far a net looks; remembered for the next image."""
-    return tiles.measure(net, channels)
+    reach = tiles.measure(net, channels)
+    give_back_freed_memory()  # the strips of the measurement are larger than some tiles
+    return reach
 
 
 def segment(

@@ -13,7 +13,8 @@ from tasks.artifacts import EXAMPLES, Pictures, assess, look
 from tasks.callbacks.divergence import Divergence
 from tasks.callbacks.scoring import ScoringProgress, Watch
 
-#: Pixels from which images are scored one by one: together their maps leave the cache.
+#: Pixels beyond which images are scored one by one: together their maps leave the cache. Not those
+#: of generators, whose noise and diversity are of a batch.
 LARGE = 2**16
 
 
@@ -33,7 +34,7 @@ def quiet() -> None:
 
 def score(
     options: Any,
-    task: pl.LightningModule,
+    task: Any,
     data: Any,
     splits: Iterable[str],
     pictures: Mapping[str, Pictures] | None = None,
@@ -66,7 +67,8 @@ def score(
         trainer = _trainer(options.accelerator, limit, beside)
         data.trainer = trainer  # whose one process sees the whole split
         height, width = data.prepared(split)[0]["image"].shape[-2:]
-        loader = data.eval_dataloader(split, 1 if height * width > LARGE else None)
+        alone = task.takes == "images" and height * width > LARGE
+        loader = data.eval_dataloader(split, 1 if alone else None)
         if progress:
             trainer.callbacks.append(ScoringProgress(split, _images(loader, limit)))  # type: ignore[attr-defined]
         run = trainer.validate if split == "val" else trainer.test

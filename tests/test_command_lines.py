@@ -100,6 +100,9 @@ TABLE = {
     "train.py +trainer.overfit_batches=1": r"use data\.overfit=IMAGES",
     "train.py trainer.precision=64-true": r"precision=64-true: weights are kept and scored",
     "train.py trainer.precision=bf16-true": r"precision=bf16-true: weights are kept and scored",
+    "train.py trainer=ddp trainer.accelerator=cpu trainer.sync_batchnorm=true": (
+        r"trainer\.sync_batchnorm=true: torch pools .* between CUDA GPUs alone"
+    ),
     "train.py trainer.accelerator=abc": r"trainer\.accelerator=abc: give one of auto, cpu",
     "train.py trainer.devices=abc": r"trainer\.devices=abc must be auto or a number",
     "train.py trainer.gradient_clip_val=-1": r"gradient_clip_val=-1 must be a number of at least 0",

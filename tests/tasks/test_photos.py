@@ -82,6 +82,7 @@ def test_tiles_make_the_same_picture_and_are_counted(tmp_path, monkeypatch):
     image = photo(tmp_path / "a.png", 140, 150)
     whole = photos.enlarged(net, read_image(tmp_path / "a.png"), Y["mean"], Y["std"])
     monkeypatch.setattr(photos, "SMALL", 0)
+    monkeypatch.setattr(photos.tiles, "fits", lambda *image: False)
     monkeypatch.setattr(
         photos.tiles.tiles, "__defaults__", (70 * 70 * 48,)
     )  # bytes of one operation: from 8 channels to 4
@@ -170,6 +171,7 @@ def test_refusals_are_one_line(tmp_path, net, card, options, message):
 
 
 def test_a_net_that_looks_at_the_whole_says_so(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(photos.tiles, "fits", lambda *image: False)
     monkeypatch.setattr(photos, "SMALL", 0)
     monkeypatch.setattr(photos, "LARGE", 0)
 
