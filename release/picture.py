@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from data.pixels import to_picture
 from panels.overlay import overlay
 from panels.samples import sample_grid
 from runs import console
-from tasks.photos import to_picture
 from upzoo import metadata as meta
 from upzoo import zoo
 from upzoo.atomic import whole

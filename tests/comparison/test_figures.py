@@ -172,7 +172,7 @@ def test_a_sheet_has_the_classes_and_the_spectras_scale():
         [block], "title", "subtitle", (["sky", "road"], [[0, 0, 255], [9, 9, 9]])
     )
     assert [t.get_text() for t in figure.texts[2:]] == ["sky", "road"]
-    assert [p.get_facecolor()[:3] for p in figure.patches[-2:]] == [
+    assert [p.get_facecolor()[:3] for p in figure.artists] == [
         (0, 0, 1),
         pytest.approx((9 / 255,) * 3),
     ]
