@@ -303,7 +303,8 @@ def sheet(
         swatch = Rectangle(
             *place, transform=figure.transFigure, edgecolor=style.GREY, linewidth=0.5
         )
-        swatch.set_facecolor([level / 255 for level in colour])
+        red, green, blue = (level / 255 for level in colour)
+        swatch.set_facecolor((red, green, blue))
         figure.add_artist(swatch)
         figure.text((x + side + 6) / plot.WIDTH, y, name, fontsize=9, va="center", color=style.INK)
     return figure
