@@ -68,7 +68,7 @@ def write(name: str, net: Net, metadata: Mapping[str, Any], record: Record) -> s
         + (f" ({chosen})" if chosen else "")
         + f", trained on {choices['data']}",
         parameters=sum(p.numel() for p in net.parameters()),
-        size=_bytes(sum(t.numel() * t.element_size() for t in state)),
+        size=size_text(sum(t.numel() * t.element_size() for t in state)),
         usage=_usage(name, net, metadata),
         interface=_interface(net, metadata),
         scores=scores_table(metadata["metrics"]),
@@ -133,10 +133,10 @@ def _interface(net: Any, metadata: Mapping[str, Any]) -> str:
     )
 
 
-def _bytes(count: int) -> str:
+def size_text(count: int) -> str:
     """Of weights, in MB, or in kB where there are few.
 
-    >>> _bytes(3_210_000), _bytes(45_530)
+    >>> size_text(3_210_000), size_text(45_530)
     ('3.2 MB', '46 kB')
     """
     return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.0f} kB"

@@ -9,6 +9,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from release.card import size_text
 from upzoo.metrics.catalogue import current, find, ordered
 
 
@@ -54,11 +55,11 @@ def _table(key: tuple[str, ...], entries: Mapping[str, Mapping[str, Any]]) -> Ta
     repeated = any(entry.get("seeds") for entry in entries.values())
     if repeated:
         table.add_column("over seeds", justify="right", no_wrap=True)
-    table.add_column("MB", justify="right")
+    table.add_column("size", justify="right", no_wrap=True)
     for name, entry in sorted(entries.items(), key=lambda item: _rank(item[1], names)):
         scores = (find(score).text(entry["scores"].get(score)) for score in names)
         seeds = [_over_seeds(entry.get("seeds"))] if repeated else []
-        table.add_row(name, *scores, *seeds, f"{_bytes(entry) / 1e6:.1f}")
+        table.add_row(name, *scores, *seeds, size_text(_bytes(entry)))
     return table
 
 

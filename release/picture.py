@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from data.pixels import to_picture
 from panels.overlay import overlay
 from panels.samples import sample_grid
 from runs import console
-from tasks.photos import to_picture
 from upzoo import metadata as meta
 from upzoo import zoo
 from upzoo.atomic import whole
@@ -69,13 +69,16 @@ def sized(picture: Tensor) -> Tensor:
 
 
 def encoded(picture: Tensor) -> bytes:
-    """A picture (3, h, w) as PNG of few bytes, with the fewer colours the more it would take."""
-    for colours in (256, 64, 16):
+    """A picture (3, h, w) as PNG, with fewer colours where it would take too many bytes."""
+    image = to_picture(picture)
+    data = b""
+    for colours in (None, 256, 64, 16):
         buffer = io.BytesIO()
-        to_picture(picture).quantize(colours).save(buffer, "PNG", optimize=True)
-        if len(buffer.getvalue()) <= MAX_BYTES:
+        (image.quantize(colours) if colours else image).save(buffer, "PNG", optimize=True)
+        data = buffer.getvalue()
+        if len(data) <= MAX_BYTES:
             break
-    return buffer.getvalue()
+    return data
 
 
 def write(name: str, root: str | None = None) -> Path:

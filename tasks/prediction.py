@@ -124,7 +124,8 @@ def predict_files(
         failures = write_all(partial(_write, write, bar), pairs)
     where = pairs[0][1] if len(pairs) == 1 else os.path.commonpath([p.parent for _, p in pairs])
     done = len(pairs) - len(failures)
-    print(f"{done} {kind}{'s' if done > 1 else ''} written: {where}")
+    beside = f", {'each with ' if done > 1 else ''}an overlay beside it" if overlay else ""
+    print(f"{done} {kind}{'s' if done > 1 else ''} written: {where}{beside}")
     if left_out:
         print(summary(left_out))
     if failures:
