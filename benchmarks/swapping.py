@@ -62,6 +62,7 @@ def main() -> None:
     without_grid, of_better = upzoo.distil(swapped, better, batches, steps, lr=LR)
     nets = {
         "as it was": net,
+        "as it was, trained on labels": trained(net, *all_scenes, steps),
         "corrected": fixed,
         "corrected, distilled": better,
         "swapped": swapped,
