@@ -35,9 +35,6 @@ COLUMNS = (
     "ssim",
     "checkerboard_db",
     "sharpness_db",
-    "parameters_upsampling",
-    "flops_forward",
-    "train_seconds",
 )
 #: Measures of pictures, which a segmentation net's logits are not.
 OF_PICTURES = ("checkerboard_db", "sharpness_db")
@@ -45,7 +42,7 @@ ORDER = ("fcn8s-camvid", "unet-camvid", "fcn8s-shapes", "unet-shapes")
 #: What a reader must know of a model or of data, to read its tables.
 REMARKS = {
     "dcgan": "The generator has no convolutions but the operators' own, so that the table compares "
-    "nets of different sizes (column *of upsampling*).",
+    "nets of different sizes.",
     "camvid": "The validation split is one clip, 101 frames of drive 0016E5, of which 204 other "
     "frames are training data. Test scores of these nets are not recorded.",
 }
@@ -143,6 +140,8 @@ def table(each: Setting) -> Sheet:
     result = each.result
     pictures = result.quality != "miou"
     names = [n for n in COLUMNS if n in result.estimates and (pictures or n not in OF_PICTURES)]
+    if "fid" in names:  # which says more of digits
+        names.remove("swd")
     titles = [ARROWS[SCORES[n].better] + SCORES[n].heading for n in names]
     rows = []
     for variant in result.group.variants:

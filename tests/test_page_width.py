@@ -22,13 +22,7 @@ pre { padding: 16px; overflow: auto; } pre code { white-space: pre; padding: 0; 
 table { border-collapse: collapse; }
 td, th { padding: 6px 13px; border: 1px solid #d1d9e0; }
 """
-#: Written by `studies.page`, whose tables of many scores are wider.
-STUDY = "docs/short_trainings.md"
 FILES = ["README.md", *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
-PAGES = [
-    pytest.param(name, marks=pytest.mark.xfail(name == STUDY, reason="its tables are too wide"))
-    for name in FILES
-]
 #: Of each table that is too wide: its place on the page, its width, and how it begins.
 WIDER = (
     "[...document.querySelectorAll('table')]"
@@ -45,7 +39,7 @@ def page(tmp_path_factory):
         yield page
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", FILES)
 def test_no_table_is_wider_than_the_page(name, page, tmp_path):
     markdown = pytest.importorskip("markdown")
     source = (ROOT / name).read_text(encoding="utf-8")
