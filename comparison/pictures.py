@@ -84,7 +84,7 @@ def write(group: Group, count: int, folder: Path) -> list[Path]:
     known = [each for each in seconds if each]
     trained = f", trained for {min(known):.0f} to {max(known):.0f} s" if known else ""
     classes = hasattr(data, "palette") and not data.scale > 1 and _segments(variants[0], seed)
-    what = "logits" if classes else "all images"
+    what = "logits" if classes else "whole images"
     subtitle = (
         f"seed {seed}{trained}; {part}below, power spectra of the {what}, frequency 0 centred"
     )
