@@ -74,6 +74,21 @@ def measured(net: nn.Module, channels: int) -> tiles.Reach | None:
     return reach
 
 
+def in_tiles(
+    make: Callable[[Tensor], Tensor], image: Tensor, parts: Iterable[tiles.Tile]
+) -> Tensor:
+    """What `make` gives of every tile, put together; memory is given back between two of them.
+
+    Tiles at the borders have sizes of their own, and malloc would keep room for each size.
+    """
+
+    def made(part: Tensor) -> Tensor:
+        give_back_freed_memory()
+        return make(part)
+
+    return tiles.assemble(made, image, parts)
+
+
 def segment(
     net: nn.Module,
     image: Tensor,
@@ -87,7 +102,7 @@ def segment(
         logits = apply(net, part, mean, std)
         return (logits.argmax(0) if len(logits) > 1 else logits[0] > 0).to(torch.uint8)
 
-    return tiles.assemble(classes, image, steps(cut(net, len(mean), image)))
+    return in_tiles(classes, image, steps(cut(net, len(mean), image)))
 
 
 def segment_file(
@@ -128,7 +143,7 @@ def rebuild_file(
         return (255 * colours).round().byte()
 
     image = read_image(source)
-    save_pixels(tiles.assemble(rebuilt, image, steps(cut(net, len(mean), image))), target)
+    save_pixels(in_tiles(rebuilt, image, steps(cut(net, len(mean), image))), target)
 
 
 def enlarge_file(
@@ -146,7 +161,7 @@ def enlarge_file(
     image's eight flips and turns.
     """
     image = read_image(source)
-    made = tiles.assemble(
+    made = in_tiles(
         lambda part: enlarged(net, part, card["mean"], card["std"], ensemble),
         image,
         steps(cut(net, len(card["mean"]), image)),
