@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from runs import folders, records, sweeps
+from runs import board, folders, records, sweeps
 from tests.conftest import ROOT, SMALL, compose_config
 
 
@@ -96,7 +96,7 @@ def test_two_processes_see_the_samples_and_reach_the_scores_of_one(train_run, tm
     # and so are those that the two found together while they trained, 3 + 2 images
     curves = [EventAccumulator(str(run)).Reload() for run in (one, two)]
     for tag in ("val/loss", "val/miou", "val/boundary_f1", "val/global_accuracy"):
-        values = [[event.value for event in curve.Scalars(tag)] for curve in curves]
+        values = [[event.value for event in curve.Scalars(board.tag(tag))] for curve in curves]
         assert len(values[0]) == 2
         assert values[1] == pytest.approx(values[0], rel=1e-5), tag
 

@@ -360,5 +360,5 @@ def test_overfit_recipe_fits_what_it_is_given(train_run):
     run = train_run("debug=overfit", "trainer.max_epochs=60", "model.width=16", "data.overfit=2",
                     "data.batch_size=2", "trainer.check_val_every_n_epoch=60")  # fmt: skip
     events = EventAccumulator(str(run)).Reload()
-    losses = [e.value for e in events.Scalars("train/loss")]
+    losses = [e.value for e in events.Scalars(board.tag("train/loss"))]
     assert losses[-1] < 0.2 * losses[0]

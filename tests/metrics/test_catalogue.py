@@ -149,6 +149,9 @@ def test_the_list_shows_quality_and_artifacts_the_best_first():
     b = {"miou": 0.6, "boundary_f1": 0.2, "checkerboard_db": 12.0}
     table = printed(*listing.tables({"a": entry | {"scores": a}, "b": entry | {"scores": b}}))
     rows = [line.split() for line in table.splitlines() if line.strip()[:2] in ("a ", "b ")]
-    assert rows == [["b", "60.0", "20.0", "12.0", "2.0"], ["a", "50.0", "30.0", "−0.2", "2.0"]]
+    assert rows == [
+        ["b", "60.0", "20.0", "12.0", "2.0", "MB"],
+        ["a", "50.0", "30.0", "−0.2", "2.0", "MB"],
+    ]
     gan = listing.columns({"swd", "fid", "recall", "sharpness_db"})
     assert gan == ["fid", "swd", "sharpness_db"]

@@ -229,7 +229,7 @@ def test_every_shipped_file_is_the_listed_one_and_small(name):
     assert zoo.find(name) == zoo.ROOT / name
     assert SHIPPED[name]["files"]["model.safetensors"]["bytes"] < 4_100_000
     for path in (zoo.ROOT / name).iterdir():
-        assert path.suffix in (".safetensors", ".json", ".md")
+        assert path.suffix in (".safetensors", ".json", ".md", ".png")
     config = (zoo.ROOT / name / "config.json").read_text()
     for place in ("/home/", str(Path.home()), str(ROOT.parent)):
         assert place not in config
