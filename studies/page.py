@@ -104,8 +104,9 @@ def overview(evidence: Sequence[Evidence], costs: Mapping[str, Costs]) -> list[s
     titles = [setting.title for name, setting in SETTINGS.items() if name not in done]
     if titles:
         lines += [
+            *([""] if lines else []),
             f"**What to take after a full training is not known yet** for {listed(titles)}: "
-            "their trainings are not finished."
+            "their trainings are not finished.",
         ]
     where = "Tables, figures, tests and what is not known: [the study](docs/results.md)."
     return [*lines, "", where]

@@ -83,32 +83,34 @@ def answer(evidence: Evidence, costs: Costs) -> list[str]:
 
 
 def table(evidence: Evidence, costs: Costs) -> list[str]:
-    """A variant a row, the best mean first."""
+    """A variant a row, the best first: the score that decides and the cost, then other scores."""
     setting, last = evidence.setting, evidence.budgets[-1]
     primary = evidence.scores(last)
-    measured = {key: evidence.scores(last, key[1], key[0]) for key in setting.secondary}
-    measured = {key: scores for key, scores in measured.items() if scores}
-    heads = ["variant", "rate", heading(setting.split, setting.primary)]
-    heads += [heading(*key) for key in measured]
-    heads += ["step, ms"] * bool(costs) + ["parameters of upsampling, k"]
-    rows = [heads, ["---", *["--:"] * (len(heads) - 1)]]
     near = []
     if len(evidence.seeds) >= FEWEST_SEEDS:
         near = inference.near_best(conclusions.without_twins(primary))
+    heads = ["variant", "rate", heading(setting.split, setting.primary)]
+    heads += ["step, ms"] * bool(costs) + ["parameters of upsampling, k"]
+    rows, labels = [], {}
     for variant in sorted(primary, key=lambda v: -sum(primary[v].values())):
         label = f"`{variant}`" + (" (A/A)" if variant in TWINS else "")
+        labels[variant] = f"**{label}**" if variant in near else label
         run = evidence.own[variant][evidence.seeds[0]]
-        cells = [f"**{label}**" if variant in near else label, f"{run.lr:g}"]
+        cells = [labels[variant], f"{run.lr:g}"]
         cells.append(cell(setting.primary, primary[variant].values()))
-        cells += [
-            cell(key[1], scores.get(variant, {}).values()) for key, scores in measured.items()
-        ]
         if costs:
             cells.append(f"{1000 * costs[variant][0]:.0f}" if variant in costs else "–")
         cells.append(SCORES["parameters_upsampling"].text(run.record.cost["parameters_upsampling"]))
         rows.append(cells)
+    measured = {key: evidence.scores(last, key[1], key[0]) for key in setting.secondary}
+    measured = {key: scores for key, scores in measured.items() if scores}
+    others = [
+        [label, *(cell(k[1], scores.get(v, {}).values()) for k, scores in measured.items())]
+        for v, label in labels.items()
+    ]
     note = ["", "Bold: not distinguishable from the best."] if near else []
-    return [*(f"| {' | '.join(row)} |" for row in rows), *note]
+    more = ["", *grid(["variant", *(heading(*key) for key in measured)], others)]
+    return [*grid(heads, rows), *(more if measured else []), *note]
 
 
 def remarks(evidence: Evidence) -> list[str]:
@@ -217,15 +219,13 @@ def checks(evidence: Evidence) -> list[str]:
     """Trainings that differ from the study's in one thing, beside those of the same seeds."""
     if not evidence.checks:
         return []
-    setting, last = evidence.setting, evidence.budgets[-1]
+    setting, last, rows = evidence.setting, evidence.budgets[-1], []
     scores = [(setting.split, setting.primary), *setting.secondary]
-    heads = ["check", "variant", "seeds", *(heading(*score) for score in scores)]
-    rows = [heads, ["---", "---", *["--:"] * (len(heads) - 2)]]
     for check, trainings in evidence.checks.items():
         for variant, runs in trainings.items():
             seeds = [seed for seed in runs if seed in evidence.seeds]
             own = evidence.own.get(variant, {})
-            for label, those in ((check, runs), ("the study's", own)):
+            for label, those in ((f", {check}", runs), ("", own)):
                 cells = [
                     cell(
                         name,
@@ -233,8 +233,15 @@ def checks(evidence: Evidence) -> list[str]:
                     )
                     for split, name in scores
                 ]
-                rows.append([label, f"`{variant}`", str(len(seeds)), *cells])
-    return ["Checks of the protocol:", "", *(f"| {' | '.join(row)} |" for row in rows), ""]
+                rows.append([f"`{variant}`{label}", *cells])
+    heads = ["variant", *(heading(*score) for score in scores)]
+    return ["Checks of the protocol, at the same seeds:", "", *grid(heads, rows), ""]
+
+
+def grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table, the first column to the left and the others to the right."""
+    lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def heading(split: str, name: str) -> str:

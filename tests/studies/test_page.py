@@ -214,8 +214,6 @@ def test_a_check_stands_beside_the_study_s_own_trainings_of_its_seeds(found, tmp
     other = {seed: trained(tmp_path / "check", "bilinear_fixed", seed) for seed in (0, 1)}
     checked = dataclasses.replace(found, checks={"no_icnr": {"pixel_shuffle": other}})
     rows = [line for line in section.checks(checked) if line.startswith("|")]
-    assert [cell.strip() for cell in rows[2].split("|")[1:5]] == [
-        "no_icnr", "`pixel_shuffle`", "2", "31.85 ± 0.65",
-    ]  # fmt: skip
-    assert "| the study's | `pixel_shuffle` | 2 | 32.45 ± 0.61 |" in rows[3]
+    assert rows[2].startswith("| `pixel_shuffle`, no_icnr | 31.85 ± 0.65 |")
+    assert rows[3].startswith("| `pixel_shuffle` | 32.45 ± 0.61 |")
     assert section.checks(found) == []
