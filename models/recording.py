@@ -90,9 +90,7 @@ class Recorder(TorchFunctionMode):
 
     def _within(self, owner: str) -> bool:
         """Whether a module is an operator of ours, or a part of one."""
-        return any(
-            f"{owner}.".startswith(f"{operator}." * bool(operator)) for operator in self.ours
-        )
+        return any(not name or f"{owner}.".startswith(f"{name}.") for name in self.ours)
 
     def ran(self, name: str, x: Tensor, y: Tensor) -> None:
         """An operator of ours has enlarged a map."""
