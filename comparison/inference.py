@@ -9,7 +9,7 @@ docs/protocol.md says which of these decides what. scipy and statsmodels are imp
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -159,19 +159,53 @@ def all_pairs(scores: Scores, level: float = 0.95) -> list[TukeyPair]:
     return pairs
 
 
-def near_best(scores: Scores, better: int = 1, level: float = 0.95) -> list[str]:
+def all_pairs_own_variances(scores: Scores, level: float = 0.95) -> list[Pair]:
+    """Simultaneous intervals of all differences, each variant with its own variance.
+
+    x̄ᵢ − x̄ⱼ ± q·√((sᵢ² + sⱼ²)/2n) with Welch's degrees of freedom (Games & Howell 1976, "Pairwise
+    multiple comparison procedures with unequal n's and/or variances"). Seeds are no blocks here.
+
+    Args:
+        scores: variant → seed → value.
+        level: the chance that all intervals hold the true differences.
+
+    Returns:
+        Every pair; the interval of two variants without any variance is nan, and tells nothing.
+
+    Raises:
+        ValueError: see `blocks`.
+    """
+    from scipy.stats import tukey_hsd
+
+    found = blocks(scores)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = tukey_hsd(*found.values, equal_var=False).confidence_interval(level)
+    means, places = found.means, list(enumerate(found.labels))
+    return [
+        Pair(one, other, means[other] - means[one], float(ends.low[j, i]), float(ends.high[j, i]))
+        for (i, one), (j, other) in combinations(places, 2)
+    ]
+
+
+def near_best(
+    scores: Scores,
+    better: int = 1,
+    level: float = 0.95,
+    pairs: Callable[[Scores, float], Sequence[Pair]] = all_pairs,
+) -> list[str]:
     """The variants that are not distinguishable from the one with the best mean, the best first.
 
-    Those whose simultaneous interval (`all_pairs`) against it holds 0.
+    Those whose simultaneous interval against it holds 0.
 
     Args:
         scores: variant → seed → value.
         better: 1 where higher is better, -1 where lower is.
         level: of the intervals.
+        pairs: what makes the intervals.
     """
     means = blocks(scores).means
     ordered = sorted(means, key=lambda label: -better * means[label])
-    apart = {frozenset((p.first, p.second)) for p in all_pairs(scores, level) if p.differs}
+    apart = {frozenset((p.first, p.second)) for p in pairs(scores, level) if p.differs}
     return [label for label in ordered if frozenset((label, ordered[0])) not in apart]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from studies.plan import SETTINGS
+from studies.settings import SETTINGS
 
 
 def parser(name: str, doc: str | None) -> argparse.ArgumentParser:

@@ -11,7 +11,8 @@ from comparison import inference
 from comparison.inference import Floor, Pair, TukeyPair
 from comparison.statistics import estimate, holm, paired_p
 from studies.evidence import Evidence
-from studies.plan import TWINS, Hypothesis
+from studies.setting import Hypothesis
+from studies.variants import TWINS
 
 #: Variant → processor seconds of a training step, then parameters; the lower the cheaper.
 Costs = Mapping[str, tuple[float, float]]

@@ -17,8 +17,10 @@ from pathlib import Path
 
 from runs import console, environment
 from studies import arguments
-from studies.plan import SETTINGS, TWINS, read_rates, study_jobs
+from studies.plan import read_rates, study_jobs
+from studies.settings import SETTINGS
 from studies.train import newest
+from studies.variants import TWINS
 from upzoo.atomic import whole
 
 #: Beside a setting's records.

@@ -13,7 +13,9 @@ import numpy as np
 from comparison import resampling
 from runs import folders, per_image, records
 from runs.records import Record
-from studies.plan import SETTINGS, Setting, read_rates, study_jobs
+from studies.plan import read_rates, study_jobs
+from studies.setting import Setting
+from studies.settings import SETTINGS
 from studies.train import newest
 
 #: Draws of the bootstrap over seeds and images.

@@ -14,7 +14,7 @@ from comparison.statistics import estimate
 from panels import style
 from studies.conclusions import ranks
 from studies.evidence import Evidence
-from studies.plan import OPERATORS, TWINS
+from studies.variants import OPERATORS, TWINS
 from upzoo.metrics.catalogue import SCORES
 
 if TYPE_CHECKING:

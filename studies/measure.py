@@ -14,7 +14,8 @@ from typing import Any
 from runs import console, records
 from runs import folders as runs
 from studies import archive, arguments
-from studies.plan import SETTINGS, read_rates, study_jobs
+from studies.plan import read_rates, study_jobs
+from studies.settings import SETTINGS
 from studies.train import newest
 
 #: A figure that tells whether a record has been measured.

@@ -14,8 +14,8 @@ from runs import console
 from studies import conclusions, cost, figures, literature, short
 from studies.conclusions import Costs
 from studies.evidence import Evidence, read
-from studies.plan import SETTINGS
 from studies.section import FEWEST_SEEDS, brief, listed, names, section
+from studies.settings import SETTINGS
 from upzoo.atomic import whole
 
 PAGE, README, FIGURES = Path("docs/results.md"), Path("README.md"), Path("docs/figures")

@@ -11,7 +11,8 @@ from comparison.statistics import estimate
 from studies import conclusions
 from studies.conclusions import Costs, Reversal
 from studies.evidence import Evidence
-from studies.plan import TWINS, Setting
+from studies.setting import Setting
+from studies.variants import TWINS
 from upzoo.metrics.catalogue import SCORES
 
 #: Fewest seeds of which anything is said but the scores themselves.
@@ -127,6 +128,11 @@ def remarks(evidence: Evidence) -> list[str]:
         f"within ±{amount(setting, setting.margin)}: {pairs_text(same) or 'none'}. The design "
         f"finds a difference of {amount(setting, inference.detectable(scores))} in 80 of 100 cases."
     ]
+    own = inference.near_best(scores, pairs=inference.all_pairs_own_variances)
+    lines.append(
+        "With each variant's own variance (Games and Howell's intervals), not distinguishable from "
+        f"the best: {names(own)}."
+    )
     noise = conclusions.floor(evidence, last)
     if noise is not None:
         lines.append(

@@ -19,8 +19,9 @@ from release.ship import ship
 from runs import console
 from studies import arguments
 from studies.evidence import Evidence, read
-from studies.plan import OPERATORS, SETTINGS, TWINS
+from studies.settings import SETTINGS
 from studies.train import newest
+from studies.variants import OPERATORS, TWINS
 
 
 def name_of(choices: Mapping[str, Any], options: Sequence[str]) -> str:

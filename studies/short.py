@@ -1,6 +1,6 @@
 """The page of the earlier, short trainings: their numbers and intervals, from the records alone.
 
-It says how operators start, until the study's own settings (`studies.plan`) replace it.
+It says how operators start, until the study's own settings (`studies.settings`) replace it.
 """
 
 from __future__ import annotations

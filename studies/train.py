@@ -27,7 +27,8 @@ import yaml
 
 from runs import console, folders, records
 from studies import archive, arguments
-from studies.plan import RATES, SETTINGS, Job, pilot_jobs, read_rates, study_jobs
+from studies.plan import RATES, Job, pilot_jobs, read_rates, study_jobs
+from studies.settings import SETTINGS
 
 #: The option of a training that is scored at its end only.
 NO_BUDGETS = "budgets=null"

@@ -7,7 +7,15 @@ import pytest
 from scipy import stats
 
 from comparison import inference
-from comparison.inference import all_pairs, blocks, detectable, equivalences, mean_ranks, near_best
+from comparison.inference import (
+    all_pairs,
+    all_pairs_own_variances,
+    blocks,
+    detectable,
+    equivalences,
+    mean_ranks,
+    near_best,
+)
 
 HAND = {
     "a": {0: 1.0, 1: 2.0, 2: 3.0},
@@ -52,6 +60,33 @@ def test_of_two_variants_it_is_the_paired_t_test():
     reference = stats.ttest_rel(b, a)
     low, high = reference.confidence_interval(0.95)
     assert (pair.low, pair.high, pair.p) == pytest.approx((low, high, reference.pvalue), rel=1e-4)
+
+
+def test_own_variances_by_hand():
+    # a, c: variances 1 and 3; Welch: (1/3 + 3/3)² / (1/18 + 9/18) = 3.2
+    half = stats.studentized_range.ppf(0.95, 3, 3.2) * math.sqrt((1 + 3) / 6)
+    pairs = {(p.first, p.second): p for p in all_pairs_own_variances(HAND)}
+    assert [p.difference for p in pairs.values()] == [1, 5, 4]
+    assert pairs["a", "c"].low == pytest.approx(5 - half, rel=1e-6)
+    assert pairs["a", "c"].high == pytest.approx(5 + half, rel=1e-6)
+
+
+def test_a_noisy_variant_hides_nothing_of_two_quiet_ones():
+    quiet = {
+        "a": {s: 1.0 + 0.001 * s for s in range(5)},
+        "b": {s: 1.1 - 0.001 * s for s in range(5)},
+    }
+    noisy = quiet | {"c": {s: 0.8 + 0.4 * (-1) ** s for s in range(5)}}
+    assert near_best(noisy) == ["b", "a", "c"]
+    # the wide interval of c holds 0 still
+    assert near_best(noisy, pairs=all_pairs_own_variances) == ["b", "c"]
+
+
+def test_two_variants_without_variance_are_not_told_apart():
+    flat = {"a": {0: 1.0, 1: 1.0}, "b": {0: 2.0, 1: 2.0}, "c": {0: 0.0, 1: 0.5}}
+    (pair,) = (p for p in all_pairs_own_variances(flat) if (p.first, p.second) == ("a", "b"))
+    assert math.isnan(pair.low)
+    assert not pair.differs
 
 
 def experiments(count: int, gain: float = 0.0) -> tuple[np.ndarray, np.ndarray]:

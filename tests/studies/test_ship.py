@@ -2,7 +2,7 @@
 
 import pytest
 
-from studies import plan, ship
+from studies import ship, variants
 from tests.studies.test_page import found  # noqa: F401
 
 
@@ -10,7 +10,7 @@ def test_every_variant_has_a_name_of_its_own():
     choices = {"model": "espcn", "data": "t91x3"}
     names = {
         variant: ship.name_of(choices | {"upsample": options[0].removeprefix("upsample=")}, options)
-        for variant, options in plan.OPERATORS.items()
+        for variant, options in variants.OPERATORS.items()
     }
     assert len(set(names.values())) == len(names)
     assert names["bilinear_dense"] == "espcn_bilinear_init_trainable_dense.t91x3"

@@ -10,7 +10,8 @@ from hydra.utils import get_class
 
 from runs import records
 from studies import plan, train
-from studies.plan import SETTINGS, Job, pilot_jobs, study_jobs
+from studies.plan import Job, pilot_jobs, study_jobs
+from studies.settings import SETTINGS
 from tests.comparison.fabricated import write
 from tests.conftest import compose_config
 

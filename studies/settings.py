@@ -1,0 +1,240 @@
+"""The study's settings, in order of worth, as docs/protocol.md has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from studies.setting import Hypothesis, Pilot, Setting
+from studies.variants import FIVE
+
+#: What scores of mean IoU on CamVid are taken from and shown with.
+_CAMVID: dict[str, Any] = {
+    "data": "camvid",
+    "primary": "miou",
+    "split": "test",
+    "figures": ("hits", "truth", "predicted"),
+    "margin": 0.01,
+    "act": 0.005,
+    "secondary": (
+        ("test", "boundary_f1"),
+        ("test", "boundary_iou"),
+        ("test", "shift_consistency"),
+        ("val", "miou"),
+    ),
+    "pilot": Pilot(
+        rates=(1e-3, 3e-3, 9e-3),
+        overrides=(
+            "data.leave_out=0006R0",
+            "trainer.max_epochs=22",
+            "budgets=[99,198,396,726,1452]",
+        ),
+        metric="miou",
+    ),
+}
+_SUPER_RESOLUTION: dict[str, Any] = {
+    "data": "super_resolution",
+    "primary": "psnr",
+    "split": "set5",
+    "figures": ("psnr",),
+    "margin": 0.05,
+    "act": 0.05,
+    "secondary": (
+        ("set5", "ssim"),
+        ("set14", "psnr"),
+        ("set5", "checkerboard_db"),
+        ("set5", "sharpness_db"),
+        ("set5", "shift_equivariance"),
+    ),
+}
+
+SETTINGS: Mapping[str, Setting] = {
+    "fcn8s_camvid": Setting(
+        title="FCN-8s on CamVid",
+        experiment="fcn8s_camvid",
+        **_CAMVID,
+        variants=(
+            "bilinear_fixed",
+            "transposed",
+            "bilinear_dense",
+            "resize_nearest",
+            "pixel_shuffle",
+            "dysample",
+            "bilinear_depthwise",
+            "resize_bilinear",
+            "carafe",
+            "bilinear_twin",
+        ),
+        seeds=(0, 1, 2, 3, 4),
+        common=3e-3,
+        hypotheses=(
+            Hypothesis(
+                "1, start",
+                "after a short training a bilinear start is better than a random one",
+                "bilinear_dense",
+                "transposed",
+                "higher",
+                budgets=(0, 1, 2),
+            ),
+            Hypothesis(
+                "2, end",
+                "at the end the start does not matter",
+                "bilinear_dense",
+                "transposed",
+                "equivalent",
+            ),
+            Hypothesis(
+                "3, learning",
+                "learning one kernel a channel is equivalent to fixed bilinear kernels",
+                "bilinear_depthwise",
+                "bilinear_fixed",
+                "equivalent",
+            ),
+            Hypothesis(
+                "3, learning",
+                "learning dense kernels is equivalent to fixed bilinear kernels",
+                "bilinear_dense",
+                "bilinear_fixed",
+                "equivalent",
+            ),
+            Hypothesis(
+                "4, content",
+                "dysample has better boundaries than fixed bilinear kernels",
+                "dysample",
+                "bilinear_fixed",
+                "higher",
+                "boundary_f1",
+            ),
+            Hypothesis(
+                "4, content",
+                "carafe has better boundaries than fixed bilinear kernels",
+                "carafe",
+                "bilinear_fixed",
+                "higher",
+                "boundary_f1",
+            ),
+        ),
+        checks={
+            "cosine": (
+                ["bilinear_fixed", "transposed"],
+                (0, 1, 2),
+                ["task.schedule=cosine", "average=0.995", "average_power=null", "budgets=null"],
+            )
+        },
+    ),
+    "espcn_x3": Setting(
+        title="ESPCN ×3 (T91, Set5)",
+        experiment="espcn_t91",
+        **_SUPER_RESOLUTION,
+        variants=(
+            "pixel_shuffle",
+            "transposed",
+            "bilinear_fixed",
+            "bilinear_dense",
+            "resize_nearest",
+            "resize_bilinear",
+            "dysample",
+            "decomposed",
+            "smooth",
+            "fir",
+            "bilinear_additive",
+            "bilinear_twin",
+            "carafe",
+        ),
+        seeds=(0, 1, 2, 3, 4),
+        common=4e-3,
+        pilot=Pilot(
+            rates=(1e-3, 4e-3, 1.6e-2),
+            overrides=("trainer.max_epochs=8", "budgets=[500,1000,2000,4000,8000]"),
+            metric="psnr",
+        ),
+        hypotheses=(
+            Hypothesis(
+                "b1",
+                "sub-pixel convolution and transposed convolution are equivalent",
+                "pixel_shuffle",
+                "transposed",
+                "equivalent",
+            ),
+            Hypothesis(
+                "b2",
+                "sub-pixel convolution is better than fixed bilinear kernels",
+                "pixel_shuffle",
+                "bilinear_fixed",
+                "higher",
+            ),
+        ),
+        checks={"no_icnr": (["pixel_shuffle"], (0, 1, 2, 3, 4), ["upsample.icnr=false"])},
+    ),
+    "espcn_x2": Setting(
+        title="ESPCN ×2 (T91, Set5)",
+        experiment="espcn_t91",
+        **_SUPER_RESOLUTION,
+        variants=(*FIVE, "transposed_kernel3", "transposed_kernel5", "transposed_kernel6"),
+        seeds=(0, 1, 2),
+        common=4e-3,
+        overrides=("data.scale=2",),
+        hypotheses=tuple(
+            Hypothesis(
+                "b3",
+                f"a kernel of {kernel}, whose overlap is uneven, is equivalent to one of 4",
+                f"transposed_kernel{kernel}",
+                "transposed",
+                "equivalent",
+            )
+            for kernel in (3, 5)
+        ),
+        rates_of="espcn_x3",
+    ),
+    "espcn_x4": Setting(
+        title="ESPCN ×4 (T91, Set5)",
+        experiment="espcn_t91",
+        **_SUPER_RESOLUTION,
+        variants=FIVE,
+        seeds=(0, 1, 2),
+        common=4e-3,
+        overrides=("data.scale=4",),
+        rates_of="espcn_x3",
+    ),
+    "srresnet_x4": Setting(
+        title="small SRResNet ×4 (T91, Set5)",
+        experiment="srresnet_t91",
+        **_SUPER_RESOLUTION,
+        variants=FIVE,
+        seeds=(0, 1, 2),
+        common=1e-3,
+    ),
+    "unet_lite0_camvid": Setting(
+        title="U-Net on a pretrained encoder (CamVid)",
+        experiment="unet_lite0_camvid",
+        **_CAMVID,
+        variants=(
+            "bilinear_fixed",
+            "transposed",
+            "bilinear_dense",
+            "resize_nearest",
+            "pixel_shuffle",
+            "dysample",
+            "bilinear_twin",
+        ),
+        seeds=(0, 1, 2),
+        common=3e-3,
+        hypotheses=(
+            Hypothesis(
+                "c1",
+                "after a short training a bilinear start is better than a random one",
+                "bilinear_dense",
+                "transposed",
+                "higher",
+                budgets=(0, 1, 2),
+            ),
+            Hypothesis(
+                "c2",
+                "at the end the start does not matter",
+                "bilinear_dense",
+                "transposed",
+                "equivalent",
+            ),
+        ),
+    ),
+}
