@@ -25,7 +25,9 @@ from studies.variants import OPERATORS, TWINS
 
 
 def name_of(choices: Mapping[str, Any], options: Sequence[str]) -> str:
-    """The checkpoint's name: <model>_<operator>_<what is unusual>.<data>.
+    """The checkpoint's name: <model>_<operator>_<what is unusual>_study.<data>.
+
+    A recipe's net, which trained longer, has the name without "study".
 
     Args:
         choices: of a record.
@@ -33,10 +35,10 @@ def name_of(choices: Mapping[str, Any], options: Sequence[str]) -> str:
 
     >>> choices = {"model": "fcn8s", "upsample": "bilinear_init", "data": "camvid"}
     >>> name_of(choices, ["upsample=bilinear_init", "upsample.trainable=true"])
-    'fcn8s_bilinear_init_trainable.camvid'
+    'fcn8s_bilinear_init_trainable_study.camvid'
     """
     unusual = [o.removeprefix("upsample.").removesuffix("=true") for o in options[1:]]
-    words = [choices["model"], choices["upsample"], *unusual]
+    words = [choices["model"], choices["upsample"], *unusual, "study"]
     return re.sub(r"[^a-z0-9_]", "", "_".join(words).lower()) + f".{choices['data']}"
 
 

@@ -13,9 +13,9 @@ def test_every_variant_has_a_name_of_its_own():
         for variant, options in variants.OPERATORS.items()
     }
     assert len(set(names.values())) == len(names)
-    assert names["bilinear_dense"] == "espcn_bilinear_init_trainable_dense.t91x3"
-    assert names["transposed_kernel3"] == "espcn_transposed_conv_kernel3.t91x3"
-    assert names["resize_bilinear"] == "espcn_resize_conv_modebilinear.t91x3"
+    assert names["bilinear_dense"] == "espcn_bilinear_init_trainable_dense_study.t91x3"
+    assert names["transposed_kernel3"] == "espcn_transposed_conv_kernel3_study.t91x3"
+    assert names["resize_bilinear"] == "espcn_resize_conv_modebilinear_study.t91x3"
 
 
 def test_a_shipped_nets_interval_is_over_all_seeds(found):  # noqa: F811
