@@ -11,7 +11,7 @@ from torch import Tensor
 
 from upzoo.audit.examination import REFUSALS, Examination
 from upzoo.audit.inputs import Inputs
-from upzoo.audit.layers import Plan
+from upzoo.audit.journal import Plan
 from upzoo.audit.measure import blind_periods, middle
 from upzoo.audit.phases import PERIODS, busiest, patterns, unfilmed
 from upzoo.audit.report import PHOTOGRAPH
@@ -38,7 +38,7 @@ def run_constant(ex: Examination, level: bool = False) -> None:
         for flow, endless in ((True, True), (False, True), (False, False)):
             trace = Trace(flow)
             plan = Plan(see=trace.see, thin=trace.thin, level=level)
-            plan.example = ex.example if endless else None
+            plan.example = ex.example.replay if endless else None
             if replace is not None:
                 plan.replace = replace
             try:

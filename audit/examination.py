@@ -16,7 +16,8 @@ from upzoo.audit.calls import Call
 from upzoo.audit.inputs import Inputs, Picture, constants
 from upzoo.audit.inputs import pictures as find_pictures
 from upzoo.audit.intact import reseed
-from upzoo.audit.layers import Plan, Watch
+from upzoo.audit.journal import Plan
+from upzoo.audit.layers import Watch
 from upzoo.audit.maps import largest_map, leaves, shapes, to_map
 from upzoo.audit.phases import PERIODS, Pattern
 from upzoo.audit.report import AuditReport
@@ -201,11 +202,11 @@ class Examination:
         y = None
         with watch:
             for picture in self.find_pictures(inputs):
-                watch.origins.start(picture.tensor, picture.sizes, "the input")
+                watch.journal.origins.start(picture.tensor, picture.sizes, "the input")
             raw = self.net(*inputs.args, **inputs.kwargs)
             if self.inner is None:
                 found = largest_map(raw, self.like, self.dims, self.wanted)
-                y = None if found is None else watch.finish(found.value, found.name)
+                y = None if found is None else watch.journal.finish(found.value, found.name)
             elif watch.last_map is not None:
                 y = to_map(watch.last_map[1], self.like, self.dims)
         self.passes += 1

@@ -12,7 +12,7 @@ from upzoo.audit import photos, pictures
 from upzoo.audit.calls import Call
 from upzoo.audit.constants import ROUNDING, feeds
 from upzoo.audit.examination import Examination
-from upzoo.audit.layers import Plan
+from upzoo.audit.journal import Plan
 from upzoo.audit.maps import to_map
 from upzoo.audit.measure import divisors
 from upzoo.audit.phases import Pattern, busiest, patterns, unfilmed

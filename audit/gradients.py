@@ -7,7 +7,7 @@ from torch import Tensor
 
 from upzoo.audit.constants import leaf_of
 from upzoo.audit.examination import REFUSALS, Examination
-from upzoo.audit.layers import Plan
+from upzoo.audit.journal import Plan
 from upzoo.audit.maps import leaves, to_map
 from upzoo.audit.measure import input_gradient
 from upzoo.audit.phases import cell_means
@@ -56,7 +56,7 @@ def _constant_for_gradient(ex: Examination) -> None:
     try:
         with torch.enable_grad():
             leaf, inputs = leaf_of(ex, fields, "the input")
-            ran = ex.forward(inputs, Plan(thin=trace.thin, example=ex.example))
+            ran = ex.forward(inputs, Plan(thin=trace.thin, example=ex.example.replay))
     except REFUSALS:
         return
     ex.constant, ex.trace, ex.leaf = ran, trace, leaf

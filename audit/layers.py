@@ -3,12 +3,12 @@
 Modules and bare functions alike end in a few functions of torch (`conv_transpose2d`, `interpolate`,
 `pixel_shuffle`, …), which a function mode sees; hooks tell whose they are. An upsampling operator
 (anything with `scale`, `in_channels` and `enlarge`) counts as one layer, whatever it calls. What is
-done by none of these functions is bracketed by the modules around it (see `origins`).
+done by none of these functions is bracketed by the modules around it (see `journal`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,38 +18,11 @@ from torch.overrides import TorchFunctionMode
 
 from upzoo.audit.boundless import narrow, plain_name, widen
 from upzoo.audit.calls import Call, channel_means, layer_facts, whole_ratio
-from upzoo.audit.functions import FUNCTIONS, UP, is_operator, steps_of
+from upzoo.audit.functions import FUNCTIONS, UP, is_operator
+from upzoo.audit.journal import Journal, Plan, main_map
 from upzoo.audit.levelling import even_unpool, one_draw
-from upzoo.audit.maps import Sizes, map_sizes
-from upzoo.audit.origins import Origins
 from upzoo.audit.replay import Replay
 from upzoo.metrics.checkerboard.response import constant
-
-Replace = Callable[[int, Tensor], Tensor]
-See = Callable[[int, Call, Tensor], Tensor]
-Thin = Callable[[Call, Tensor], None]
-
-
-@dataclass
-class Plan:
-    """What a pass does to the net besides watching it.
-
-    Attributes:
-        replace: (index of a call that enlarges, its input) -> the input to use.
-        see: (index, call, its output) -> the output to use.
-        thin: (call, an alias of its input) of each call that thins out.
-        example: the pass over the example: let maps repeat beyond their borders, and norms and
-            switches stay as they were there. None: the net runs as it is.
-        maps: (name of a module, its output) of every module that gives a map.
-        level: let random numbers be the same at all places.
-    """
-
-    replace: Replace = lambda index, x: x
-    see: See = lambda index, call, y: y
-    thin: Thin = lambda call, x: None
-    example: Watch | None = None
-    maps: Callable[[str, Tensor], None] | None = None
-    level: bool = False
 
 
 @dataclass
@@ -77,21 +50,22 @@ class Watch(TorchFunctionMode):
         self, net: nn.Module, like: Sequence[int] | None, dims: int, plan: Plan | None = None
     ):
         super().__init__()
-        self.calls: list[Call] = []
         self.dims_seen: dict[int, int] = {}
         self.last_map: tuple[str, Tensor] | None = None
-        self.origins = Origins()
         self.plan = plan or Plan()
-        example = self.plan.example
-        self.replay: Replay = Replay(None if example is None else example.replay)
-        self._like, self._dims = like, dims
+        self.journal = Journal(self.plan, like, dims)
+        self.replay: Replay = Replay(self.plan.example)
         self._names = {module: name for name, module in net.named_modules()}
         self._root = net
         self._path: list[tuple[nn.Module, int, Any]] = []  # running, calls before, input
         self._unit: _Unit | None = None
         self._convs: list[dict[str, Any]] = []  # the last convolutions: one may feed a shuffle
-        self._sliced: list[tuple[Tensor, Call]] = []
         self._hooks: list[Any] = []
+
+    @property
+    def calls(self) -> list[Call]:
+        """The calls that enlarged a map or thinned one out, in order."""
+        return self.journal.calls
 
     def __enter__(self) -> Watch:
         for module in self._names:
@@ -115,13 +89,13 @@ class Watch(TorchFunctionMode):
         result = self._function(func, name, args, kwargs)
         if self.plan.level:
             result = one_draw(name, result)
-        if isinstance(result, Tensor | tuple | list) and not self.origins.of(result):
-            self.origins.inherit(result, [*args, *kwargs.values()], name)
+        if isinstance(result, Tensor | tuple | list) and not self.journal.origins.of(result):
+            self.journal.origins.inherit(result, [*args, *kwargs.values()], name)
         return result
 
     def _function(self, func: Any, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         if name == "__getitem__" and self._path and self._unit is None:
-            return self._slice(func, args)
+            return self.journal.slice(func, args, self._names.get(self._path[-1][0], ""))
         kind, order = FUNCTIONS.get(name, ("", ()))
         if not kind or not self._path:
             return self._call(func, name, args, kwargs)
@@ -145,7 +119,7 @@ class Watch(TorchFunctionMode):
         y = self._call(func, name, (x, *args[1:]), rest)
         if self.plan.level and kind == "unpooling":
             y = even_unpool(y, given)
-        out = _map(y)
+        out = main_map(y)
         if kind == "convolution":
             holder = self._names.get(self._path[-1][0])
             self._convs = [*self._convs[-7:], given | {"output": out, "holder": holder}]
@@ -173,7 +147,7 @@ class Watch(TorchFunctionMode):
             label = f"{label}.{name}()".lstrip(".")
         mode = f"{given.get('mode') or 'nearest'} " if kind == "interpolation" else ""
         free = again if up and kind != "unpooling" else None
-        return self._note(label, mode + kind, up, x, y, free, facts)
+        return self.journal.note(label, mode + kind, up, x, y, free, facts)
 
     def _call(self, func: Any, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Run a function; the whole input of an operator goes on beyond its borders already."""
@@ -187,36 +161,9 @@ class Watch(TorchFunctionMode):
                 return conv
         return {}
 
-    def _slice(self, func: Any, args: Sequence[Any]) -> Any:
-        """Take every n-th pixel: `x[..., ::2, ::2]`."""
-        x, index = args
-        steps = steps_of(x, index)
-        sizes = map_sizes(x, self._like, self._dims)
-        if sizes is None or max(steps, default=1) < 2 or max(sizes) < 2:
-            return func(x, index)
-        alias = x.view_as(x) if x.requires_grad else x
-        y = func(alias, index)
-        after = map_sizes(y, self._like, self._dims)
-        if after is None or len(after) != len(sizes) or not isinstance(y, Tensor):
-            return y
-        scales = whole_ratio(after, sizes)
-        if scales is None:
-            return y
-        name = f"{self._names.get(self._path[-1][0], '')}[::{max(scales)}]"
-        for source, call in self._sliced:
-            if source is x and call.name == name:
-                self.plan.thin(call, alias)
-                return y
-        call = Call(name, "slicing", False, scales, None, sizes, after)
-        self._sliced.append((x, call))
-        self.calls.append(call)
-        self.plan.thin(call, alias)
-        self.origins.start(y, after, name)
-        return y
-
     def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._unit is None and args and module is not self._root:
-            args = (self._arrive(args[0], self._names[module]), *args[1:])
+            args = (self.journal.arrive(args[0], self._names[module]), *args[1:])
         self._path.append((module, len(self.calls), args[0] if args else None))
         if self._unit is None and args and is_operator(module):
             args = (self.plan.replace(len(self.calls), args[0]), *args[1:])
@@ -226,43 +173,6 @@ class Watch(TorchFunctionMode):
             return wide[:2] if wide else (args, kwargs)
         return args, kwargs
 
-    def _arrive(self, x: Any, name: str) -> Any:
-        """A map on its way into a module: note what enlarged it since the module before."""
-        sizes = map_sizes(x, self._like, self._dims)
-        found = None if sizes is None or min(sizes) < 2 else self.origins.grown(x, sizes)
-        if found is None:
-            return x
-        before, size, scales, up = found
-        y = self._bracket(f"between {before} and {name}", x, size, sizes or (), scales, up)
-        self.origins.start(y, sizes, f"the input of {name}")
-        return y
-
-    def _bracket(
-        self,
-        name: str,
-        x: Tensor,
-        before: Sizes,
-        after: Sizes,
-        scales: tuple[int, ...],
-        up: bool,
-        kind: str = "reshaping or indexing",
-    ) -> Tensor:
-        """Note an enlargement or thinning that no known function did."""
-        call = Call(name, kind, up, scales, None, before, after, known=False)
-        self.calls.append(call)
-        y = self.plan.see(len(self.calls) - 1, call, x) if up else x
-        self.origins.start(y, after, name)
-        return y
-
-    def finish(self, y: Tensor, name: str) -> Tensor:
-        """The map that the net gave, (B, C, *spatial): what enlarged it after the last module."""
-        sizes = tuple(y.shape[2:])
-        found = self.origins.grown(y, sizes)
-        if found is None:
-            return y
-        before, size, scales, up = found
-        return self._bracket(f"between {before} and the output", y, size, sizes, scales, up)
-
     def _end(self, module: nn.Module, args: Any, kwargs: dict[str, Any], y: Any) -> Any:
         _, before, x = self._path.pop()
         unit, name = self._unit, self._names[module]
@@ -271,17 +181,17 @@ class Watch(TorchFunctionMode):
             self._unit = None
             x = unit.args[0]
             y = narrow(y, *unit.kept) if unit.kept else y
-        out = _map(y)
+        out = main_map(y)
         if self._unit is not None or module is self._root or not isinstance(out, Tensor):
             return y
         result = y
-        sizes = map_sizes(out, self._like, self._dims)
+        sizes = self.journal.sizes(out)
         if sizes is not None and len(self.calls) == before:
             result = self._after(module, name, x, y, unit if mine else None)
-            out = _map(result)
-        direct = any(source == name for source in self.origins.of(out).values())
+            out = main_map(result)
+        direct = any(source == name for source in self.journal.origins.of(out).values())
         if (not direct and not list(module.children())) or (len(self.calls) > before and mine):
-            self.origins.start(out, sizes, name)
+            self.journal.origins.start(out, sizes, name)
         if sizes is not None and out.is_floating_point() and min(sizes) > 1:
             self.last_map = name, out
             if self.plan.maps is not None:
@@ -290,9 +200,9 @@ class Watch(TorchFunctionMode):
 
     def _after(self, module: nn.Module, name: str, x: Any, y: Any, unit: _Unit | None) -> Any:
         """Note a module that changed the size of its input by no function that is known."""
-        out = _map(y)
-        before = map_sizes(x, self._like, self._dims)
-        after = map_sizes(out, self._like, self._dims)
+        out = main_map(y)
+        before = self.journal.sizes(x)
+        after = self.journal.sizes(out)
         if before is None or after is None or out.shape[0] != x.shape[0]:
             return y
         scales = whole_ratio(before, after)
@@ -304,7 +214,7 @@ class Watch(TorchFunctionMode):
         if unit is not None and up:
             return self._operator(unit, name, x, y, scales)
         kind = type(module).__name__
-        shown = self._bracket(name, out, before, after, scales, up, kind)
+        shown = self.journal.bracket(name, out, before, after, scales, up, kind)
         return (shown, *y[1:]) if isinstance(y, tuple) else shown
 
     def _operator(self, unit: _Unit, name: str, x: Tensor, y: Any, stride: Any) -> Any:
@@ -312,7 +222,7 @@ class Watch(TorchFunctionMode):
         facts: dict[str, Any] = {"stride": stride}
         kinds = [kind for kind, _ in unit.inner]
         if kinds in (["transposed convolution"], ["convolution", "pixel shuffle"]):
-            facts = layer_facts(*unit.inner[-1], _map(y), unit.inner[0][1])
+            facts = layer_facts(*unit.inner[-1], main_map(y), unit.inner[0][1])
         facts["holder"] = name
         # beside x an operator takes the size to keep, which is left out, and maps at that size
         maps = {k: v for k, v in unit.kwargs.items() if isinstance(v, Tensor)}
@@ -325,39 +235,4 @@ class Watch(TorchFunctionMode):
             return module(x, **{k: constant(v, size) for k, v in guides.items()})
 
         kind = type(module).__name__
-        return self._note(name, kind, True, x, y, again if free else None, facts)
-
-    def _note(
-        self,
-        name: str,
-        kind: str,
-        up: bool,
-        x: Tensor,
-        y: Any,
-        again: Callable[[Tensor], Any] | None,
-        facts: dict[str, Any],
-    ) -> Any:
-        """Add a call, and return its output after `see` had its say."""
-        out = _map(y)
-        call = Call(
-            name=name or "net",
-            kind=kind,
-            up=up,
-            mean=channel_means(x),
-            input_size=tuple(x.shape[2:]),
-            output_size=tuple(out.shape[2:]),
-            again=again,
-            **facts,
-        )
-        self.calls.append(call)
-        if not up:
-            self.plan.thin(call, x)
-            self.origins.start(out, call.output_size, call.name)
-            return y
-        shown = self.plan.see(len(self.calls) - 1, call, out)
-        self.origins.start(shown, call.output_size, call.name)
-        return (shown, *y[1:]) if isinstance(y, tuple) else shown
-
-
-def _map(y: Any) -> Any:
-    return y[0] if isinstance(y, tuple) and y else y
+        return self.journal.note(name, kind, True, x, y, again if free else None, facts)
