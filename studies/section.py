@@ -183,7 +183,7 @@ def hypotheses(evidence: Evidence) -> list[str]:
         difference = signed(score.text(each.difference))
         rows.append(
             f"| {claim.name} | {claim.sentence} | {each.step:,} | {difference} "
-            f"| {each.p:.3f} | {outcome} |"
+            f"| {'< 0.001' if each.p < 0.001 else f'{each.p:.3f}'} | {outcome} |"
         )
     return [
         "Hypotheses of the protocol (p corrected over this table):",

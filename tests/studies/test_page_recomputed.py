@@ -1,0 +1,313 @@
+"""Every number of the study's page, recomputed from the records' JSON by other means.
+
+Nothing of studies/ and comparison/ is used but the plan's names: tables are parsed from the page,
+the additive model is statsmodels' least squares, intervals and tests are scipy's and statsmodels'.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import defaultdict
+from itertools import combinations
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from scipy import optimize, stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import DescrStatsW
+
+from studies.settings import SETTINGS
+from studies.variants import TWINS
+from tests.conftest import ROOT
+
+PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S))
+NUMBER = re.compile(r"[−+-]?\d[\d,]*(?:\.\d+)?")
+#: Scores by the heading of their column, and what they are multiplied by there.
+COLUMNS = {
+    "PSNR, dB": ("psnr", 1),
+    "SSIM": ("ssim", 1),
+    "Checkerboard, dB": ("checkerboard_db", 1),
+    "Sharpness, dB": ("sharpness_db", 1),
+    "Shift equivariance, dB": ("shift_equivariance", 1),
+    "Mean IoU, %": ("miou", 100),
+    "Boundary F1, %": ("boundary_f1", 100),
+    "Boundary IoU, %": ("boundary_iou", 100),
+    "Shift consistency, %": ("shift_consistency", 100),
+}
+TRAINED = [name for name in SETTINGS if SETTINGS[name].title in SECTIONS]
+
+
+class Records:
+    """The finished trainings of a setting, straight from their files."""
+
+    def __init__(self, name: str) -> None:
+        self.setting = SETTINGS[name]
+        self.runs: dict[str, dict[int, dict]] = defaultdict(dict)
+        for path in sorted((ROOT / "results" / "study" / name).rglob("record.json")):
+            record = json.loads(path.read_text(encoding="utf-8"))
+            variant = path.relative_to(ROOT / "results" / "study" / name).parts[0]
+            if record["status"] == "finished":
+                self.runs[variant][record["choices"]["seed"]] = record
+        self.own = {v: self.runs[v] for v in self.setting.variants if v in self.runs}
+        self.seeds = sorted(set.intersection(*(set(runs) for runs in self.own.values())))
+        every = [
+            {budget["step"] for budget in record["budgets"]}
+            for runs in self.own.values()
+            for record in runs.values()
+        ]
+        self.budgets = sorted(set.intersection(*every))
+        self.compared = [variant for variant in self.own if variant not in TWINS]
+        primary = (self.setting.split, self.setting.primary)
+        self.values = {v: self.at(v, *primary, self.budgets[-1]) for v in self.own}
+
+    def at(self, variant: str, split: str, score: str, step: int) -> np.ndarray:
+        """By seed."""
+        return np.array([self.score(self.runs[variant][s], split, score, step) for s in self.seeds])
+
+    def score(self, record: dict, split: str, score: str, step: int) -> float:
+        """At a budget; at the last one the record itself has more scores."""
+        if step == max(budget["step"] for budget in record["budgets"]):
+            return record["metrics"][split][score]
+        (found,) = (b for b in record["budgets"] if b["step"] == step)
+        return found["metrics"][split][score]
+
+    def error(self, step: int | None = None) -> tuple[float, float, int]:
+        """Residual deviation of variant + seed by least squares, its freedom, seeds."""
+        split, score = self.setting.split, self.setting.primary
+        y = np.array([self.at(v, split, score, step or self.budgets[-1]) for v in self.compared])
+        variants, seeds = np.indices(y.shape)
+        design = np.hstack(
+            (np.eye(len(y))[variants.ravel()], np.eye(y.shape[1])[seeds.ravel()][:, 1:])
+        )
+        fit = sm.OLS(y.ravel(), design).fit()
+        return math.sqrt(fit.scale), fit.df_resid, y.shape[1]
+
+    def tukey_half(self, step: int | None = None) -> float:
+        """Half of a simultaneous interval."""
+        error, df, n = self.error(step)
+        return stats.studentized_range.ppf(0.95, len(self.compared), df) * error / math.sqrt(n)
+
+
+def says(shown: str, value: float) -> bool:
+    """Whether a number as shown is this value, rounded."""
+    text = shown.replace("−", "-").replace("+", "").replace(",", "")
+    decimals = len(text.partition(".")[2])
+    return abs(float(text) - value) <= 0.5 * 10**-decimals + 1e-9
+
+
+def half(values: np.ndarray) -> float:
+    """Half of the 95 % t-interval of a mean."""
+    low, high = DescrStatsW(values).tconfint_mean()
+    return (high - low) / 2
+
+
+def tables(body: str) -> list[list[list[str]]]:
+    """Every table of a section: rows of cells, the heads first."""
+    found = re.findall(r"(?:^\|.+\|\n)+", body, re.M)
+    return [
+        [[cell.strip() for cell in row[1:-1].split("|")] for row in text.splitlines()]
+        for text in found
+    ]
+
+
+def label(cell: str) -> str:
+    """The variant that a row is of; "variant-check" for a check."""
+    name, check = re.search(r"`(\w+)`(?:, (\w+))?", cell).groups()
+    return name if check is None else f"{name}-{check}"
+
+
+@pytest.fixture(scope="module", params=TRAINED)
+def records(request) -> Records:
+    return Records(request.param)
+
+
+def body(records: Records) -> str:
+    return SECTIONS[records.setting.title]
+
+
+def test_the_page_has_every_setting_with_records():
+    folders = {path.name for path in (ROOT / "results" / "study").iterdir() if path.is_dir()}
+    assert set(TRAINED) <= folders
+
+
+def test_scores_of_tables(records):
+    checked = 0
+    for heads, _, *rows in tables(body(records)):
+        columns = [re.fullmatch(r"(?:[↑↓] )?(.+), (\w+)", head) for head in heads]
+        for row in rows:
+            if not row[0].lstrip("*").startswith("`"):
+                continue
+            runs = records.runs[label(row[0])]
+            for column, cell in zip(columns, row, strict=True):
+                if column is None or column[1] not in COLUMNS:
+                    continue
+                score, scale = COLUMNS[column[1]]
+                found = [
+                    records.score(runs[s], column[2], score, records.budgets[-1])
+                    for s in records.seeds
+                    if s in runs
+                ]
+                values = scale * np.array(found)
+                mean, *rest = NUMBER.findall(cell)
+                assert says(mean, values.mean()), (row[0], column[0])
+                assert not rest or says(rest[0], half(values)), (row[0], column[0])
+                checked += 1
+    assert checked >= 3 * len(records.own)
+
+
+def test_rates_steps_and_parameters(records):
+    heads, _, *rows = next(t for t in tables(body(records)) if "rate" in t[0])
+    costs = json.loads((ROOT / "results/study" / key(records) / "cost.json").read_text())[
+        "variants"
+    ]
+    for row in rows:
+        cells = dict(zip(heads, row, strict=True))
+        variant = label(cells["variant"])
+        record = records.own[variant][records.seeds[0]]
+        assert float(cells["rate"]) == record["config"]["task"]["lr"]
+        assert says(
+            cells["parameters of upsampling, k"], record["cost"]["parameters_upsampling"] / 1e3
+        )
+        if variant in costs:
+            assert says(cells["step, ms"], 1e3 * costs[variant]["step_seconds"])
+
+
+def key(records: Records) -> str:
+    (name,) = (name for name, setting in SETTINGS.items() if setting is records.setting)
+    return name
+
+
+def test_what_was_trained(records):
+    row = next(
+        row for row in tables(SECTIONS["What was trained"])[0] if row[0] == records.setting.title
+    )
+    runs = [record for runs in records.runs.values() for record in runs.values()]
+    done = f"{len(records.own)} × {len(records.seeds)} ({len(runs)} trainings)"
+    assert row[2] == done
+    assert row[3] == f"{records.budgets[-1]:,}"
+    assert says(row[4], sum(r["cost"]["train_seconds"] for r in runs) / 3600)
+
+
+def test_pairs_and_equivalences(records):
+    text = body(records)
+    pairs = list(combinations(records.compared, 2))
+    gaps = {(a, b): records.values[b] - records.values[a] for a, b in pairs}
+    threshold = records.tukey_half()
+    differing = [pair for pair in pairs if abs(gaps[pair].mean()) > threshold]
+    floor = max(
+        (abs((records.values[t] - records.values[o]).mean()) for t, o in TWINS.items()
+         if t in records.own and o in records.own),
+        default=0.0,
+    )  # fmt: skip
+    least = max(records.setting.act, floor)
+    worth = [pair for pair in differing if abs(gaps[pair].mean()) > least]
+    p = [
+        max(
+            stats.ttest_1samp(gap, -records.setting.margin, alternative="greater").pvalue,
+            stats.ttest_1samp(gap, records.setting.margin, alternative="less").pvalue,
+        )
+        for gap in gaps.values()
+    ]
+    equal = int(multipletests(p, 0.05, "holm")[0].sum())
+    expected = f"{len(differing)} of {len(pairs)} pairs differ, {len(worth)} by enough to act on"
+    assert expected in text
+    assert re.search(rf"; {equal} are equivalent", text)
+
+
+def test_the_detectable_difference(records):
+    (shown,) = re.findall(r"The design finds a difference of ([\d.]+)", body(records))
+    error, df, n = records.error()
+    threshold = stats.studentized_range.ppf(0.95, len(records.compared), df) / math.sqrt(2)
+    shift = optimize.brentq(lambda x: stats.nct.sf(threshold, df, x) - 0.8, 0, 99)
+    scale = 100 if records.setting.primary == "miou" else 1
+    assert says(shown, scale * shift * error * math.sqrt(2 / n))
+
+
+def test_what_is_not_distinguishable_from_the_best(records):
+    text = body(records)
+    for step in (
+        records.budgets[0],
+        records.budgets[len(records.budgets) // 2],
+        records.budgets[-1],
+    ):
+        split, score = records.setting.split, records.setting.primary
+        means = {v: records.at(v, split, score, step).mean() for v in records.compared}
+        best, threshold = max(means.values()), records.tukey_half(step)
+        near = {v for v, value in means.items() if best - value <= threshold}
+        (line,) = re.findall(
+            rf"^\* {step:,} steps: .*not distinguishable from the best: (.+)\.$", text, re.M
+        )
+        assert set(re.findall(r"`(\w+)`", line)) == near
+
+
+def test_own_variances(records):
+    means = {v: records.values[v].mean() for v in records.compared}
+    best = max(means, key=lambda v: means[v])
+    n, near = len(records.seeds), {best}
+    for other in records.compared:
+        parts = [records.values[v].var(ddof=1) / n for v in (best, other)]
+        if other == best or sum(parts) == 0:
+            continue
+        df = sum(parts) ** 2 / sum(part**2 / (n - 1) for part in parts)
+        q = (means[best] - means[other]) / math.sqrt(sum(parts) / 2)
+        if stats.studentized_range.sf(q, len(means), df) > 0.05:
+            near.add(other)
+    (line,) = re.findall(r"Games and Howell's intervals\), not .+ best: (.+)\.", body(records))
+    assert set(re.findall(r"`(\w+)`", line)) == near
+
+
+def test_noise_floor_and_convergence(records):
+    text, scale = body(records), 100 if records.setting.primary == "miou" else 1
+    for twin, other in TWINS.items():
+        if twin in records.own and other in records.own:
+            gaps = records.values[twin] - records.values[other]
+            (shown,) = re.findall(
+                r"function differ by ([\d.]+) \S+, single seeds by up to ([\d.]+)", text
+            )
+            assert says(shown[0], scale * abs(gaps.mean()))
+            assert says(shown[1], scale * abs(gaps).max())
+    rising = {}
+    split, score = records.setting.split, records.setting.primary
+    for variant in records.compared:
+        gain = (
+            records.values[variant] - records.at(variant, split, score, records.budgets[-2])
+        ).mean()
+        if gain > half(records.values[variant]):
+            rising[variant] = scale * gain
+    (line,) = re.findall(r"^\* (Not converged.+|The last doubling.+)$", text, re.M)
+    shown = dict(re.findall(r"`(\w+)` \(\+([\d.]+) ", line))
+    assert set(shown) == set(rising)
+    assert all(says(shown[variant], gain) for variant, gain in rising.items())
+
+
+def test_hypotheses(records):
+    found = [t for t in tables(body(records)) if t[0][1:2] == ["claim"]]
+    rows = [row for table in found for row in table[2:]]
+    tested = []
+    for claim in records.setting.hypotheses:
+        for place in claim.budgets:
+            step = records.budgets[place]
+            args = records.setting.split, claim.score or records.setting.primary, step
+            gaps = records.at(claim.first, *args) - records.at(claim.second, *args)
+            if claim.kind == "equivalent":
+                margin = records.setting.margin
+                low = stats.ttest_1samp(gaps, -margin, alternative="greater").pvalue
+                high = stats.ttest_1samp(gaps, margin, alternative="less").pvalue
+                p = max(low, high)
+            else:
+                p = stats.ttest_1samp(gaps, 0).pvalue
+            tested.append((step, gaps.mean(), p))
+    assert len(rows) == len(tested)
+    if not tested:
+        return
+    corrected = multipletests([p for *_, p in tested], method="holm")[1]
+    scale = 100 if records.setting.primary == "miou" else 1
+    for row, (step, gap, _), p in zip(rows, tested, corrected, strict=True):
+        assert row[2] == f"{step:,}"
+        assert says(row[3], scale * gap)
+        assert row[4] == "< 0.001" if p < 0.001 else says(row[4], p)
+        assert (row[5] == "supported") == (p < 0.05)
