@@ -11,7 +11,7 @@ from pathlib import Path
 
 from comparison import inference
 from runs import console
-from studies import conclusions, cost, figures, literature, short
+from studies import across, conclusions, cost, figures, literature, short
 from studies.conclusions import Costs
 from studies.evidence import Evidence, read
 from studies.section import FEWEST_SEEDS, brief, listed, names, section
@@ -115,7 +115,7 @@ def overview(evidence: Sequence[Evidence], costs: Mapping[str, Costs]) -> list[s
 def of_data(data: str, evidence: Sequence[Evidence], costs: Mapping[str, Costs]) -> list[str]:
     """The settings of one data set in short, for the page that is about them."""
     titles = [setting.title for setting in SETTINGS.values() if setting.data == data]
-    lines: list[str] = []
+    lines = across.table([each for each in evidence if each.setting.data == data])
     for each in evidence:
         if each.setting.data == data and len(each.seeds) >= FEWEST_SEEDS:
             titles.remove(each.setting.title)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from runs import records
-from studies import conclusions, evidence, figures, literature, page, section
+from studies import across, conclusions, evidence, figures, literature, page, section
 from studies.conclusions import advice, last_doublings, ranks, verdicts
 from studies.evidence import Evidence, Trained
 from tests.comparison.fabricated import write
@@ -171,6 +171,18 @@ def test_a_page_about_one_data_set_has_its_settings_in_short(found):
     assert any(line.startswith("| **`transposed`** | 0.004 | 32.90 ±") for line in lines)
     assert "Nothing is known yet of ESPCN ×2 (T91, Set5), ESPCN ×4 (T91, Set5)" in lines[-3]
     assert "ESPCN" not in "".join(page.of_data("camvid", [found], {}))
+
+
+def test_settings_of_one_data_set_are_compared_in_one_table(found):
+    other = dataclasses.replace(found, name="espcn_x2")
+    assert across.table([found]) == []
+    lines = across.table([found, other])
+    assert lines[0].startswith("PSNR, dB on set5 less that of `pixel_shuffle`")
+    assert "| less `pixel_shuffle` | ESPCN ×3 | ESPCN ×2 |" in lines
+    # 32.9 and 31.9 against 32.5; errors of a few thousandths
+    assert "| `transposed` | **+0.40 ± 0.01** | **+0.40 ± 0.01** |" in lines
+    assert "| `bilinear_fixed` | **−0.60 ± 0.01** | **−0.60 ± 0.01** |" in lines
+    assert not any("twin" in line for line in lines)
 
 
 def test_records_are_read_where_the_plan_puts_them(tmp_path, found):
