@@ -237,4 +237,78 @@ SETTINGS: Mapping[str, Setting] = {
             ),
         ),
     ),
+    "unet_scratch_camvid": Setting(
+        title="U-Net from scratch (CamVid)",
+        experiment="unet_scratch_camvid",
+        **_CAMVID,
+        variants=(
+            "bilinear_fixed",
+            "transposed",
+            "max_unpool",
+            "fade",
+            "sapa",
+            "smooth",
+            "bilinear_twin",
+        ),
+        seeds=(0, 1, 2),
+        common=3e-3,
+        hypotheses=tuple(
+            Hypothesis(
+                name,
+                f"{words} better boundaries than fixed bilinear kernels",
+                variant,
+                "bilinear_fixed",
+                "higher",
+                "boundary_f1",
+            )
+            for name, variant, words in (
+                ("e1", "max_unpool", "unpooling with switches gives"),
+                ("e2", "fade", "fade, guided by the encoder, gives"),
+                ("e3", "sapa", "sapa, guided by the encoder, gives"),
+            )
+        ),
+    ),
+    "deconvnet_emoji": Setting(
+        title="DeconvNet, reconstruction (emoji)",
+        experiment="deconvnet_emoji",
+        data="emoji",
+        primary="psnr",
+        split="test",
+        figures=("psnr",),
+        margin=0.1,
+        act=0.1,
+        secondary=(
+            ("test", "ssim"),
+            ("test", "checkerboard_db"),
+            ("test", "sharpness_db"),
+            ("test", "shift_equivariance"),
+        ),
+        variants=(
+            "max_unpool",
+            "bilinear_fixed",
+            "transposed",
+            "resize_nearest",
+            "pixel_shuffle",
+            "bilinear_twin",
+        ),
+        seeds=(0, 1, 2, 3, 4),
+        common=3e-3,
+        pilot=Pilot(rates=(1e-3, 3e-3, 9e-3), overrides=(), metric="psnr"),
+        hypotheses=(
+            Hypothesis(
+                "f1",
+                "unpooling with switches is better than fixed bilinear kernels",
+                "max_unpool",
+                "bilinear_fixed",
+                "higher",
+            ),
+            Hypothesis(
+                "f2",
+                "sub-pixel convolution and transposed convolution are equivalent",
+                "pixel_shuffle",
+                "transposed",
+                "equivalent",
+            ),
+        ),
+    ),
 }

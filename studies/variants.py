@@ -23,6 +23,9 @@ OPERATORS: Mapping[str, Sequence[str]] = {
     "pixel_shuffle": ["upsample=pixel_shuffle"],
     "dysample": ["upsample=dysample"],
     "carafe": ["upsample=carafe"],
+    "max_unpool": ["upsample=max_unpool"],
+    "fade": ["upsample=fade"],
+    "sapa": ["upsample=sapa"],
 }
 TWINS = {"bilinear_twin": "bilinear_fixed"}
 #: The variants of super-resolution's smaller settings.

@@ -57,6 +57,11 @@ def test_experiments_compose_and_open_with_their_command(name: Path):
     assert re.search(rf"python train\.py (-m )?experiment={name}\b", head)
 
 
+@pytest.mark.parametrize("name", NAMES, ids=str)
+def test_a_debugging_run_of_an_experiment_is_too_short_for_its_budgets(name):
+    assert compose_config("train", [f"experiment={name}", "debug=fast"]).budgets is None
+
+
 #: Choices of the groups that stand beside a model, with what they need.
 CHOICES = {
     f"{group}={path.stem}": with_
