@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upzoo.base import Net, NoiseNet
-from upzoo.counts import check_counts
+from upzoo.counts import check_counts, is_count
 from upzoo.fitting import refuse_needs
 
 #: Side of the coarsest map by side of the image; each ×2 between them is an operator's.
@@ -23,7 +23,8 @@ class Generator(NoiseNet):
     linear layer without bias. Channels halve at every ×2; batch normalisation and a rectifier
     follow each but the last, which gives the image's channels directly, through tanh. An operator
     that has no spatial weights of its own (`interpolate`) is thus a poor generator: there are no
-    other convolutions around it.
+    other convolutions around it. `refine` puts the same convolution behind every operator, which
+    compares them alone.
 
     With `size=64, width=64` and learned transposed convolutions this is netG of PyTorch's example.
 
@@ -39,6 +40,8 @@ class Generator(NoiseNet):
             channels, as in TensorFlow's tutorial; None for none.
         std: as in `initialise`.
         bias: add a learned bias to the image, before tanh.
+        refine: kernel of a convolution behind every operator, of which the last makes the image of
+            `width` channels; None for none.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Generator(NoiseNet):
         stem: int | None = None,
         std: float | None = 0.02,
         bias: bool = False,
+        refine: int | None = None,
     ):
         super().__init__()
         self.latent = latent
@@ -68,9 +72,17 @@ class Generator(NoiseNet):
                 _rectifier(slope),
             )
         self.norms = nn.ModuleList(nn.BatchNorm2d(w) for w in widths[1:])
+        outputs = [*widths[1:], channels]
+        self.refines = nn.ModuleList()
+        if refine:
+            inputs = [*widths[1:], widths[-1]]
+            self.refines.extend(
+                nn.Conv2d(i, o, refine, padding=refine // 2, bias=False)
+                for i, o in zip(inputs, outputs, strict=True)
+            )
+            outputs = inputs
         initialise(self, std)
         # The operators come last, after `initialise`, since they own their initialisation.
-        outputs = [*widths[1:], channels]
         self.upsamples = nn.ModuleList(
             upsample(i, o, 2) for i, o in zip(widths, outputs, strict=True)
         )
@@ -80,10 +92,14 @@ class Generator(NoiseNet):
         """Noise (B, latent) -> images (B, channels, size, size) in [-1, 1]."""
         x = self.start(z[:, :, None, None])  # (B, C, 4, 4)
         x = self.stem(self._rectify(self.start_norm(x)))
-        for up, norm in zip(self.upsamples, self.norms, strict=False):
-            x = self._rectify(norm(up(x)))
-        x = self.upsamples[-1](x)
+        for step, norm in enumerate(self.norms):
+            x = self._rectify(norm(self._enlarge(step, x)))
+        x = self._enlarge(len(self.norms), x)
         return (x if self.bias is None else x + self.bias).tanh()
+
+    def _enlarge(self, step: int, x: Tensor) -> Tensor:
+        x = self.upsamples[step](x)
+        return self.refines[step](x) if self.refines else x
 
     def _rectify(self, x: Tensor) -> Tensor:
         return F.leaky_relu(x, self.slope, inplace=True)
@@ -167,6 +183,7 @@ class DCGAN(NoiseNet):
         norm: whether the discriminator normalises by batch.
         dropout: the discriminator's.
         std: of the normal start of all weights but the operators'; None: uniform after Glorot.
+        refine: see `Generator`.
 
     Raises:
         ValueError: for a size, an option or an operator that does not fit.
@@ -188,12 +205,16 @@ class DCGAN(NoiseNet):
         norm: bool = True,
         dropout: float = 0.0,
         std: float | None = 0.02,
+        refine: int | None = None,
     ):
         super().__init__()
         side = _side(size)
         check_counts(in_channels=in_channels, latent=latent, width=width)
-        if stem is not None and (not isinstance(stem, int) or stem < 1 or stem % 2 == 0):
-            raise ValueError(f"stem={stem!r} must be an odd kernel, such as 5, or null")
+        for name, kernel_size in (("stem", stem), ("refine", refine)):
+            if kernel_size is not None and not (is_count(kernel_size) and kernel_size % 2):
+                raise ValueError(
+                    f"{name}={kernel_size!r} must be an odd kernel, such as 5, or null"
+                )
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout={dropout!r} must be a share from 0 to below 1")
         refuse_needs(
@@ -208,7 +229,9 @@ class DCGAN(NoiseNet):
         self.discriminator = Discriminator(
             side, in_channels, width, kernel, discriminator_slope, norm, dropout, std
         )
-        self.generator = Generator(upsample, side, in_channels, latent, width, slope, stem, std)
+        self.generator = Generator(
+            upsample, side, in_channels, latent, width, slope, stem, std, refine=refine
+        )
 
     def forward(self, z: Tensor) -> Tensor:
         """Noise (B, latent) -> images (B, in_channels, *size) in [-1, 1]."""

@@ -13,6 +13,7 @@ from comparison.statistics import estimate, holm, paired_p
 from studies.evidence import Evidence
 from studies.setting import Hypothesis
 from studies.variants import TWINS
+from upzoo.metrics.catalogue import SCORES
 
 #: Variant → processor seconds of a training step, then parameters; the lower the cheaper.
 Costs = Mapping[str, tuple[float, float]]
@@ -69,12 +70,13 @@ class Advice:
 def advice(evidence: Evidence, step: int, costs: Costs) -> Advice:
     """The cheapest variant that is not distinguishable from the best, if no one seed decides it."""
     scores = without_twins(evidence.scores(step))
-    near = inference.near_best(scores)
+    better = evidence.setting.better
+    near = inference.near_best(scores, better)
     by_seed = {}
     if len(evidence.seeds) > 2:  # two are the fewest that tell of an error
         for left_out in evidence.seeds:
             others = {v: {s: x for s, x in by.items() if s != left_out} for v, by in scores.items()}
-            by_seed[left_out] = cheapest(inference.near_best(others), costs)
+            by_seed[left_out] = cheapest(inference.near_best(others, better), costs)
     found = cheapest(near, costs)
     stable = bool(by_seed) and set(by_seed.values()) == {found}
     return Advice(step, found if stable else None, near, by_seed)
@@ -125,9 +127,10 @@ def verdicts(evidence: Evidence) -> list[Verdict]:
     corrected = holm([p for *_, p in tests])
     found = []
     for (claim, step, difference, _), p in zip(tests, corrected, strict=True):
-        higher = claim.kind == "higher"
-        holds = p < 0.05 and (difference > 0 or not higher)
-        against = higher and p < 0.05 and difference < 0
+        gain = difference * SCORES[claim.score or evidence.setting.primary].better
+        directed = claim.kind == "better"
+        holds = p < 0.05 and (gain > 0 or not directed)
+        against = directed and p < 0.05 and gain < 0
         found.append(Verdict(claim, step, difference, p, holds, against))
     return found
 
@@ -137,7 +140,7 @@ class LastDoubling:
     """What the longest budget brought over the one before, against its uncertainty.
 
     Attributes:
-        gain: of the mean score.
+        gain: by how much the mean score became better.
         half: half of the 95 % interval of the mean at the longest budget.
         own: half of the 95 % interval of the gain, by seed.
     """
@@ -156,9 +159,11 @@ def last_doublings(evidence: Evidence) -> dict[str, LastDoubling]:
     """Variant → what the last doubling of its training brought; two seeds are the fewest."""
     *_, before, last = evidence.budgets
     at_end, earlier = evidence.scores(last), evidence.scores(before)
-    found = {}
+    sign, found = evidence.setting.better, {}
     for variant, values in at_end.items():
-        gains = estimate([values[seed] - earlier[variant][seed] for seed in evidence.seeds])
+        gains = estimate(
+            [sign * (values[seed] - earlier[variant][seed]) for seed in evidence.seeds]
+        )
         half = estimate(list(values.values())).half
         found[variant] = LastDoubling(gains.mean, half or 0.0, gains.half or 0.0)
     return found
@@ -200,7 +205,7 @@ def reversals(evidence: Evidence) -> list[Reversal]:
             sign = 1 if pair.difference > 0 else -1
             turned = at_end[key].differs and at_end[key].difference * sign < 0
             if turned or key in same:
-                early, late = (key[1], key[0]) if sign > 0 else key
+                early, late = (key[1], key[0]) if sign * evidence.setting.better > 0 else key
                 found[key] = Reversal(early, late, step, last, not turned)
     return list(found.values())
 
@@ -212,7 +217,8 @@ def crossings(evidence: Evidence) -> list[tuple[str, str, int, int]]:
         now, then = (_means(evidence, each) for each in (step, after))
         for one, other in combinations(now, 2):
             if (now[one] - now[other]) * (then[one] - then[other]) < 0:
-                ahead, behind = (one, other) if now[one] > now[other] else (other, one)
+                first = (now[one] - now[other]) * evidence.setting.better > 0
+                ahead, behind = (one, other) if first else (other, one)
                 found.append((ahead, behind, step, after))
     return found
 
@@ -222,7 +228,8 @@ def ranks(evidence: Evidence) -> dict[str, list[int]]:
     places: dict[str, list[int]] = {}
     for step in evidence.budgets:
         means = _means(evidence, step)
-        for place, variant in enumerate(sorted(means, key=lambda v: -means[v]), 1):
+        ordered = sorted(means, key=lambda v: -evidence.setting.better * means[v])
+        for place, variant in enumerate(ordered, 1):
             places.setdefault(variant, []).append(place)
     return places
 

@@ -43,7 +43,8 @@ def read(folder: Path) -> dict[str, tuple[float, float]]:
 def step_of(run: Path, root: Path) -> tuple[Callable[[], None], int]:
     """A training step of a finished run's net, and how many parameters it has.
 
-    The step is the forward pass of a batch of the training, the loss, the backward pass and AdamW.
+    The step is the forward pass of a batch of the training, the loss, the backward pass and AdamW;
+    of a generator the passes of a batch of noise, as its discriminator is the same for all.
 
     Args:
         run: its folder, with weights.
@@ -51,6 +52,7 @@ def step_of(run: Path, root: Path) -> tuple[Callable[[], None], int]:
     """
     import torch
 
+    from tasks.generation import Generation
     from tasks.rebuild import rebuild
     from upzoo import checkpoint
 
@@ -59,12 +61,18 @@ def step_of(run: Path, root: Path) -> tuple[Callable[[], None], int]:
     task.train()
     data.setup("fit")
     batch = next(iter(data.train_dataloader()))
+    if isinstance(task, Generation):
+        net = net.deployed
+        noise = torch.randn(len(batch["image"]), net.latent)
     parameters = [p for p in net.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=0.0)
 
     def step() -> None:
         optimizer.zero_grad()
-        task.loss(task(task.augment(batch["image"])), task.truth(batch)).backward()
+        if isinstance(task, Generation):
+            net(noise).square().mean().backward()
+        else:
+            task.loss(task(task.augment(batch["image"])), task.truth(batch)).backward()
         optimizer.step()
 
     return step, sum(p.numel() for p in net.parameters())

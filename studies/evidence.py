@@ -120,6 +120,9 @@ class Evidence:
         runs = [self.own[variant][seed] for seed in self.seeds]
         places = [run.images["steps"].tolist().index(step) for run in runs]
         names = setting.figures
+        if not names:  # a score of all images together: seeds alone are drawn
+            values = np.array(list(self.scores(step)[variant].values()))
+            return resampling.draw(resampling.mean_of(values[:, None]), resampling.ratio, DRAWS)
         stacked = {
             name: np.stack(
                 [

@@ -37,7 +37,10 @@ def shown(evidence: Evidence) -> list[str]:
     """The variants that are drawn, in the plan's order: the best at the end, and fixed bilinear."""
     scores = evidence.scores(evidence.budgets[-1])
     compared = [variant for variant in evidence.own if variant not in TWINS]
-    best = sorted(compared, key=lambda v: (v != BASELINE, -sum(scores[v].values())))
+    best = sorted(
+        compared,
+        key=lambda v: (v != BASELINE, -evidence.setting.better * sum(scores[v].values())),
+    )
     return [variant for variant in compared if variant in best[:MOST_LINES]]
 
 

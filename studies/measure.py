@@ -15,6 +15,7 @@ from runs import console, records
 from runs import folders as runs
 from studies import archive, arguments
 from studies.plan import read_rates, study_jobs
+from studies.setting import Setting
 from studies.settings import SETTINGS
 from studies.train import newest
 
@@ -55,11 +56,17 @@ def measure(run: Path, root: Path) -> dict[str, Any]:
     raise ValueError(f"{run}: {type(task).__name__} has no such figures: measure images or labels")
 
 
+def asks(setting: Setting) -> bool:
+    """Whether a setting's table has these figures."""
+    return any(name in MARKS for _, name in setting.secondary)
+
+
 def main() -> None:
     """Measure what the command line names."""
     parser = arguments.parser("measure", __doc__)
     given = parser.parse_args()
-    for job in study_jobs(arguments.settings(given.settings), read_rates(), None):
+    chosen = [name for name in arguments.settings(given.settings) if asks(SETTINGS[name])]
+    for job in study_jobs(chosen, read_rates(), None):
         run = newest(given.logs / job.folder, job.seed)
         record = None if run is None else records.read(run / runs.RECORD)
         if run is None or record is None or record.status != "finished":

@@ -92,7 +92,8 @@ def overview(evidence: Sequence[Evidence], costs: Mapping[str, Costs]) -> list[s
     finished = [each for each in evidence if each.finished]
     for each in finished:
         last = each.budgets[-1]
-        near = inference.near_best(conclusions.without_twins(each.scores(last)))
+        scores = conclusions.without_twins(each.scores(last))
+        near = inference.near_best(scores, each.setting.better)
         known = costs.get(each.name, {})
         chosen = None
         if all(variant in known for variant in near):

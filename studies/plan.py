@@ -98,7 +98,7 @@ def _job(
         f"experiment=study/{setting.experiment}",
         *OPERATORS[variant],
         *setting.overrides,
-        f"task.lr={lr:g}",
+        *(f"{option}={lr:g}" for option in setting.rate_options),
         f"seed={seed}",
         f"name={folder}",
         *overrides,

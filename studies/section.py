@@ -66,7 +66,8 @@ def answer(evidence: Evidence, costs: Costs) -> list[str]:
     lines = []
     for step in dict.fromkeys((budgets[0], budgets[len(budgets) // 2], budgets[-1])):
         if len(known) < len(compared):
-            near = inference.near_best(conclusions.without_twins(evidence.scores(step)))
+            scores = conclusions.without_twins(evidence.scores(step))
+            near = inference.near_best(scores, setting.better)
             lines.append(f"* {step:,} steps: not distinguishable from the best: {names(near)}.")
             continue
         advice = conclusions.advice(evidence, step, known)
@@ -89,11 +90,11 @@ def table(evidence: Evidence, costs: Costs) -> list[str]:
     primary = evidence.scores(last)
     near = []
     if len(evidence.seeds) >= FEWEST_SEEDS:
-        near = inference.near_best(conclusions.without_twins(primary))
+        near = inference.near_best(conclusions.without_twins(primary), setting.better)
     heads = ["variant", "rate", heading(setting.split, setting.primary)]
     heads += ["step, ms"] * bool(costs) + ["parameters of upsampling, k"]
     rows, labels = [], {}
-    for variant in sorted(primary, key=lambda v: -sum(primary[v].values())):
+    for variant in sorted(primary, key=lambda v: -setting.better * sum(primary[v].values())):
         label = f"`{variant}`" + (" (A/A)" if variant in TWINS else "")
         labels[variant] = f"**{label}**" if variant in near else label
         run = evidence.own[variant][evidence.seeds[0]]
@@ -128,7 +129,7 @@ def remarks(evidence: Evidence) -> list[str]:
         f"within ±{amount(setting, setting.margin)}: {pairs_text(same) or 'none'}. The design "
         f"finds a difference of {amount(setting, inference.detectable(scores))} in 80 of 100 cases."
     ]
-    own = inference.near_best(scores, pairs=inference.all_pairs_own_variances)
+    own = inference.near_best(scores, setting.better, pairs=inference.all_pairs_own_variances)
     lines.append(
         "With each variant's own variance (Games and Howell's intervals), not distinguishable from "
         f"the best: {names(own)}."

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from upzoo.metrics.catalogue import SCORES
+
 
 @dataclass(frozen=True)
 class Pilot:
@@ -13,7 +15,7 @@ class Pilot:
     Attributes:
         rates: to choose from.
         overrides: options of train.py that make the training short and keep the test split out.
-        metric: the validation score that decides, the higher the better.
+        metric: the validation score that decides.
     """
 
     rates: Sequence[float]
@@ -30,7 +32,7 @@ class Hypothesis:
         sentence: what is claimed.
         first: a variant.
         second: another.
-        kind: "higher": the first's score is higher than the second's; "equivalent": they differ by
+        kind: "better": the first's score is better than the second's; "equivalent": they differ by
             less than the setting's margin.
         score: None for the setting's primary one.
         budgets: indices into the setting's budgets; one test each.
@@ -54,15 +56,17 @@ class Setting:
         experiment: in configs/experiment/study.
         data: folder of the data within the user's.
         variants: keys of `OPERATORS`, the most worth first.
-        primary: the score that decides, the higher the better.
+        primary: the score that decides.
         split: the test split that it is of.
-        figures: names of the figures of each image that the score is a mean of, or a mean IoU.
+        figures: names of the figures of each image that the score is a mean of, or a mean IoU; none
+            where it is of all images together.
         margin: differences below it are none, in the score's unit.
         act: differences up to it are not worth acting on.
         secondary: further scores of the page's table, split and name.
         hypotheses: tested at their budgets, one Holm family.
         seeds: of the study.
         common: the learning rate that every variant is trained at, too.
+        rate_options: of train.py, that set it.
         pilot: None where the setting has one rate only.
         overrides: options of train.py for all of its trainings.
         rates_of: the setting whose variants' own rates it has, by the protocol; None for its own.
@@ -84,7 +88,13 @@ class Setting:
     hypotheses: Sequence[Hypothesis] = ()
     pilot: Pilot | None = None
     overrides: Sequence[str] = ()
+    rate_options: Sequence[str] = ("task.lr",)
     rates_of: str | None = None
     checks: Mapping[str, tuple[Sequence[str], Sequence[int], Sequence[str]]] = field(
         default_factory=dict
     )
+
+    @property
+    def better(self) -> int:
+        """1 where a higher primary score is better, -1 where a lower one is."""
+        return SCORES[self.primary].better

@@ -48,6 +48,13 @@ _SUPER_RESOLUTION: dict[str, Any] = {
     ),
 }
 
+_GENERATION: dict[str, Any] = {
+    "split": "test",
+    "figures": (),
+    "rate_options": ("task.generator_lr", "task.discriminator_lr"),
+    "common": 4e-4,
+}
+
 SETTINGS: Mapping[str, Setting] = {
     "fcn8s_camvid": Setting(
         title="FCN-8s on CamVid",
@@ -73,7 +80,7 @@ SETTINGS: Mapping[str, Setting] = {
                 "after a short training a bilinear start is better than a random one",
                 "bilinear_dense",
                 "transposed",
-                "higher",
+                "better",
                 budgets=(0, 1, 2),
             ),
             Hypothesis(
@@ -102,7 +109,7 @@ SETTINGS: Mapping[str, Setting] = {
                 "dysample has better boundaries than fixed bilinear kernels",
                 "dysample",
                 "bilinear_fixed",
-                "higher",
+                "better",
                 "boundary_f1",
             ),
             Hypothesis(
@@ -110,7 +117,7 @@ SETTINGS: Mapping[str, Setting] = {
                 "carafe has better boundaries than fixed bilinear kernels",
                 "carafe",
                 "bilinear_fixed",
-                "higher",
+                "better",
                 "boundary_f1",
             ),
         ),
@@ -161,7 +168,7 @@ SETTINGS: Mapping[str, Setting] = {
                 "sub-pixel convolution is better than fixed bilinear kernels",
                 "pixel_shuffle",
                 "bilinear_fixed",
-                "higher",
+                "better",
             ),
         ),
         checks={"no_icnr": (["pixel_shuffle"], (0, 1, 2, 3, 4), ["upsample.icnr=false"])},
@@ -225,7 +232,7 @@ SETTINGS: Mapping[str, Setting] = {
                 "after a short training a bilinear start is better than a random one",
                 "bilinear_dense",
                 "transposed",
-                "higher",
+                "better",
                 budgets=(0, 1, 2),
             ),
             Hypothesis(
@@ -236,6 +243,70 @@ SETTINGS: Mapping[str, Setting] = {
                 "equivalent",
             ),
         ),
+    ),
+    "gan_mnist": Setting(
+        title="DCGAN of digits (MNIST, 32×32)",
+        experiment="gan_mnist",
+        data=".",
+        **_GENERATION,
+        primary="fid",
+        margin=0.5,
+        act=0.5,
+        secondary=(
+            ("test", "swd"),
+            ("test", "precision"),
+            ("test", "recall"),
+            ("test", "checkerboard_db"),
+            ("test", "sharpness_db"),
+        ),
+        variants=(
+            "transposed",
+            "bilinear_fixed",
+            "resize_nearest",
+            "pixel_shuffle",
+            "transposed_kernel3",
+            "smooth",
+            "bilinear_twin",
+        ),
+        seeds=(0, 1, 2, 3, 4),
+        pilot=Pilot(rates=(2e-4, 4e-4, 8e-4), overrides=(), metric="fid"),
+        hypotheses=(
+            Hypothesis(
+                "d1",
+                "resize, then convolve leaves less of a checkerboard than a kernel of 3",
+                "resize_nearest",
+                "transposed_kernel3",
+                "better",
+                "checkerboard_db",
+            ),
+            Hypothesis(
+                "d2",
+                "the Fréchet distance prefers a transposed convolution to fixed bilinear kernels",
+                "transposed",
+                "bilinear_fixed",
+                "better",
+            ),
+            Hypothesis(
+                "d3",
+                "sub-pixel convolution and transposed convolution are equivalent",
+                "pixel_shuffle",
+                "transposed",
+                "equivalent",
+            ),
+        ),
+    ),
+    "gan_emoji": Setting(
+        title="DCGAN of emoji (64×64)",
+        experiment="gan_emoji",
+        data="emoji",
+        **_GENERATION,
+        primary="swd",
+        margin=2.0,
+        act=2.0,
+        secondary=(("test", "checkerboard_db"), ("test", "sharpness_db")),
+        variants=("transposed", "bilinear_fixed", "resize_nearest", "bilinear_twin"),
+        seeds=(0, 1, 2),
+        rates_of="gan_mnist",
     ),
     "unet_scratch_camvid": Setting(
         title="U-Net from scratch (CamVid)",
@@ -258,7 +329,7 @@ SETTINGS: Mapping[str, Setting] = {
                 f"{words} better boundaries than fixed bilinear kernels",
                 variant,
                 "bilinear_fixed",
-                "higher",
+                "better",
                 "boundary_f1",
             )
             for name, variant, words in (
@@ -300,7 +371,7 @@ SETTINGS: Mapping[str, Setting] = {
                 "unpooling with switches is better than fixed bilinear kernels",
                 "max_unpool",
                 "bilinear_fixed",
-                "higher",
+                "better",
             ),
             Hypothesis(
                 "f2",

@@ -29,6 +29,7 @@ from runs import console, folders, records
 from studies import archive, arguments
 from studies.plan import RATES, Job, pilot_jobs, read_rates, study_jobs
 from studies.settings import SETTINGS
+from upzoo.metrics.catalogue import SCORES
 
 #: The option of a training that is scored at its end only.
 NO_BUDGETS = "budgets=null"
@@ -185,7 +186,9 @@ def choose_rates(settings: Sequence[str], *places: Path) -> dict[str, dict[str, 
             score = record.metrics["val"][pilot.metric]
             scores.setdefault((job.setting, job.variant), {})[job.lr] = score
     for (setting, variant), by_rate in scores.items():
-        best = max(by_rate, key=lambda lr: by_rate[lr])
+        pilot = SETTINGS[setting].pilot
+        assert pilot is not None
+        best = max(by_rate, key=lambda lr: SCORES[pilot.metric].better * by_rate[lr])
         chosen.setdefault(setting, {})[variant] = best
         shown = "  ".join(f"{lr:g}: {score:.4f}" for lr, score in sorted(by_rate.items()))
         print(f"{setting} {variant}: {best:g}  ({shown})")

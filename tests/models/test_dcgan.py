@@ -140,9 +140,24 @@ def test_sizes(side, steps, channels):
     assert net.size == (side, side)
 
 
+def test_the_same_convolution_stands_behind_every_operator():
+    net = build(OPERATORS["interpolate"], side=32, width=2, refine=3).eval().generator
+    assert [tuple(conv.weight.shape) for conv in net.refines] == [
+        (4, 4, 3, 3),
+        (2, 2, 3, 3),
+        (1, 2, 3, 3),
+    ]
+    x = net.stem(F.relu(net.start_norm(net.start(torch.ones(1, 6, 1, 1)))))
+    for up, conv, norm in zip(net.upsamples, net.refines, (*net.norms, None), strict=True):
+        x = F.conv2d(up(x), conv.weight, padding=1)
+        x = x.tanh() if norm is None else F.relu(norm(x))
+    torch.testing.assert_close(net(torch.ones(1, 6)), x)
+
+
+@pytest.mark.parametrize("refine", [None, 3])
 @pytest.mark.parametrize("name", FITTING)
-def test_every_operator_trains_every_parameter(name):
-    net = build(OPERATORS[name]).train()
+def test_every_operator_trains_every_parameter(name, refine):
+    net = build(OPERATORS[name], refine=refine).train()
     # An operator that starts at nothing (a zero offset, say) needs a second step to reach all.
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     for _ in range(2):
@@ -230,6 +245,7 @@ def test_compiling_compiles_both_nets_under_the_same_names():
         ({"channels": None}, "in_channels=None must be"),
         ({"kernel": 6}, "kernel=6 of the discriminator must be 3, 4 or 5"),
         ({"stem": 4}, "stem=4 must be an odd kernel"),
+        ({"refine": 2}, "refine=2 must be an odd kernel"),
         ({"dropout": 1.0}, "dropout=1.0 must be a share"),
         ({"upsample": OPERATORS["max_unpool"]}, "DCGAN does not take MaxUnpool: .*no pooling"),
         ({"upsample": partial(OPERATORS["fade"])}, "DCGAN does not take Fade: .*no encoder"),

@@ -10,6 +10,7 @@ from runs import records
 from studies import across, conclusions, evidence, figures, literature, page, section
 from studies.conclusions import advice, last_doublings, ranks, verdicts
 from studies.evidence import Evidence, Trained
+from studies.setting import Hypothesis
 from tests.comparison.fabricated import write
 
 BUDGETS = [100, 200, 400]
@@ -110,13 +111,41 @@ def test_what_turns_is_named_with_the_budgets(found):
 
 
 def test_hypotheses_are_one_family(found):
-    equal, higher = verdicts(found)
+    equal, better = verdicts(found)
     assert equal.hypothesis.kind == "equivalent"
     assert (equal.holds, equal.against) == (False, False)  # 0.4 dB apart
     assert equal.difference == pytest.approx(-0.4)
-    assert higher.holds
-    assert higher.difference == pytest.approx(0.6)
-    assert higher.p < 0.01
+    assert better.holds
+    assert better.difference == pytest.approx(0.6)
+    assert better.p < 0.01
+
+
+def test_where_lower_is_better_everything_turns(found, monkeypatch):
+    setting = dataclasses.replace(
+        evidence.SETTINGS["espcn_x3"], primary="swd", figures=(), hypotheses=CLAIMS
+    )
+    monkeypatch.setitem(evidence.SETTINGS, "espcn_x3", setting)
+    for run in (run for runs in found.own.values() for run in runs.values()):
+        for metrics in (run.record.metrics, *(b["metrics"] for b in run.record.budgets)):
+            metrics["set5"]["swd"] = 100 - metrics["set5"]["psnr"]
+    assert [ranks(found)[v][-1] for v in ("transposed", "bilinear_fixed")] == [1, 3]
+    assert advice(found, 400, COSTS).near_best == ["transposed"]
+    assert last_doublings(found)["transposed"].gain == pytest.approx(0.9)
+    turned = {(each.early, each.late) for each in conclusions.reversals(found)}
+    assert ("bilinear_fixed", "transposed") in turned
+    better, worse = verdicts(found)
+    assert (better.holds, better.against) == (True, False)
+    assert (worse.holds, worse.against) == (False, True)
+    assert better.difference == pytest.approx(-1.0)
+    draws = found.draws("transposed", 400)  # over seeds alone
+    assert draws.mean() == pytest.approx(67.1, abs=0.01)
+    assert 0.03 < draws.std() < 0.08
+
+
+CLAIMS = (
+    Hypothesis("1", "", "transposed", "bilinear_fixed", "better"),
+    Hypothesis("2", "", "bilinear_fixed", "pixel_shuffle", "better"),
+)
 
 
 def test_the_noise_floor_is_the_twins(found):

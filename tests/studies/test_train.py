@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from hydra.utils import get_class
+from omegaconf import OmegaConf
 
 from runs import records
 from studies import plan, train
@@ -37,9 +38,12 @@ def one_of_each() -> dict[str, Job]:
 @pytest.mark.parametrize("job", one_of_each().values(), ids=one_of_each())
 def test_every_job_is_a_config(job):
     cfg = compose_config("train", [*job.overrides, "data.root=x"])
-    assert (cfg.name, cfg.seed, cfg.task.lr) == (job.folder, job.seed, job.lr)
+    assert (cfg.name, cfg.seed) == (job.folder, job.seed)
+    rates = {OmegaConf.select(cfg, o) for o in SETTINGS[job.setting].rate_options}
+    assert rates == {job.lr}
     assert cfg.trainer.precision == "32-true"
-    assert (cfg.task.schedule == "constant") == (cfg.budgets is not None)
+    constant = cfg.task.get("schedule", "constant") == "constant"
+    assert constant == (cfg.budgets is not None)
     get_class(cfg.upsample._target_)
 
 
