@@ -56,8 +56,8 @@ def _worth(evidence: Sequence[Evidence], reference: str, others: Sequence[str]) 
     losses = [abs(gap) for variant in fixed for gap in gaps[variant]]
     with_kernels, without = names([reference, *learned]), names(fixed)
     return [
-        f"Does the upsampling matter? Among {with_kernels}, which have learned spatial kernels, the "
-        f"choice moves the mean {score.title} by at most {score.text(most)} {score.unit}. "
+        f"Does the upsampling matter? Among {with_kernels}, which have learned spatial kernels, "
+        f"the choice moves the mean {score.title} by at most {score.text(most)} {score.unit}. "
         f"{without} have none, so that these nets have one spatial convolution less: they lie "
         f"{score.text(min(losses))} to {score.text(max(losses))} {score.unit} from `{reference}`.",
         "",
