@@ -1,4 +1,4 @@
-"""What seeds and images allow to say of several variants: differences, equivalence, ranks.
+"""What seeds and images allow to say of several variants: which differ, which are near the best.
 
 Scores are given as variant → seed → value. The runs of a seed share data order and the other
 layers' first weights, so that seeds are blocks: value = variant + seed + error, with one variance
@@ -15,8 +15,6 @@ from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
-
-from comparison.statistics import holm
 
 Scores = Mapping[str, Mapping[int, float]]
 
@@ -96,13 +94,6 @@ class TukeyPair(Pair):
         if math.isnan(self.q):
             return 1.0
         return float(studentized_range.sf(self.q, self.count, self.df))
-
-
-@dataclass(frozen=True)
-class EquivalencePair(Pair):
-    """A pair with the p of its test, corrected for all pairs."""
-
-    p: float
 
 
 @lru_cache
@@ -209,58 +200,6 @@ def near_best(
     return [label for label in ordered if frozenset((label, ordered[0])) not in apart]
 
 
-def equivalences(scores: Scores, margin: float, alpha: float = 0.05) -> list[EquivalencePair]:
-    """Two one-sided t-tests of every pair, by seed, against ±margin (Schuirmann 1987).
-
-    Args:
-        scores: variant → seed → value.
-        margin: above 0, in the scores' unit.
-        alpha: level; the intervals are those of 1 − 2·alpha.
-
-    Returns:
-        Every pair with p corrected after Holm; equivalent within the margin are those with p below
-        alpha.
-
-    Raises:
-        ValueError: see `blocks`; a margin that is not above 0.
-    """
-    from scipy.stats import t
-
-    found = blocks(scores)
-    rows, n = dict(zip(found.labels, found.values, strict=True)), len(found.seeds)
-    pairs = list(combinations(found.labels, 2))
-    p_values = [equivalence_p(rows[second], rows[first], margin) for first, second in pairs]
-    tested = []
-    for (first, second), p in zip(pairs, holm(p_values), strict=True):
-        gains = rows[second] - rows[first]
-        half = float(t.ppf(1 - alpha, n - 1) * gains.std(ddof=1) / math.sqrt(n))
-        mean = float(gains.mean())
-        tested.append(EquivalencePair(first, second, mean, mean - half, mean + half, float(p)))
-    return tested
-
-
-def equivalence_p(first: Sequence[float], second: Sequence[float], margin: float) -> float:
-    """P of the two one-sided paired t-tests: small where the mean difference is within ±margin.
-
-    Args:
-        first: values of one variant, by seed.
-        second: of another, in the same order.
-        margin: above 0, in their unit.
-
-    Raises:
-        ValueError: a margin that is not above 0.
-    """
-    from statsmodels.stats.weightstats import ttost_paired
-
-    if not margin > 0:
-        raise ValueError(f"margin={margin} must be above 0: the largest difference that is none")
-    one, other = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-    gains = one - other
-    if np.ptp(gains) > 1e-12 * max(np.abs(one).max(), np.abs(other).max()):
-        return float(ttost_paired(one, other, -margin, margin)[0])
-    return float(abs(gains[0]) >= margin)  # equal gains have no spread, and leave nothing to test
-
-
 def detectable(scores: Scores, level: float = 0.95, power: float = 0.8) -> float:
     """The smallest true difference of two variants that `all_pairs` finds with this probability.
 
@@ -305,51 +244,3 @@ def noise_floor(scores: Scores, twin: str, other: str) -> Floor:
         raise ValueError(f"{twin} and {other} have no common seed: train both with one")
     gaps = [scores[twin][seed] - scores[other][seed] for seed in common]
     return Floor(abs(math.fsum(gaps)) / len(gaps), max(map(abs, gaps)))
-
-
-#: Fewest settings over which variants are ranked.
-FEWEST_SETTINGS = 8
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """Mean ranks over settings.
-
-    Attributes:
-        mean: label → mean rank, 1 the best.
-        p: of Friedman's test that all rank alike.
-        critical: two mean ranks that differ by more differ significantly (Nemenyi).
-    """
-
-    mean: dict[str, float]
-    p: float
-    critical: float
-
-
-def mean_ranks(
-    scores: Mapping[str, Sequence[float]], better: int = 1, alpha: float = 0.05
-) -> Ranks:
-    """Friedman's test and Nemenyi's critical difference (Demšar 2006, section 3.2.2).
-
-    Args:
-        scores: variant → its mean score in every setting, in one order.
-        better: 1 where higher is better, -1 where lower is.
-        alpha: level.
-
-    Raises:
-        ValueError: fewer than eight settings, or than three variants.
-    """
-    from scipy.stats import friedmanchisquare, rankdata
-
-    labels, values = list(scores), np.array(list(scores.values()), dtype=float)
-    count, settings = values.shape if values.ndim == 2 else (len(labels), 0)
-    if settings < FEWEST_SETTINGS or count < 3:
-        raise ValueError(
-            f"{count} variants in {settings} settings are not ranked: three variants in "
-            f"{FEWEST_SETTINGS} settings are the least"
-        )
-    ranks = rankdata(-better * values, axis=0).mean(axis=1)
-    q = quantile(1 - alpha, count, math.inf) / math.sqrt(2)
-    critical = q * math.sqrt(count * (count + 1) / (6 * settings))
-    p = float(friedmanchisquare(*values).pvalue)
-    return Ranks(dict(zip(labels, ranks.tolist(), strict=True)), p, critical)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import mean
 
-from comparison import inference
+from comparison import equivalence, inference
 from comparison.inference import Floor, Pair, TukeyPair
 from comparison.statistics import estimate, holm, paired_p
 from studies.evidence import Evidence
@@ -45,7 +45,7 @@ def worth_acting_on(evidence: Evidence, step: int) -> list[Pair]:
 def equivalent(evidence: Evidence, step: int) -> list[Pair]:
     """Pairs whose difference is within the setting's margin by both one-sided tests."""
     scores = without_twins(evidence.scores(step))
-    pairs = inference.equivalences(scores, evidence.setting.margin)
+    pairs = equivalence.equivalences(scores, evidence.setting.margin)
     return [pair for pair in pairs if pair.p < 0.05]
 
 
@@ -120,7 +120,7 @@ def verdicts(evidence: Evidence) -> list[Verdict]:
             second = [scores[claim.second][seed] for seed in evidence.seeds]
             gains = [a - b for a, b in zip(first, second, strict=True)]
             if claim.kind == "equivalent":
-                p = inference.equivalence_p(first, second, evidence.setting.margin)
+                p = equivalence.equivalence_p(first, second, evidence.setting.margin)
             else:
                 p = paired_p(gains) or 0.0  # None: equal gains other than 0
             tests.append((claim, step, mean(gains), p))

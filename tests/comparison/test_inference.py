@@ -7,15 +7,15 @@ import pytest
 from scipy import stats
 
 from comparison import inference
+from comparison.equivalence import equivalences
 from comparison.inference import (
     all_pairs,
     all_pairs_own_variances,
     blocks,
     detectable,
-    equivalences,
-    mean_ranks,
     near_best,
 )
+from comparison.ranking import mean_ranks
 
 HAND = {
     "a": {0: 1.0, 1: 2.0, 2: 3.0},
