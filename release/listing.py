@@ -12,9 +12,9 @@ from rich.table import Table
 from release.card import size_text
 from upzoo.metrics.catalogue import current, find, ordered
 
-
 #: Heading of the column that says how certain the first score is.
 INTERVAL = "95 %\ninterval"
+HYPHEN = "-\n"
 
 
 def tables(entries: Mapping[str, Mapping[str, Any]]) -> list[Table]:
@@ -68,7 +68,7 @@ def _heading(name: str) -> str:
     """A score's heading for a narrow column."""
     heading = find(name).heading
     for word in ("Checker-\nboard", "Sharp-\nness"):
-        heading = heading.replace(word.replace("-\n", ""), word)
+        heading = heading.replace(f"{word.replace(HYPHEN, '')}, ", f"{word},\n")
     return heading
 
 
