@@ -56,7 +56,9 @@ def _table(key: tuple[str, ...], entries: Mapping[str, Mapping[str, Any]]) -> Ta
     uncertain = any(_interval(entry) for entry in entries.values())
     headings[1:1] = [INTERVAL] if uncertain else []
     for heading in (*headings, "size"):
-        table.add_column(heading, justify="right", no_wrap=heading in (INTERVAL, "size"))
+        whole = heading in (INTERVAL, "size")
+        longest = max(map(len, heading.split()))
+        table.add_column(heading, justify="right", no_wrap=whole, min_width=longest)
     for name, entry in sorted(entries.items(), key=lambda item: _rank(item[1], names)):
         cells = [find(score).text(entry["scores"].get(score)) for score in names]
         cells[1:1] = [_interval(entry) or "–"] if uncertain else []

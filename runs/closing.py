@@ -77,7 +77,7 @@ def checkerboard(scores: Mapping[str, Any]) -> str:
     strength = _strength(scores)
     words = str(scores.get("artifacts_in_words") or "").replace(" -", " −")
     if strength.startswith("none") and words.count("no checkerboard") > 1:
-        return f"{strength} in what it makes, and none of a constant"
+        return f"{strength} in its outputs, none on a constant image"
     return ". ".join(part for part in (strength, words) if part)
 
 

@@ -39,7 +39,7 @@ def test_no_checkerboard_is_said_once():
     pictures = "pictures: no checkerboard: -8.4 dB at period 8"
     clean = f"{pictures}. Constant: no checkerboard on a constant: flat"
     shown = closing.checkerboard(scores | {"artifacts_in_words": clean})
-    assert shown == "none (−8.4 dB) in what it makes, and none of a constant"
+    assert shown == "none (−8.4 dB) in its outputs, none on a constant image"
     other = f"{pictures}. Constant: checkerboard at period 2"
     shown = closing.checkerboard(scores | {"artifacts_in_words": other})
     assert shown == f"none (−8.4 dB). {other.replace('-', '−')}"
