@@ -44,13 +44,13 @@ def number(value: float, digits: int) -> str:
 
 
 def sensitivity_table(results: Results) -> str:
-    """Each grid on 1/f images, beside the figures known before."""
+    """Each pattern on 1/f images, beside the figures known before."""
     rows = []
     for row in results["sensitivity"]:
         profile, peak, mean, ratio = BEFORE.get(row["injected"], ("–",) * 4)
         rows.append(
             (
-                row["injected"],
+                row["injected"].replace("grid", "pattern"),
                 f"{number(row['profile_db'], 2)} ({profile})",
                 f"{number(row['peak_excess_db'], 1)} ({peak})",
                 f"{number(row['phase_mean'], 4).removeprefix('0')} ({mean})",
@@ -103,7 +103,7 @@ def counts_table(results: Results) -> str:
 
 
 def alarms_table(results: Results, source: str) -> str:
-    """What is said of images without a grid: median, and share of trials called."""
+    """What is said of images without a pattern: median, and share of trials called."""
     rows = []
     for row in results["false_alarms"][source]:
         cells = []
@@ -121,7 +121,7 @@ def alarms_table(results: Results, source: str) -> str:
         "peak excess, dB",
         "phase mean",
         "phase-variance ratio",
-        "called a grid",
+        "called a checkerboard",
         "sharpness, dB",
     )
     return table(head, rows)
@@ -133,7 +133,7 @@ def claim_line(results: Results) -> str:
     excess = row["median_db"][list(results["amplitudes"]).index(0.005)]
     return (
         f"A checkerboard of 0.5 % of full scale on 40 photographs stands {excess:.1f} dB above "
-        f"clean ones (median of trials). Without a grid, 1 % of trials reach "
+        f"clean ones (median of trials). Without a pattern, 1 % of trials reach "
         f"{row['peak_excess_db']['threshold']:.1f} dB."
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from upzoo.base import Net
 
 FILE = "README.md"
+#: Begins the paragraph below the scores.
+SHIPPED = "Of the rounded weights, as shipped."
 
 TEXT = """\
 # {name}
@@ -31,7 +34,7 @@ Weights are kept in float16, biases and batch statistics in float32; it loads as
 
 {scores}
 
-Of the rounded weights, as shipped. `{split}` is the split that the list shows.{seeds}
+{shipped}
 
 ## Training
 
@@ -72,8 +75,7 @@ def write(name: str, net: Net, metadata: Mapping[str, Any], record: Record) -> s
         usage=_usage(name, net, metadata),
         interface=_interface(net, metadata),
         scores=scores_table(metadata["metrics"]),
-        split=metadata["data"]["split"],
-        seeds=over_seeds(metadata["seeds"]) if metadata.get("seeds") else "",
+        shipped=_shipped(metadata),
         command=metadata["command"],
         seed=choices["seed"],
         time=f", {seconds / 60:.0f} min" if seconds else "",
@@ -148,13 +150,49 @@ def _commit(commit: Mapping[str, Any] | None) -> str:
     return f"commit {commit['sha'][:12]}" + (" and changes" if commit["dirty"] else "")
 
 
+def with_interval(text: str, metadata: Mapping[str, Any]) -> str:
+    """A card with what its metadata now say of the uncertainty of its scores."""
+    return re.sub(
+        f"^{re.escape(SHIPPED)}.*?(?=\n\n)", lambda _: _shipped(metadata), text, flags=re.M | re.S
+    )
+
+
+def _shipped(metadata: Mapping[str, Any]) -> str:
+    lines = [f"{SHIPPED} `{metadata['data']['split']}` is the split that the list shows."]
+    if metadata.get("seeds"):
+        lines.append(over_seeds(metadata["seeds"]))
+    else:
+        lines.append("One seed was trained: there is no interval over seeds.")
+    if metadata.get("images"):
+        lines.append(over_images(metadata["images"]))
+    return "\n".join(lines)
+
+
 def over_seeds(seeds: Mapping[str, Any]) -> str:
-    r"""What a variant scores over all its seeds, of which the shipped one was not chosen.
+    """What a variant scores over all its seeds, of which the shipped one was not chosen.
 
     >>> over_seeds({"count": 5, "score": "miou", "split": "test", "mean": 0.542, "half": 0.005})
-    '\nOver the 5 seeds of its training: Mean IoU, % 54.2 ± 0.5 on test.'
+    'Over the 5 seeds of its training: Mean IoU, % 54.2 ± 0.5 on test (95 % interval of the mean).'
     """
     score = catalogue.find(seeds["score"])
     value = f"{score.text(seeds['mean'])} ± {score.text(seeds['half'])}"
     about = f"Over the {seeds['count']} seeds of its training"
-    return f"\n{about}: {score.heading} {value} on {seeds['split']}."
+    if seeds.get("records"):
+        about = (
+            f"Over {seeds['count']} other trainings with these options, by an earlier version "
+            f"(`{seeds['records']}`)"
+        )
+    return f"{about}: {score.heading} {value} on {seeds['split']} (95 % interval of the mean)."
+
+
+def over_images(images: Mapping[str, Any]) -> str:
+    """Between which values the score would be on other images like those of the split.
+
+    >>> found = {"count": 233, "score": "miou", "split": "test", "low": 0.531, "high": 0.56}
+    >>> over_images(found)
+    'Over the 233 images of test, drawn anew (bootstrap): Mean IoU, % 53.1 to 56.0 (95 %).'
+    """
+    score = catalogue.find(images["score"])
+    ends = f"{score.text(images['low'])} to {score.text(images['high'])}"
+    about = f"Over the {images['count']} images of {images['split']}, drawn anew (bootstrap)"
+    return f"{about}: {score.heading} {ends} (95 %)."

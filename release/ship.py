@@ -11,10 +11,12 @@ import copy
 import hashlib
 import inspect
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from release.interval import over_images
 from runs import console, folders, records, scrub
 from upzoo import checkpoint, zoo
 from upzoo.atomic import whole
@@ -64,17 +66,17 @@ def ship(run: str | Path, name: str, seeds: Mapping[str, Any] | None = None) -> 
             "checkpoint: train a narrower net (model.width=…)"
         )
     net.load_state_dict(halved.state_dict())  # as float32 again
-    metrics = _short(rescore(net, metadata, record.metrics))
+    metrics, images = rescore(net, metadata, record.metrics)
     options = {key: metadata["config"][key] for key in CONFIG_KEYS if key in metadata["config"]}
     metadata |= {
         "model": spec,
         "data": {k: v for k, v in record.data.items() if k not in records.COUNTED},
         "config": options | {"data": scrub.data(options["data"])},
-        "metrics": metrics,
+        "metrics": _short(metrics),
         "command": scrub.command(record.command),
     }
-    if seeds is not None:
-        metadata["seeds"] = dict(seeds)
+    intervals = {"seeds": seeds and dict(seeds), "images": images}
+    metadata |= {kind: interval for kind, interval in intervals.items() if interval}
     folder = checkpoint.save(zoo.ROOT / name, part, metadata)
     (folder / card.FILE).write_text(card.write(name, part, metadata, record))
     write_manifest()
@@ -104,8 +106,14 @@ def used_part(net: nn.Module, spec: Mapping[str, Any]) -> tuple[Any, dict[str, A
     return net.generator, {"_target_": "models.dcgan.Generator", **own}
 
 
-def rescore(net: nn.Module, metadata: Mapping[str, Any], splits: Iterable[str]) -> dict[str, Any]:
-    """Score a net on whole splits of the data that it was trained on."""
+def rescore(
+    net: nn.Module, metadata: Mapping[str, Any], splits: Iterable[str]
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Score a net on whole splits of the data that it was trained on.
+
+    Returns:
+        The scores, and the interval of the first over images, where there is one.
+    """
     from omegaconf import OmegaConf
 
     from tasks.rebuild import rebuild, stored_config
@@ -117,9 +125,11 @@ def rescore(net: nn.Module, metadata: Mapping[str, Any], splits: Iterable[str]) 
     task, data = rebuild(metadata, net)
     split, count = data.test_split, stored.artifacts
     pictures = pictures_of(task, count)
-    metrics, _ = score(stored.trainer, task, data, splits, {split: pictures} if pictures else {})
+    metrics, figures = score(
+        stored.trainer, task, data, splits, {split: pictures} if pictures else {}
+    )
     metrics[split] |= measure_artifacts(task, data, split, count, pictures)
-    return metrics
+    return metrics, over_images(figures[split], split)
 
 
 def write_manifest() -> dict[str, dict[str, Any]]:
@@ -148,12 +158,19 @@ def _entry(folder: Path) -> dict[str, Any]:
         "model": choices["model"],
         "upsample": choices.get("upsample"),
         "data": choices["data"],
-        "recipe": choices.get("name"),
+        "recipe": _recipe(metadata),
         "licence": metadata["data"]["licence"],
         "split": split,
         "seeds": metadata.get("seeds"),
+        "images": metadata.get("images"),
         "scores": {k: v for k, v in metrics[split].items() if isinstance(v, float)},
     }
+
+
+def _recipe(metadata: Mapping[str, Any]) -> str | None:
+    """The experiment that a net was trained by, else the name of its study."""
+    experiment = re.search(r"\bexperiment=(\S+)", metadata.get("command") or "")
+    return experiment[1] if experiment else metadata["choices"].get("name")
 
 
 def _check_name(name: str, choices: Mapping[str, Any]) -> None:

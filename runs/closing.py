@@ -75,7 +75,9 @@ def main_split(record: Record) -> str | None:
 def checkerboard(scores: Mapping[str, Any]) -> str:
     """How strong a checkerboard is, in a word and in dB, and what else is known of it."""
     strength = _strength(scores)
-    words = str(scores.get("artifacts_in_words") or "")
+    words = str(scores.get("artifacts_in_words") or "").replace(" -", " −")
+    if strength.startswith("none") and words.count("no checkerboard") > 1:
+        return f"{strength} in its outputs, none on a constant image"
     return ". ".join(part for part in (strength, words) if part)
 
 

@@ -35,7 +35,7 @@ def files():
         yield "scripts", ROOT / f"{name}.py"
     for room in ORDER[1:]:
         yield from ((room, path) for path in sorted((ROOT / room).rglob("*.py")) if path != FRONT)
-    yield from (("scripts", path) for path in sorted((ROOT / "docs").glob("*.py")))
+    yield from (("scripts", path) for path in sorted((ROOT / "docs").rglob("*.py")))
 
 
 def modules(path):

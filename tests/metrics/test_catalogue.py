@@ -139,7 +139,7 @@ def test_records_events_and_checkpoints_of_earlier_versions_are_read(tmp_path):
         "files": {"model.safetensors": {"bytes": 10}},
         "scores": scores,
     }
-    assert "Checkerboard" in printed(*listing.tables({"a.d": entry}))
+    assert "Checker-" in printed(*listing.tables({"a.d": entry}))
 
 
 def test_the_list_shows_quality_and_artifacts_the_best_first():
@@ -154,4 +154,4 @@ def test_the_list_shows_quality_and_artifacts_the_best_first():
         ["a", "50.0", "30.0", "−0.2", "2.0", "MB"],
     ]
     gan = listing.columns({"swd", "fid", "recall", "sharpness_db"})
-    assert gan == ["fid", "swd", "sharpness_db"]
+    assert gan == ["fid", "sharpness_db"]

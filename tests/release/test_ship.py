@@ -75,7 +75,7 @@ def test_the_card_and_the_manifest_tell_what_was_done(trained):
     parameters = sum(p.numel() for p in checkpoint.load(trained)[0].parameters())
     assert f"{parameters:,} parameters" in text
     for words in ("MIT", "python evaluate.py pretrained=", f"{100 * entry['scores']['miou']:.1f}",
-                  "Over the 3 seeds of its training: Mean IoU, % 13.0 ± 2.0 on test.",
+                  "Over the 3 seeds of its training: Mean IoU, % 13.0 ± 2.0 on test (95 %",
                   " split=test  # reprod"):  # fmt: skip
         assert words in text
     assert "gradient" not in text.lower()
@@ -100,7 +100,7 @@ def test_the_list_shows_names_scores_and_licences(capsys):
     miou = zoo.entries()[NAME]["scores"]["miou"]
     recipe = zoo.entries()[NAME]["recipe"]
     for words in (NAME, "Mean IoU, %", f"{100 * miou:.1f}", recipe, "MIT: drawn by UpZoo itself",
-                  "scores on test", "over seeds", "13.0 ± 2.0"):  # fmt: skip
+                  "scores on test; interval of the mean over 3 seeds", "13.0 ± 2.0"):  # fmt: skip
         assert words in text
     capsys.readouterr()
     evaluate.use(compose_config("evaluate", ["list=true"]))

@@ -34,6 +34,17 @@ def test_score_checkerboard_and_cost_are_said():
     ]
 
 
+def test_no_checkerboard_is_said_once():
+    scores = {"checkerboard_db": -8.39}
+    pictures = "pictures: no checkerboard: -8.4 dB at period 8"
+    clean = f"{pictures}. Constant: no checkerboard on a constant: flat"
+    shown = closing.checkerboard(scores | {"artifacts_in_words": clean})
+    assert shown == "none (−8.4 dB) in its outputs, none on a constant image"
+    other = f"{pictures}. Constant: checkerboard at period 2"
+    shown = closing.checkerboard(scores | {"artifacts_in_words": other})
+    assert shown == f"none (−8.4 dB). {other.replace('-', '−')}"
+
+
 def test_a_run_of_a_sweep_is_one_line():
     line = closing.one_line(example(), Path("logs/n/fcn-carafe-camvid/seed1-x"))
     assert line == (

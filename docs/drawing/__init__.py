@@ -1,0 +1,1 @@
+"""How the figures of the docs are drawn, a subject a file."""
