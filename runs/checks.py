@@ -327,11 +327,6 @@ def _check_devices(trainer: Mapping[str, Any]) -> None:
         )
     if not (devices == "auto" or is_count(devices) or devices == -1 or isinstance(devices, list)):
         raise ValueError(f"trainer.devices={shown(devices)} must be auto or a number from 1 on")
-    if trainer.get("sync_batchnorm") and not on_gpu(accelerator):
-        raise ValueError(
-            "trainer.sync_batchnorm=true: torch pools the statistics of batch norms between CUDA "
-            "GPUs alone, and this run is on none: leave it out"
-        )
 
 
 def on_gpu(accelerator: str) -> bool:

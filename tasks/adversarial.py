@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def non_saturating(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,7 +64,7 @@ def frozen(net: nn.Module) -> Iterator[None]:
 @contextmanager
 def untracked(net: nn.Module) -> Iterator[None]:
     """Leave the running statistics of batch normalisation as they are."""
-    norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
+    norms = [m for m in net.modules() if isinstance(m, _BatchNorm)]  # synchronised ones too
     for norm in norms:
         norm.track_running_stats = False
     try:

@@ -7,9 +7,11 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
+from torchmetrics.utilities.distributed import gather_all_tensors
 
 from data.pixels import denormalise
 from panels.samples import sample_grid
+from runs import folders
 from tasks.adversarial import LOSSES, frozen, r1, untracked
 from tasks.base import MADE, Batch, Made, Samples, Task, gradient_figures
 from tasks.collapse import CollapseWatch, diversity
@@ -40,6 +42,9 @@ class Generation(Task):
     `generator_steps` of the generator with the same noise. `iteration` counts them: it is the step
     of all that is logged, since Lightning's `global_step` counts every optimiser's.
 
+    Processes that train together (`trainer=ddp`) share one draw of noise, see `_share`: together
+    they take the steps of one process on all their images, and score the images of all.
+
     Args:
         net: has `generator`, noise (B, latent) -> images in [-1, 1], and `discriminator`, images
             -> logits (B,), and is the generator when called.
@@ -60,6 +65,7 @@ class Generation(Task):
     """
 
     takes = "noise"
+    takes_turns = True
     mean: Tensor
     std: Tensor
     fixed_z: Tensor
@@ -80,7 +86,7 @@ class Generation(Task):
         card: Mapping[str, Any] | None = None,
     ):
         super().__init__(net, card)
-        self.automatic_optimization = False
+        self.automatic_optimization = not self.takes_turns
         for name, rate in (("generator_lr", generator_lr), ("discriminator_lr", discriminator_lr)):
             if not rate > 0:
                 raise ValueError(f"task.{name}={rate!r} must be a number above 0")
@@ -120,7 +126,8 @@ class Generation(Task):
         try:
             FEATURES.get(named, bool)()
         except (ConnectionError, ValueError) as error:
-            print(f"no Fréchet distance: {error}")
+            if folders.shared() is None:  # the first of the run's processes speaks
+                print(f"no Fréchet distance: {error}")
             options.features = None
 
     def forward(self, z: Tensor) -> Tensor:
@@ -135,7 +142,7 @@ class Generation(Task):
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """One iteration; stops the run where a loss is no longer finite."""
         real = self.real_images(batch)
-        z = torch.randn(len(real), self.net.latent, device=self.device)
+        z = self._share(len(real))
         fake = self.net.generator(z)  # with its graph, which the generator's first step goes on
         values = self._discriminator_step(real, fake.detach())
         values |= self._generator_step(fake)
@@ -144,6 +151,22 @@ class Generation(Task):
         self.iteration += 1
         if self.iteration % self.trainer.log_every_n_steps == 0:
             self._log_step(values, z)
+
+    def _share(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Noise (count, latent) of this process: its rows of one draw for all processes.
+
+        The first takes rows 0, P, 2P … of P processes, as of the images, and so on.
+
+        Args:
+            count: rows that each process needs.
+            generator: in the same state on all; by default the first process's own draws for all.
+        """
+        processes = self.trainer.world_size
+        device = self.device if generator is None else None
+        z = torch.randn(count * processes, self.net.latent, generator=generator, device=device)
+        if processes > 1 and generator is None:
+            torch.distributed.broadcast(z, 0)
+        return z[self.global_rank :: processes].to(self.device)
 
     def _discriminator_step(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         optimizer, _ = self.optimizers()
@@ -169,7 +192,8 @@ class Generation(Task):
         return {"loss_g": loss.detach(), "d_fake": logits.detach().sigmoid().mean()}
 
     def _step(self, optimizer: Any, loss: Tensor) -> None:
-        if not loss.isfinite():
+        # another process's gradients reach the first, which then says so, at the next step
+        if self.global_rank == 0 and not loss.isfinite():
             raise LossNotFiniteError(
                 f"a loss became {loss.item()} at iteration {self.iteration}, "
                 f"epoch {self.current_epoch}"
@@ -186,7 +210,8 @@ class Generation(Task):
         for name, part in (("g", self.net.generator), ("d", self.net.discriminator)):
             gradients = [p.grad for p in part.parameters() if p.grad is not None]
             values[f"grad_norm_{name}"] = nn.utils.get_total_norm(gradients)
-        self.watch.see_loss(values["loss_d"].item(), self.iteration)
+        if self.global_rank == 0:  # which speaks for all
+            self.watch.see_loss(values["loss_d"].item(), self.iteration)
         values["collapsed"] = torch.tensor(float(self.watch.collapsed))
         shown = ("loss_d", "loss_g")
         for name, value in values.items():
@@ -204,7 +229,6 @@ class Generation(Task):
     def on_validation_epoch_start(self) -> None:
         """Forget earlier images, and draw the same noise as ever."""
         self.scores.reset()
-        self.diversity = 1.0
         self._noise = torch.Generator().manual_seed(0)
 
     on_test_epoch_start = on_validation_epoch_start
@@ -215,12 +239,11 @@ class Generation(Task):
         Hands both on.
         """
         real = self.real_images(batch)
-        z = torch.randn(len(real), self.net.latent, generator=self._noise).to(self.device)
-        fake = self(z).float()
+        fake = self(self._share(len(real), self._noise)).float()
         for images, is_real in ((real, True), (fake, False)):
             self.scores.update((images + 1) / 2, real=is_real)
-        if batch_idx == 0 and len(real) > 1:
-            self.diversity = diversity(fake, real)
+        if batch_idx == 0:
+            self.first = (fake, real)
         return {MADE: (fake, real)}
 
     test_step = validation_step
@@ -228,7 +251,8 @@ class Generation(Task):
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the whole validation set."""
         self._log_scores("val")
-        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+        speaks = self.global_rank == 0 and not self.trainer.sanity_checking
+        if self.trainer.state.fn == "fit" and speaks:
             self.watch.see_diversity(self.results["diversity"], self.iteration)
 
     def on_test_epoch_end(self) -> None:
@@ -242,10 +266,16 @@ class Generation(Task):
 
     def _log_scores(self, split: str) -> None:
         self.results = {name: value.item() for name, value in self.scores.compute().items()}
-        self.results["diversity"] = self.diversity
+        self.results["diversity"] = self._diversity()
         for name, value in self.results.items():
             self.log(f"{split}/{name}", value, prog_bar=name in ("swd", "fid"))
         self._log_at_iteration()
+
+    def _diversity(self) -> float:
+        """Of the first batch, of all processes together; 1 where that is a single image."""
+        together = self.trainer.world_size > 1
+        fake, real = (torch.cat(gather_all_tensors(x)) if together else x for x in self.first)
+        return diversity(fake, real) if len(real) > 1 else 1.0
 
     def configure_optimizers(self) -> list[Optimizer]:
         """Adam for the discriminator, then for the generator."""

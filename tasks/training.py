@@ -11,11 +11,19 @@ from lightning.pytorch import callbacks
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from runs import console, costs, folders, sweeps
+from runs import checks, console, costs, folders, sweeps
 from tasks.averaging import PowerAverage
 from tasks.budgets import Budgets, averaged
-from tasks.callbacks import AtomicCheckpointIO, Bar, GracefulStop, PlainProgress, Throughput
+from tasks.callbacks import (
+    AtomicCheckpointIO,
+    Bar,
+    GracefulStop,
+    PlainProgress,
+    SameStatistics,
+    Throughput,
+)
 from tasks.optimisation import LossNotFiniteError, planned_steps, steps_done
+from tasks.pooled_norm import PooledNorms
 from tasks.precision import resolve_precision
 from upzoo import checkpoint
 from upzoo.metrics import catalogue
@@ -63,17 +71,29 @@ def build_trainer(cfg: DictConfig) -> pl.Trainer:
         chosen.append(PowerAverage(cfg.average_power))
     if cfg.budgets:
         chosen.append(Budgets(cfg.budgets))
+    chosen.append(SameStatistics())
     chosen.sort(key=turn)  # stable: the others keep their order
+    pooled = cfg.trainer.get("sync_batchnorm", False)
+    by_us = pooled and not checks.on_gpu(cfg.trainer.accelerator)
     return hydra.utils.instantiate(
         cfg.trainer,
+        strategy=strategy(cfg),
+        sync_batchnorm=pooled and not by_us,
         precision=resolve_precision(cfg.trainer.precision),
         logger=instances(cfg.get("logger"), save_dir=cfg.run_dir),
         callbacks=chosen,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), *([PooledNorms()] if by_us else [])],
         enable_checkpointing=any(isinstance(each, callbacks.Checkpoint) for each in chosen),
         enable_progress_bar=terminal,
         default_root_dir=cfg.run_dir,
     )
+
+
+def strategy(cfg: DictConfig) -> Any:
+    """Lightning's strategy; where nets take turns, DDP awaits the gradients of one at a time."""
+    chosen = cfg.trainer.get("strategy", "auto")
+    turns = chosen == "ddp" and hydra.utils.get_class(cfg.task._target_).takes_turns
+    return "ddp_find_unused_parameters_true" if turns else chosen
 
 
 def check_monitors(cfg: DictConfig, task: Any) -> None:
@@ -105,9 +125,11 @@ def check_monitors(cfg: DictConfig, task: Any) -> None:
 def turn(callback: pl.Callback) -> int:
     """When a callback's turn comes: a step is averaged, then scored, and then a stop may save it.
 
+    Between the two, the processes that score it agree on its statistics.
+
     Of the averages a validation ends last, after pictures have been drawn with them.
     """
-    kinds = (callbacks.WeightAveraging, Budgets, GracefulStop)
+    kinds = (callbacks.WeightAveraging, SameStatistics, Budgets, GracefulStop)
     return next((i for i, kind in enumerate(kinds, 1) if isinstance(callback, kind)), 0)
 
 
@@ -128,10 +150,20 @@ def instances(group: DictConfig | None, **options: Any) -> list[Any]:
 
 
 def check_fit(trainer: pl.Trainer, task: pl.LightningModule, data: Any) -> None:
-    """Refuse budgets that do not fit the training, and what several processes cannot train."""
+    """Refuse what does not fit the training: budgets, options, too little for each process."""
     data.trainer = trainer
     for budgets in (c for c in trainer.callbacks if isinstance(c, Budgets)):  # type: ignore[attr-defined]
         budgets.check(task, trainer.world_size, planned_steps(trainer, data.train_batches))
+    automatic = {
+        "gradient_clip_val": (trainer.gradient_clip_val, None),
+        "accumulate_grad_batches": (trainer.accumulate_grad_batches, 1),
+    }
+    for name, (value, off) in automatic.items():
+        if not task.automatic_optimization and value != off:
+            raise ValueError(
+                f"trainer.{name}={value}: the two optimizers of task=generation step by hand: use "
+                f"trainer.{name}={'null' if off is None else off}"
+            )
     if trainer.world_size == 1:
         return
     if sweeps.is_job():
@@ -139,12 +171,7 @@ def check_fit(trainer: pl.Trainer, task: pl.LightningModule, data: Any) -> None:
             f"{trainer.world_size} devices: a run of a sweep trains on one: use trainer=default "
             "and hydra/launcher=joblib, or start this run by its own command"
         )
-    if not task.automatic_optimization:
-        raise ValueError(
-            f"{trainer.world_size} devices: task=generation trains on one: its noise and scores "
-            "are not split between processes: use trainer.devices=1"
-        )
-    data.train_dataloader()  # these refuse fewer samples than the devices need
+    data.train_dataloader()  # these two refuse fewer samples than the devices need
     data.val_dataloader()
 
 

@@ -100,8 +100,11 @@ TABLE = {
     "train.py +trainer.overfit_batches=1": r"use data\.overfit=IMAGES",
     "train.py trainer.precision=64-true": r"precision=64-true: weights are kept and scored",
     "train.py trainer.precision=bf16-true": r"precision=bf16-true: weights are kept and scored",
-    "train.py trainer=ddp trainer.accelerator=cpu trainer.sync_batchnorm=true": (
-        r"trainer\.sync_batchnorm=true: torch pools .* between CUDA GPUs alone"
+    "train.py model=dcgan 'data.size=[32,32]' trainer.gradient_clip_val=1": (
+        r"gradient_clip_val=1: the two optimizers .* use trainer\.gradient_clip_val=null"
+    ),
+    "train.py model=dcgan 'data.size=[32,32]' trainer.accumulate_grad_batches=2": (
+        r"accumulate_grad_batches=2: the two optimizers .* use trainer\.accumulate_grad_batches=1"
     ),
     "train.py trainer.accelerator=abc": r"trainer\.accelerator=abc: give one of auto, cpu",
     "train.py trainer.devices=abc": r"trainer\.devices=abc must be auto or a number",

@@ -1,6 +1,7 @@
 """Runs that are stopped or killed anywhere: what they leave, and that they go on exactly."""
 
 import functools
+import json
 import multiprocessing
 import os
 import shutil
@@ -10,10 +11,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import lightning.pytorch as pl
 import pytest
 import torch
 
-from runs import folders, records
+from runs import folders, records, sweeps
+from tests.commands import Commands, Ended
 from tests.conftest import SMALL, compose_config
 from tests.test_train import StopAt, last, same, weights
 
@@ -243,3 +246,65 @@ def test_a_folder_that_vanishes_is_one_line_and_does_not_come_back(struck, tmp_p
     (line,) = (tmp_path / "err").read_text().splitlines()
     assert "the run's folder is gone; the run stopped at step" in line
     assert not list(tmp_path.glob("*/*/seed0-*"))
+
+
+class Once(pl.Callback):
+    """Strikes the process in the middle of a sweep, once: at a step of the job of a seed.
+
+    Args:
+        mark: a file that is there once it has struck.
+        number: the signal.
+        seed: of this job; seed 1 is struck.
+    """
+
+    def __init__(self, mark: str, number: int, seed: int) -> None:
+        self.mark, self.number, self.strikes = Path(mark), number, seed == 1
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
+        if self.strikes and trainer.global_step == 4 and not self.mark.exists():
+            self.mark.touch()
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.slow
+def test_a_sweep_that_was_killed_goes_on_where_it_was(tmp_path):
+    """Of three jobs the second one is struck in its second epoch; the same command goes on."""
+    command = Commands()
+
+    def sweep(place: str, number: int) -> Ended:
+        once = [f"+callbacks.once._target_={__name__}.Once", "+callbacks.once.seed=${seed}"]
+        once += [
+            f"+callbacks.once.mark={tmp_path / place}.mark",
+            f"+callbacks.once.number={number}",
+        ]
+        line = ["train.py", "-m", "seed=0,1,2", *SMALL, *DEFAULT, f"logs={tmp_path / place}", *once]
+        return command(tmp_path, line)
+
+    def found(place: str) -> list[Path]:
+        return sorted((tmp_path / place).glob("*/*/seed*"))
+
+    (tmp_path / "whole.mark").touch()  # nothing strikes
+    assert sweep("whole", 0).status == 0
+    for place, number in (("terminated", TERM), ("killed", KILL)):
+        struck = sweep(place, number)
+        assert struck.status == (128 + number if number == TERM else -number), struck.err
+        first, second = found(place)  # the third was not begun
+        left = [records.read(run / folders.RECORD).status for run in (first, second)]
+        assert left == ["finished", "interrupted" if number == TERM else "running"]
+        before = (first / folders.RECORD).stat().st_mtime_ns
+
+        again = sweep(place, number)
+        assert again.status == 0, again.err
+        assert "sweep ended: 2 finished, 1 skipped" in again.out
+        assert found(place)[:2] == [first, second]
+        assert (first / folders.RECORD).stat().st_mtime_ns == before
+        lines = (tmp_path / place / "default" / sweeps.FILE).read_text().splitlines()
+        assert [json.loads(line).get("status") for line in lines][-3:] == [
+            "skipped",
+            "finished",
+            "finished",
+        ]
+        for ours, undisturbed in zip(found(place), found("whole"), strict=True):
+            assert same(weights(ours), weights(undisturbed))
+            assert same(last(ours), last(undisturbed))
+            assert metrics(ours) == metrics(undisturbed)

@@ -13,6 +13,7 @@ from tasks.callbacks.predictions import (
 from tasks.callbacks.progress import Bar, PlainProgress
 from tasks.callbacks.projection import ProjectionPanels
 from tasks.callbacks.repeatable import Repeatable
+from tasks.callbacks.statistics import SameStatistics
 from tasks.callbacks.stopping import GracefulStop
 from tasks.callbacks.throughput import Throughput
 
@@ -30,6 +31,7 @@ __all__ = [
     "ProjectionPanels",
     "ReconstructionPanels",
     "Repeatable",
+    "SameStatistics",
     "SegmentationPanels",
     "SuperResolutionPanels",
     "Throughput",

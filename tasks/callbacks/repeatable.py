@@ -10,7 +10,7 @@ class Repeatable(pl.Callback):
     """Seed the random state of every step from (seed, step).
 
     Dropout then depends on neither the number of workers nor on where a run was resumed. Processes
-    that train together draw differently.
+    that train together draw differently; the first draws what one process alone would.
     """
 
     def __init__(self, seed: int) -> None:
@@ -20,5 +20,5 @@ class Repeatable(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Seed torch on all devices."""
-        step = trainer.global_step * trainer.world_size + trainer.global_rank
-        torch.manual_seed((self.seed << 32) + step)
+        rank = trainer.global_rank << 26  # more steps than any training has
+        torch.manual_seed((self.seed << 32) + rank + trainer.global_step)
