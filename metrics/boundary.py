@@ -155,7 +155,7 @@ def _matches(
     # each class is a bit of a word, so that one dilation serves all classes of the word
     word, bits = SMALL if num_classes <= SMALL[1] else LARGE
     for first in range(0, num_classes, bits):
-        own = (others - first).to(word)
+        own = others.to(word) - first
         of_word = other_contour & (own >= 0) & (own < bits)
         spread = dilate(of_word.to(word) << own.clamp(0, bits - 1), radius).flatten()[places]
         place = classes - first

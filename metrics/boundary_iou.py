@@ -42,9 +42,10 @@ def band(classes: Tensor, labelled: Tensor, width: int) -> Tensor:
         tensor([1, 0, 0, 0, 0, 1, 1], dtype=torch.int32)
     """
     # another class in the window: the largest or the least of its classes is not the pixel's own
-    top = max(int(classes.amax()), 0) + 1 if classes.numel() else 1
-    small = torch.uint8 if top < 256 else torch.int32
-    values = torch.stack((classes + 1, top - classes), dim=1).to(small)
+    known = classes * labelled
+    top = int(known.amax()) + 1 if known.numel() else 1
+    known = known.to(torch.uint8 if top < 256 else torch.int32)
+    values = torch.stack((known + 1, top - known), dim=1)
     largest = values * labelled[:, None]  # 0 where nothing is, below any class
     for dim in (-2, -1):  # a square is a column, then a row
         largest = window_maximum(largest, dim, width)
@@ -131,7 +132,7 @@ def _per_class(classes: Tensor, where: Tensor, num_classes: int) -> Tensor:
     """Pixels of each class among those marked, (B, C)."""
     images = torch.arange(len(classes), device=classes.device).view(-1, 1, 1)
     cells = len(classes) * num_classes
-    cell = (images * num_classes + classes).masked_fill(~where, cells)
+    cell = torch.where(where, images * num_classes + classes, cells)
     return torch.bincount(cell.flatten(), minlength=cells + 1)[:cells].view(-1, num_classes)
 
 

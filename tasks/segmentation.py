@@ -87,11 +87,12 @@ class Segmentation(Supervised):
     def count(self, counters: nn.ModuleDict, batch: Batch) -> Made:
         """Add a batch to the counters of a split."""
         logits, mask = self(batch["image"]), self.truth(batch)
-        counters["loss"].update(self.loss(logits, mask), weight=len(logits))
         prediction = logits.max(1).indices  # quicker than argmax on a CPU
+        logits = logits.float().contiguous()  # once for all that looks at them
+        counters["loss"].update(self.loss(logits, mask), weight=len(logits))
         for name in ("scores", "counts", "boundary", "bands"):
             counters[name].update(prediction, mask)
-        return logits.float(), None
+        return logits, None
 
     def score_names(self) -> tuple[str, ...]:
         """Of the whole split; those of each class have names of their own."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import product
 
 import torch
@@ -22,7 +23,7 @@ PERIODS = 16  # or as many periods where that is more,
 MIN_PERIODS = 4  # and as few as leave bins between the peaks where images are small
 FLOOR = 1e-12  # of the image's mean square, above float32's rounding,
 BLACK = 1e-30  # and for images that are zero
-CHUNK = 2**19  # values that are worked on at a time, so that they stay in the cache
+CHUNK = 2**18  # values that are worked on at a time, so that they stay in the cache
 
 
 def check_images(images: Tensor, periods: Sequence[int]) -> None:
@@ -54,7 +55,9 @@ def check_periods(periods: Sequence[int]) -> None:
         raise ValueError("periods=() leaves nothing to measure: give one or more, such as (2, 4)")
 
 
-def power_spectrum(images: Tensor, size: int | None = None) -> Tensor:
+def power_spectrum(
+    images: Tensor, size: int | None = None, least: Tensor | None = None
+) -> Tensor:
     """Power spectrum of each image, averaged over channels; white noise of variance σ² gives σ².
 
     P(f) = mean_tiles,c |Σ_t w(t)·(x_c(t) − x̄_c)·e^(−2πi f·t)|² / Σ_t w(t)² with w a Hann window
@@ -63,6 +66,7 @@ def power_spectrum(images: Tensor, size: int | None = None) -> Tensor:
     Args:
         images: (B, C, H, W) floats.
         size: side of square tiles, half of which overlap; None takes the image whole.
+        least: the images' `floor`, where it is known.
 
     Returns:
         (B, size, size) or (B, H, W) float32, the constant part at index (0, 0).
@@ -74,18 +78,22 @@ def power_spectrum(images: Tensor, size: int | None = None) -> Tensor:
         tensor([ 0.0000,  0.0000,  7.1100, 28.4400,  7.1100])
     """
     images = images.float()
-    height, width = images.shape[-2:]
+    least = floor(images) if least is None else least
+    count, channels, height, width = images.shape
     tall, wide = (size, size) if size else (height, width)
     window = hann(tall, images.device)[:, None] * hann(wide, images.device)
+    lobe = _lobe(tall, wide).to(images.device)
     places = tiles(height, width, tall, wide)
     maps = images.transpose(0, 1)  # (C, B, H, W)
-    power = images.new_zeros(len(images), tall, 2 * (wide // 2 + 1))
-    for row in _batches(places, maps.numel() // (height * width) * tall * wide):
-        cut = [maps[..., top : top + tall, left : left + wide] for top, left in row]
-        half = _without_mean(torch.fft.rfft2(torch.cat(cut).mul_(window)), window)
+    power = images.new_zeros(count, tall, 2 * (wide // 2 + 1))
+    for some in _batches(places, channels * count * tall * wide):
+        windowed = images.new_empty(len(some), channels, count, tall, wide)
+        for tile, (top, left) in zip(windowed, some, strict=True):
+            torch.mul(maps[..., top : top + tall, left : left + wide], window, out=tile)
+        half = _without_mean(torch.fft.rfft2(windowed.flatten(0, 1)), lobe)
         power += torch.view_as_real(half).flatten(-2).square_().sum(0)
-    scale = len(places) * len(maps) * window.square().sum()
-    return _whole(power.unflatten(-1, (-1, 2)).sum(-1) / scale, wide) + floor(images)[:, None, None]
+    scale = len(places) * channels * window.square().sum()
+    return _whole(power.unflatten(-1, (-1, 2)).sum(-1) / scale, wide) + least[:, None, None]
 
 
 def _batches(places: list[tuple[int, int]], values: int) -> Iterator[list[tuple[int, int]]]:
@@ -95,17 +103,23 @@ def _batches(places: list[tuple[int, int]], values: int) -> Iterator[list[tuple[
         yield places[start : start + count]
 
 
-def _without_mean(half: Tensor, window: Tensor) -> Tensor:
+def _without_mean(half: Tensor, lobe: Tensor) -> Tensor:
     """Take each tile's mean under the window off its transform, in place.
 
     The mean x̄ = Y(0) / W(0), and a Hann window's own transform W has but the bins 0 and ±1.
     """
-    lobe = torch.fft.rfft2(window) / window.sum()
     constant = half[..., :1, :1].clone()
-    half[..., :2, :2] -= constant * lobe[:2, :2]
+    half[..., :2, :2] -= constant * lobe[:2]
     if half.shape[-2] > 2:
-        half[..., -1:, :2] -= constant * lobe[-1:, :2]
+        half[..., -1:, :2] -= constant * lobe[2:]
     return half
+
+
+@lru_cache(maxsize=64)
+def _lobe(tall: int, wide: int) -> Tensor:
+    """W(f) / W(0) of the window at the rows 0, 1 and −1 and the columns 0 and 1, (3, 2)."""
+    window = hann(tall)[:, None] * hann(wide)
+    return (torch.fft.rfft2(window) / window.sum())[[0, 1, -1], :2]
 
 
 def floor(images: Tensor) -> Tensor:

@@ -88,7 +88,9 @@ def grid_powers(power: Tensor, period: int, known: Sequence[int] = ()) -> tuple[
     return torch.stack(peaks, -1), torch.stack(levels, -1)
 
 
-def cell_powers(images: Tensor, period: int, known: Sequence[int] = ()) -> Tensor:
+def cell_powers(
+    images: Tensor, period: int, known: Sequence[int] = (), least: Tensor | None = None
+) -> Tensor:
     """Power of each image at every harmonic, under a Hann window with steps p pixels wide.
 
     Nearest enlargement puts copies of the image around every harmonic, with a zero at the
@@ -100,6 +102,7 @@ def cell_powers(images: Tensor, period: int, known: Sequence[int] = ()) -> Tenso
         images: (B, C, H, W) floats.
         period: p; cells begin at the image's corner.
         known: periods whose own frequencies are left out of the result.
+        least: the images' `floor`, where it is known.
 
     Returns:
         (B, F) float32, as the peaks of `grid_powers` under `power_spectrum`.
@@ -120,7 +123,8 @@ def cell_powers(images: Tensor, period: int, known: Sequence[int] = ()) -> Tenso
     window = columns[:, 0].square().sum() * period  # Σ w² along one axis
     scale = rows.shape[1] * columns.shape[1] * window.square()
     bins = torch.tensor([i * period + j for i, j in harmonics(period, known)])
-    return (total / scale).flatten(1)[:, bins.to(total.device)] + floor(images)[:, None]
+    least = floor(images) if least is None else least
+    return (total / scale).flatten(1)[:, bins.to(total.device)] + least[:, None]
 
 
 @lru_cache(maxsize=64)

@@ -24,6 +24,7 @@ from upzoo.metrics.checkerboard.power import (
     CHUNK,
     check_images,
     decibels,
+    floor,
     power_spectrum,
     tile_size,
 )
@@ -60,13 +61,13 @@ def measured(images: Tensor, periods: Sequence[int]) -> Terms:
 def _measured(images: Tensor, periods: tuple[int, ...]) -> Terms:
     height, width = images.shape[-2:]
     powers: dict[int, Tensor] = {}
-    peak = []
+    peak, least = [], floor(images)
     for place, period in enumerate(periods):
         size = tile_size(height, width, period)
         if size not in powers:
-            powers[size] = power_spectrum(images, size)
+            powers[size] = power_spectrum(images, size, least)
         known = periods[:place]
-        cells = cell_powers(images, period, known)
+        cells = cell_powers(images, period, known, least)
         # √(P(f) / level)
         peak.append(10 ** (peak_excess(powers[size], period, known, cells) / 20))
     detail = detail_energy(images)
