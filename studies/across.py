@@ -8,7 +8,7 @@ from statistics import mean
 from comparison import inference
 from studies import conclusions
 from studies.evidence import Evidence
-from studies.section import FEWEST_SEEDS, grid, names
+from studies.section import FEWEST_SEEDS, PLUS_MINUS, grid, names
 from studies.variants import TWINS
 from upzoo.metrics.catalogue import SCORES
 
@@ -79,7 +79,7 @@ def _differences(evidence: Evidence, reference: str) -> dict[str, str]:
     for pair in inference.all_pairs(ordered):
         if pair.first == reference:
             half = score.text((pair.high - pair.low) / 2)
-            shown = f"{score.text(pair.difference)} ± {half}"
+            shown = f"{score.text(pair.difference)}{PLUS_MINUS}{half}"
             shown = shown if shown.startswith("−") else f"+{shown}"
             cells[pair.second] = f"**{shown}**" if pair.differs else shown
     return cells

@@ -88,19 +88,8 @@ def trained(evidence: Sequence[Evidence]) -> list[str]:
 
 def overview(evidence: Sequence[Evidence], costs: Mapping[str, Costs]) -> list[str]:
     """README's answer: the advice of finished settings at their longest budget, what is open."""
-    lines = []
     finished = [each for each in evidence if each.finished]
-    for each in finished:
-        last = each.budgets[-1]
-        scores = conclusions.without_twins(each.scores(last))
-        near = inference.near_best(scores, each.setting.better)
-        known = costs.get(each.name, {})
-        chosen = None
-        if all(variant in known for variant in near):
-            chosen = conclusions.advice(each, last, known).variant
-        start = f"* **{each.setting.title}**, {last:,} steps: "
-        after = f"not distinguishable from the best: {names(near)}."
-        lines.append(start + (f"take `{chosen}`; " if chosen else "") + after)
+    lines = [in_short(each, costs.get(each.name, {})) for each in finished]
     done = {each.name for each in finished}
     titles = [setting.title for name, setting in SETTINGS.items() if name not in done]
     if titles:
@@ -113,12 +102,28 @@ def overview(evidence: Sequence[Evidence], costs: Mapping[str, Costs]) -> list[s
     return [*lines, "", where]
 
 
+def in_short(each: Evidence, costs: Costs) -> str:
+    """A finished setting's advice at its longest budget, in a line."""
+    last = each.budgets[-1]
+    scores = conclusions.without_twins(each.scores(last))
+    near = inference.near_best(scores, each.setting.better)
+    chosen = None
+    if all(variant in costs for variant in near):
+        chosen = conclusions.advice(each, last, costs).variant
+    take = f"take `{chosen}`; " if chosen else ""
+    after = f"not distinguishable from the best: {names(near)}"
+    return f"* **{each.setting.title}**, {last:,} steps: {take}{after}."
+
+
 def of_data(data: str, evidence: Sequence[Evidence], costs: Mapping[str, Costs]) -> list[str]:
     """The settings of one data set in short, for the page that is about them."""
     titles = [setting.title for setting in SETTINGS.values() if setting.data == data]
-    lines = across.table([each for each in evidence if each.setting.data == data])
-    for each in evidence:
-        if each.setting.data == data and len(each.seeds) >= FEWEST_SEEDS:
+    mine = [each for each in evidence if each.setting.data == data]
+    lines = [in_short(each, costs.get(each.name, {})) for each in mine if each.finished]
+    lines += [""] * bool(lines)
+    lines += across.table(mine)
+    for each in mine:
+        if len(each.seeds) >= FEWEST_SEEDS:
             titles.remove(each.setting.title)
             lines += [f"### {each.setting.title}", "", *brief(each, costs.get(each.name, {}))]
     if titles:

@@ -15,6 +15,8 @@ from studies.setting import Setting
 from studies.variants import TWINS
 from upzoo.metrics.catalogue import SCORES
 
+#: Between a mean and half of its interval; a line does not break there.
+PLUS_MINUS = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
 #: Fewest seeds of which anything is said but the scores themselves.
 FEWEST_SEEDS = 2
 
@@ -264,7 +266,7 @@ def cell(name: str, values: Iterable[float]) -> str:
     if not listed_values:
         return "–"
     found, score = estimate(listed_values), SCORES[name]
-    return score.text(found.mean) + (f" ± {score.text(found.half)}" if found.half else "")
+    return score.text(found.mean) + (f"{PLUS_MINUS}{score.text(found.half)}" if found.half else "")
 
 
 def amount(setting: Setting, value: float) -> str:

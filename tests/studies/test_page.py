@@ -64,6 +64,11 @@ def trained(folder: Path, variant: str, seed: int) -> Trained:
 COSTS = {"pixel_shuffle": (1.0, 5.0), "transposed": (2.0, 5.0), "bilinear_fixed": (1.0, 0.0)}
 
 
+def plain(text: str) -> str:
+    """With ordinary spaces around ±."""
+    return text.replace("\N{NO-BREAK SPACE}", " ")
+
+
 def test_scores_are_by_variant_seed_and_budget(found):
     assert found.budgets == BUDGETS
     assert found.seeds == [0, 1, 2]
@@ -155,7 +160,7 @@ def test_the_noise_floor_is_the_twins(found):
 
 
 def test_the_page_says_what_is_not_finished_and_what_is(found, tmp_path):
-    text = page.page([found], {"espcn_x3": COSTS}, tmp_path)
+    text = plain(page.page([found], {"espcn_x3": COSTS}, tmp_path))
     assert "| ESPCN ×3 (T91, Set5) | 13 × 5 | 4 × 3 (12 trainings) | 400 | 6.0 |" in text
     assert "**Not finished: 3 of 5 seeds.**" in text
     assert "* 400 steps: take **`transposed`**" in text
@@ -195,7 +200,7 @@ def test_the_readmes_answer_is_of_finished_settings_alone(found, tmp_path):
 
 
 def test_a_page_about_one_data_set_has_its_settings_in_short(found):
-    lines = page.of_data("super_resolution", [found], {"espcn_x3": COSTS})
+    lines = [plain(line) for line in page.of_data("super_resolution", [found], {"espcn_x3": COSTS})]
     assert lines[0] == "### ESPCN ×3 (T91, Set5)"
     assert any(line.startswith("| **`transposed`** | 0.004 | 32.90 ±") for line in lines)
     assert "Nothing is known yet of ESPCN ×2 (T91, Set5), ESPCN ×4 (T91, Set5)" in lines[-3]
@@ -205,7 +210,7 @@ def test_a_page_about_one_data_set_has_its_settings_in_short(found):
 def test_settings_of_one_data_set_are_compared_in_one_table(found):
     other = dataclasses.replace(found, name="espcn_x2")
     assert across.table([found]) == []
-    lines = across.table([found, other])
+    lines = [plain(line) for line in across.table([found, other])]
     assert "moves the mean PSNR by at most 0.40 dB" in lines[0]
     assert "they lie 0.60 to 0.60 dB from" in lines[0]
     assert lines[2].startswith("PSNR, dB on set5 less that of `pixel_shuffle`")
@@ -256,7 +261,7 @@ def test_the_figure_has_a_line_a_variant(found, tmp_path):
 def test_a_check_stands_beside_the_study_s_own_trainings_of_its_seeds(found, tmp_path):
     other = {seed: trained(tmp_path / "check", "bilinear_fixed", seed) for seed in (0, 1)}
     checked = dataclasses.replace(found, checks={"no_icnr": {"pixel_shuffle": other}})
-    rows = [line for line in section.checks(checked) if line.startswith("|")]
+    rows = [plain(line) for line in section.checks(checked) if line.startswith("|")]
     assert rows[2].startswith("| `pixel_shuffle`, no_icnr | 31.85 ± 0.65 |")
     assert rows[3].startswith("| `pixel_shuffle` | 32.45 ± 0.61 |")
     assert section.checks(found) == []
