@@ -117,9 +117,9 @@ def _draw_blame(axes: Axes, report: AuditReport) -> None:
     axes.set_yticks(range(len(shown)), labels, fontsize=8, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
-    axes.set_xlabel("share of the grid, %", fontsize=8)
+    axes.set_xlabel("share of the checkerboard, %", fontsize=8)
     if not shown:
-        axes.text(50, 0, "no layer is to blame", ha="center", va="center", color=GREY, fontsize=9)
+        axes.text(50, 0, "no layer contributes", ha="center", va="center", color=GREY, fontsize=9)
         axes.set_ylim(1, -1)
     _plain(axes)
 
