@@ -4,6 +4,11 @@ The runs are fabricated: records of results/short/ with more seeds, and scores t
 per cent. Processor time of `compare.py`, of which imports are a part; of finding, for each of the
 jobs, that it is finished; and the size of what TensorBoard is given of the comparison.
 
+Two things are measured on few and counted for all. A sweep started again, as a command: what each
+job more takes until it is skipped, which is Hydra putting its config together. And what a training
+leaves for TensorBoard: with the pictures of its default callbacks (of few training images, since
+pictures are of validation), and numbers alone, at as many steps as the defaults have.
+
 The record is benchmarks/results/many_runs_<features of the processor>.json.
 """
 
@@ -17,12 +22,25 @@ import time
 from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
 from benchmarks.scoring import RESULTS, features
 from benchmarks.start import seconds_of
 from benchmarks.timing import here, write
 from runs import folders, sweeps
 from runs.console import ROOT
 
+#: Jobs of the two sweeps whose difference tells what a job more takes.
+FEW, MORE = 2, 22
+#: Trainings whose events are weighed.
+TRAININGS = {
+    "with pictures": ["data.train=16", "data.val=16", "data.test=16"],
+    "numbers alone": [
+        "callbacks.panels=null", "callbacks.artifacts=null", "artifacts=0",
+        "model.width=2", "data.size=[32,32]",
+    ],
+}  # fmt: skip
 SOURCE = ROOT / "results" / "short" / "fcn8s_camvid"
 
 
@@ -51,6 +69,39 @@ def varied(value: Any, draw: random.Random) -> Any:
     return value * (1 + draw.gauss(0, 0.01)) if isinstance(value, float) else value
 
 
+def events(folder: Path) -> int:
+    """Bytes of TensorBoard's files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("events.out.tfevents*"))
+
+
+def weigh(folder: Path) -> dict[str, int]:
+    """Bytes that a training leaves for TensorBoard, by its kind."""
+    for number, options in enumerate(TRAININGS.values()):
+        seconds_of(["train.py", f"logs={folder / str(number)}", *options])
+    return {kind: events(folder / str(number)) for number, kind in enumerate(TRAININGS)}
+
+
+def seconds_a_job(folder: Path) -> float:
+    """Processor time that a finished job more takes a sweep that is started again."""
+    logs = folder / "logs"
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        cfg = compose("train", [f"logs={logs}", "name=study"])
+    (first, *_) = sorted(SOURCE.glob("*/*/" + folders.RECORD))
+    record = json.loads(first.read_text())
+    for cfg.seed in range(MORE):
+        run = logs / "study" / "variant" / f"seed{cfg.seed}-0"
+        run.mkdir(parents=True)
+        record["config"] = OmegaConf.to_container(cfg, resolve=True)
+        (run / folders.RECORD).write_text(json.dumps(record))
+    took = [
+        seconds_of(["train.py", "-m", f"seed=range(0,{jobs})", f"logs={logs}", "name=study"])
+        for jobs in (FEW, MORE)
+    ]
+    if len(list(logs.rglob(folders.RECORD))) != MORE:
+        raise RuntimeError("a finished job was trained again")
+    return (took[1] - took[0]) / (MORE - FEW)
+
+
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -67,14 +118,22 @@ def main() -> None:
         if None in found:
             raise RuntimeError("a finished run was not found")
         size = sum(path.stat().st_size for path in logs.rglob("*") if path.is_file())
+        each = weigh(Path(name, "trained"))
+        skipping = seconds_a_job(Path(name, "skipped"))
     print(
         f"{count} runs: compared in {compared:.1f} s, found finished in {resumed:.1f} s; "
         f"TensorBoard's run has {size / 1e6:.1f} MB"
+    )
+    print(
+        f"the sweep started again: {skipping * count:.0f} s; TensorBoard's files of all trainings: "
+        + ", ".join(f"{kind} {count * b / 1e6:.0f} MB" for kind, b in each.items())
     )
     result = {
         "runs": count,
         "seconds": {"compare.py": compared, "finding all finished": resumed},
         "tensorboard_bytes": size,
+        "seconds_a_skipped_job": skipping,
+        "tensorboard_bytes_a_training": each,
     }
     write(RESULTS / f"many_runs_{features(here()['machine'])}.json", result)
 

@@ -99,6 +99,8 @@ def explain(error: BaseException) -> str | None:
         return f"{error.strerror}: make room, or write to another disk"
     if isinstance(error, ValueError | OSError) and _ours(error):
         return _one_line(error)
+    if type(error).__module__ == "submitit.core.utils" and type(error).__name__ == "FailedJobError":
+        return f"the cluster refused the jobs: {_one_line(error)}"
     if isinstance(error, ValueError) and _raised_in(error).parts[-3:-1] == ("hydra", "_internal"):
         return _one_line(error)
     return None

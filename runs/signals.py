@@ -1,9 +1,12 @@
-"""Ctrl-C, SIGTERM and SIGHUP: where they stop a run at once, and where they wait a moment."""
+"""Ctrl-C, SIGTERM and SIGHUP: where they stop a run at once, and where they wait a moment.
+
+So does SIGUSR2 in a job of submitit, which requeues the job when it comes.
+"""
 
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,7 +40,10 @@ def at_once() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[Asked]:
-    """Let the first signal be looked up in what this gives; a second one stops at once."""
+    """Let the first signal be looked up in what this gives; a second one stops at once.
+
+    One that somebody requeues upon is deferred too, see `pass_on`.
+    """
     asked = Asked()
 
     def note(number: int) -> None:
@@ -45,8 +51,25 @@ def deferred() -> Iterator[Asked]:
             raise StoppedError(number)
         asked.number = number
 
-    with _handled_by(note):
+    with _handled_by(note, requeueing()):
         yield asked
+
+
+def requeueing() -> list[int]:
+    """Signals upon which the job is requeued: SIGUSR2, where somebody (submitit) waits for it."""
+    number = getattr(signal, "SIGUSR2", None)
+    return [number] if number is not None and callable(signal.getsignal(number)) else []
+
+
+def pass_on(number: int) -> None:
+    """Hand a signal that was deferred to who waits for it, now that the state is written.
+
+    Raises:
+        StoppedError: nobody does, or they have not ended the process.
+    """
+    if number in requeueing():
+        signal.raise_signal(number)
+    raise StoppedError(number)
 
 
 @contextmanager
@@ -57,7 +80,7 @@ def shielded() -> Iterator[None]:
 
 
 @contextmanager
-def _handled_by(react: Callable[[int], None]) -> Iterator[None]:
+def _handled_by(react: Callable[[int], None], further: Sequence[int] = ()) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # Python leaves signals to the main thread
         return
@@ -71,7 +94,7 @@ def _handled_by(react: Callable[[int], None]) -> Iterator[None]:
             os.kill(os.getpid(), number)
 
     before = {}
-    for number in NUMBERS:
+    for number in (*NUMBERS, *further):
         # nohup has SIGHUP ignored, and so it stays
         if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, handle)

@@ -1,6 +1,7 @@
 """Sweeps whose jobs run beside each other, in processes of this machine."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -25,9 +26,12 @@ TINY = [
 ]
 
 
-def start(*arguments: str) -> subprocess.CompletedProcess[str]:
+def start(*arguments: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "train.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    environment = dict(os.environ)
+    if path is not None:
+        environment["PATH"] = f"{path}:{environment['PATH']}"
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
 
 
 @pytest.mark.slow
@@ -68,6 +72,43 @@ def test_jobs_are_counted_kept_reported_and_skipped(tmp_path: Path, launcher: st
     begun, *jobs = (line for line in lines if line["sweep"] == lines[-1]["sweep"])
     assert (begun["jobs"], [job["status"] for job in jobs]) == (1, ["skipped"])
     assert len({line["sweep"] for line in lines}) == 2
+
+
+@pytest.mark.slow
+def test_what_slurm_is_handed_and_how_its_refusal_is_told(tmp_path: Path):
+    """A stand-in for sbatch keeps the script and refuses it."""
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    for name, line in (
+        ("srun", "exit 0"),
+        (
+            "sbatch",
+            f'cp "$1" {tmp_path}/script; echo "sbatch: error: invalid partition" >&2; exit 1',
+        ),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    options = (
+        "partition=gpu gres=gpu:1 cpus_per_task=8 mem_gb=32 timeout_min=240 array_parallelism=2 "
+        "max_num_timeout=3 setup=['module load cuda']"
+    )
+    given = [f"hydra.launcher.{option}" for option in options.split(" ", 7)]
+    given.append("+hydra.launcher.additional_parameters.mail-type=FAIL")
+    own = [f"logs={tmp_path / 'logs'}", "name=study", "hydra/launcher=submitit_slurm"]
+    done = start("-m", "seed=0,1,2", *own, *given, path=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: the cluster refused the jobs: sbatch: error: invalid partition\n"
+    )
+    script = (tmp_path / "script").read_text().splitlines()
+    logs = tmp_path / "logs" / "study" / ".submitit"
+    expected = (
+        "--partition=gpu --gres=gpu:1 --cpus-per-task=8 --mem=32GB --time=240 --array=0-2%2 "
+        f"--signal=USR2@120 --ntasks-per-node=1 --nodes=1 --mail-type=FAIL "
+        f"--output={logs}/%A_%a/%A_%a_0_log.out"
+    )
+    assert {f"#SBATCH {option}" for option in expected.split()} <= set(script)
+    assert script[-1].startswith("srun ")
+    assert "module load cuda" in script
 
 
 def test_an_unknown_launcher_is_refused_in_one_line():

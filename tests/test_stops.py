@@ -169,6 +169,29 @@ def test_a_stop_in_mid_epoch_keeps_the_average(
     assert metrics(run) == metrics(whole)
 
 
+def test_what_is_to_be_requeued_saves_first(train_run, whole, tmp_path, monkeypatch):
+    """SIGUSR2 in a job of submitit, whose handler requeues and ends the process."""
+    saved = []
+
+    def requeue(number, frame):
+        state = torch.load(run_of(tmp_path) / folders.LAST, weights_only=True)
+        saved.append(state["global_step"])
+        sys.exit(-1)
+
+    before = signal.signal(signal.SIGUSR2, requeue)
+    with monkeypatch.context() as patch:
+        StopAt(3, signal.SIGUSR2)(patch)
+        with pytest.raises(SystemExit) as stopped:
+            train_run(*DEFAULT, logs=tmp_path)
+    assert signal.signal(signal.SIGUSR2, before) is requeue  # given back
+    assert (stopped.value.code, saved) == (-1, [4])
+    run = run_of(tmp_path)
+    assert records.read(run / folders.RECORD).status == "interrupted"
+    train_run(*DEFAULT, "ckpt=last", logs=tmp_path)
+    assert same(weights(run), weights(whole))
+    assert metrics(run) == metrics(whole)
+
+
 NO_MEMORY = pytest.mark.skipif(not MEMORY.is_dir(), reason="no second device")
 KILL, TERM, INT, HUP = signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP
 

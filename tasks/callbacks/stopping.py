@@ -13,7 +13,8 @@ from runs import folders, signals
 class GracefulStop(pl.Callback):
     """On Ctrl-C, SIGTERM or SIGHUP finish the step at hand, write `last.ckpt` and stop.
 
-    A second signal stops at once, with whatever checkpoint the last epoch left. In a trainer's
+    The same before a job of submitit is requeued, at the end of its time or preempted. A second
+    signal stops at once, with whatever checkpoint the last epoch left. In a trainer's
     list it comes after whatever a step still changes, such as an average of the weights.
     """
 
@@ -44,7 +45,8 @@ class GracefulStop(pl.Callback):
     def _stop_if_asked(self, trainer: pl.Trainer) -> None:
         if self._is_asked(trainer):
             trainer.save_checkpoint(Path(trainer.default_root_dir) / folders.LAST)
-            raise signals.StoppedError(self._asked.number or signal.SIGTERM)
+            self._handlers.close()
+            signals.pass_on(self._asked.number or signal.SIGTERM)
 
     def _is_asked(self, trainer: pl.Trainer) -> bool:
         # processes that train together stop together, whichever of them was asked
@@ -55,7 +57,7 @@ class GracefulStop(pl.Callback):
         """Give the signals back; stop now if one came while the last checkpoint was written."""
         self._handlers.close()
         if self._is_asked(trainer):
-            raise signals.StoppedError(self._asked.number or signal.SIGTERM)
+            signals.pass_on(self._asked.number or signal.SIGTERM)
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
