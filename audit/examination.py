@@ -54,6 +54,7 @@ class Examination:
     pictures: list[Picture] = field(default_factory=list)
     dims: int = 2
     example: Watch = field(init=False)
+    drew: bool = False  # random numbers, on the example
     map: Tensor | None = None  # of the example
     why: str = ""  # nothing can be told
     inner: str | None = None  # the module whose output is looked at, where the net gives no map
@@ -96,10 +97,20 @@ class Examination:
         """The inputs with a constant in each picture's place.
 
         A batch norm that was filled from the example has the mean colour for its own mean, and
-        would turn it into zero: there the colour is another.
+        would turn it into zero: there the colour is another. A batch of constants would be as many
+        times the same map: one is fed, where nothing else is of the batch's length.
         """
         off = 1.0 if self.example.replay.filled else 0.0
-        return self.inputs.replace(constants(self.pictures, off))
+        made = constants(self.pictures, off)
+        if self.alone:
+            made = {key: value[:1].contiguous() for key, value in made.items()}
+        return self.inputs.replace(made)
+
+    @property
+    def alone(self) -> bool:
+        """Whether a batch of pictures is all that the net is given, draws and keeps."""
+        kept = self.drew or any(call.kind == "unpooling" for call in self.example.calls)
+        return not kept and len(list(self.inputs.tensors())) == 1 and 0 not in self.pictures[0].axes
 
     def run_example(self, given: Inputs | None, guesses: Any, more: Inputs) -> None:
         """Run the net on its example, or on the first guess that it takes."""
@@ -130,7 +141,7 @@ class Examination:
                 f"{type(self.net).__name__} does not run on {what} {refused[0]}; give an "
                 "example that suits it, or input_size"
             )
-        self.example = ran.watch
+        self.example, self.drew = ran.watch, ran.drew
         self.report = AuditReport(
             net=type(self.net).__name__,
             weights="",
