@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 import evaluate
 import train
-from runs import arguments, checks, console
+from runs import arguments, console, ranges
 from runs.types import declared, matches, words
 from tests.conftest import SMALL, compose_config
 from upzoo.upsampling import Carafe
@@ -118,8 +118,8 @@ def test_a_sweep_over_paths_is_one():
 def test_numbers_given_for_texts_are_texts_and_tilde_is_home(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     cfg = OmegaConf.create({"name": 2024, "logs": "~/runs"})
-    table = {name: checks.TRAIN[name] for name in cfg}
-    checks.check_options(cfg, table)
+    table = {name: ranges.TRAIN[name] for name in cfg}
+    ranges.check_options(cfg, table)
     assert cfg == {"name": "2024", "logs": str(tmp_path / "runs")}
 
 
