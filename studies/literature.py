@@ -52,7 +52,7 @@ def section(evidence: Mapping[str, Evidence]) -> list[str]:
         found = evidence.get(each.setting)
         short = None if found is None else difference(found, each, found.budgets[0])
         end = None if found is None else difference(found, each, found.budgets[-1])
-        if short is None or end is None:
+        if end is None:
             silent.append(each.paper)
             continue
         published = "–" if each.published is None else f"{each.published:+.1f}".replace("-", "−")
@@ -89,8 +89,10 @@ def difference(evidence: Evidence, about: Statement, step: int) -> Pair | None:
     return None
 
 
-def text(about: Statement, pair: Pair) -> str:
-    """A difference with its interval, bold where it excludes 0."""
+def text(about: Statement, pair: Pair | None) -> str:
+    """A difference with its interval, bold where it excludes 0; a dash where there is none."""
+    if pair is None:
+        return "–"
     score = SCORES[about.score]
     shown = f"{score.text(pair.difference)} [{score.text(pair.low)}, {score.text(pair.high)}]"
     return f"**{shown}**" if pair.differs else shown

@@ -15,6 +15,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 import statsmodels.api as sm
+import yaml
 from scipy import optimize, stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
@@ -311,3 +312,44 @@ def test_hypotheses(records):
         assert says(row[3], scale * gap)
         assert row[4] == "< 0.001" if p < 0.001 else says(row[4], p)
         assert (row[5] == "supported") == (p < 0.05)
+
+
+def test_the_table_over_the_settings_of_super_resolution():
+    page = (ROOT / "docs" / "super_resolution.md").read_text(encoding="utf-8")
+    heads, _, *rows = next(t for t in tables(page) if t[0][0].startswith("less "))
+    reference = re.search(r"`(\w+)`", heads[0])[1]
+    for head, *cells in zip(heads, *rows, strict=True):
+        found = [n for n in TRAINED if SETTINGS[n].title.partition(" (")[0] == head]
+        if not found:
+            continue  # the column of names
+        records = Records(found[0])
+        for row, cell in zip(rows, cells, strict=True):
+            gap = records.values[label(row[0])].mean() - records.values[reference].mean()
+            shown, width = NUMBER.findall(cell)
+            assert says(shown, gap)
+            assert says(width, records.tukey_half())
+            assert cell.startswith("**") == (abs(gap) > records.tukey_half())
+
+
+def test_differences_beside_the_literature():
+    (table,) = tables(SECTIONS["What it meets of the literature"])
+    for statement, row in zip(_told(), table[2:], strict=True):
+        records = Records(statement["setting"])
+        split, score = records.setting.split, statement["score"]
+        y = np.array([records.at(v, split, score, records.budgets[-1]) for v in records.compared])
+        fitted = y.mean(0) + y.mean(1, keepdims=True) - y.mean()
+        df = (len(y) - 1) * (y.shape[1] - 1)
+        error = math.sqrt(((y - fitted) ** 2).sum() / df)
+        half_width = stats.studentized_range.ppf(0.95, len(y), df) * error / math.sqrt(y.shape[1])
+        first, second = (y[records.compared.index(statement[k])] for k in ("first", "second"))
+        scale = 100 if score in ("miou", "boundary_f1", "boundary_iou") else 1
+        gap = (first - second).mean()
+        for shown, value in zip(
+            NUMBER.findall(row[5]), (gap, gap - half_width, gap + half_width), strict=True
+        ):
+            assert says(shown, scale * value)
+
+
+def _told() -> list[dict]:
+    path = ROOT / "studies" / "literature.yaml"
+    return [s for s in yaml.safe_load(path.read_text(encoding="utf-8")) if s["setting"] in TRAINED]
