@@ -112,9 +112,9 @@ def _options(lines: Sequence[str], prefix: str) -> Iterator[Option]:
 
 
 def choices(group: str) -> list[str]:
-    """The choices of a group, those in folders too."""
-    files = (CONFIGS / group).rglob("*.yaml")
-    return sorted(path.relative_to(CONFIGS / group).with_suffix("").as_posix() for path in files)
+    """The choices of a group, those in folders too; `parts` are of other configs."""
+    files = [path.relative_to(CONFIGS / group) for path in (CONFIGS / group).rglob("*.yaml")]
+    return sorted(p.with_suffix("").as_posix() for p in files if p.parts[0] != "parts")
 
 
 def groups(script: str) -> list[str]:

@@ -96,9 +96,8 @@ def test_what_slurm_is_handed_and_how_its_refusal_is_told(tmp_path: Path):
     own = [f"logs={tmp_path / 'logs'}", "name=study", "hydra/launcher=submitit_slurm"]
     done = start("-m", "seed=0,1,2", *own, *given, path=tmp_path)
     assert done.returncode == 2
-    assert done.stderr == (
-        "error: the cluster refused the jobs: sbatch: error: invalid partition\n"
-    )
+    said = "sbatch: error: invalid partition"  # by itself, then by us
+    assert done.stderr.splitlines() == [said, f"error: the cluster refused the jobs: {said}"]
     script = (tmp_path / "script").read_text().splitlines()
     logs = tmp_path / "logs" / "study" / ".submitit"
     expected = (
