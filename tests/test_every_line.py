@@ -18,7 +18,7 @@ from tests.conftest import ROOT, SMALL
 from tests.data.test_mnist import write_mnist
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-PROGRAMS = r"(?:python3?|upzoo|pip|tensorboard|mkdocs|sbatch|ruff|pytest)"
+PROGRAMS = r"(?:python3?|upzoo|pip|tensorboard|mkdocs|sbatch|ruff|pytest|eval)"
 #: A line of a block, or code within a sentence, that begins as a command does.
 LINE = re.compile(rf"^ {{0,8}}({PROGRAMS} .+)$", re.M)
 INLINE = re.compile(rf"(?<!`)`({PROGRAMS} [^`]+)`(?!`)")
@@ -32,6 +32,7 @@ NOT_RUN = {
     r"^python -m (studies|release)\.": "writes into the repository; tests/studies, tests/release",
     r"^python -m runs\.help|^python docs/": "writes pages; tests compare them",
     r"^(ruff|pytest|mkdocs) ": "is what runs the tests",
+    r"^eval ": "sets up a shell",
     r"upzoo audit mynets:|--correct$": "tests/test_checkerboard_page.py runs it",
     r"trainer=ddp": "tests/test_ddp.py starts several processes",
     r" … |=NAME|NAME |=RUN_|\|": "stands for other lines",
