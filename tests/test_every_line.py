@@ -209,5 +209,6 @@ def place(tmp_path_factory):
 @pytest.mark.parametrize("line", RUN)
 def test_it_runs(place, line):
     ended = place(line)
-    assert ended.status == 0, ended.err[-3000:] or ended.out[-3000:]
+    known = (0, 1) if "audit" in line else (0,)  # 1: a checkerboard, or nobody can tell
+    assert ended.status in known, ended.err[-3000:] or ended.out[-3000:]
     assert "Traceback" not in ended.err + ended.out
