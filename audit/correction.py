@@ -31,7 +31,7 @@ def correct(
     *,
     example: Any = None,
 ) -> tuple[nn.Module, list[Change]]:
-    """A copy of a net whose upsampling kernels leave no grid on a constant, and what was changed.
+    """A copy of a net whose kernels leave no checkerboard on a constant, and what was changed.
 
     The layers are those that ran: transposed convolutions, and convolutions whose output a pixel
     shuffle took, wherever either is registered. A layer that cannot be corrected stays as it is,

@@ -65,8 +65,8 @@ def audit(
         progress: told the name of each stage as it starts.
 
     Returns:
-        The report. Figures in dB say how far a grid stands out of a photograph's spectrum: from 6
-        on it is called a checkerboard.
+        The report. Figures in dB say how far a pattern stands out of a photograph's spectrum: from
+        6 on it is called a checkerboard.
 
     Raises:
         ValueError: in one line, for what is no module, an example that the net cannot run on, an

@@ -68,16 +68,16 @@ class Layer:
         calls: how often it ran: a shared module runs several times.
         random: whether its weights are as they were drawn.
         holders: paths of the modules that hold its kernels: before a pixel shuffle, convolutions.
-        overlap: stamps by phase along each axis; of the gradient, where the layer thins out.
+        overlap: stamps by phase along each axis; of the gradient, where the layer downsamples.
         unevenness: largest over smallest number of stamps on a pixel; infinite with gaps.
         ripple: DC-gain ripple of the weights over all constants (`dc_ripple`).
         weighted: the same for the mean activation on the example.
         energy: ripple of the tap energies, which white noise sees.
         inside: ripple that the layer adds by itself while the whole net is fed a constant.
-        period: at the net's output, of the grid that this layer makes; at its input, where the
-            layer thins out.
-        shares: period -> share of the output's grid that goes with this layer's own.
-        gradient: of a layer that thins out: largest over smallest energy that the phases of its
+        period: at the net's output, of the pattern that this layer makes; at its input, where the
+            layer downsamples.
+        shares: period -> share of the output's pattern that goes with this layer's own.
+        gradient: of a layer that downsamples: largest over smallest energy that the phases of its
             input get of a smooth gradient.
         uneven: whether that is more than even overlap and chance would give.
     """
@@ -116,11 +116,11 @@ class Layer:
 
 @dataclass
 class Cause:
-    """A layer, or a place between two, that makes a grid.
+    """A layer, or a place between two, that makes a checkerboard.
 
     Attributes:
         layer: its name.
-        share: of the grid at this period, 0 to 1; None where it is only known to be there.
+        share: of the pattern at this period, 0 to 1; None where it is only known to be there.
         expected: whether it is what random weights give by expectation.
     """
 
@@ -131,12 +131,12 @@ class Cause:
 
 @dataclass
 class Finding:
-    """A grid at the output.
+    """A checkerboard at the output.
 
     Attributes:
         period: in pixels.
         db: how far it stands out, in dB: of a photograph, or above what surrounds it.
-        contrast: its share of the output's spread; None for a grid that only pictures show.
+        contrast: its share of the output's spread; None for a pattern that only pictures show.
         of_mean: its share of the output's level.
         shown_by: "a constant", "the example", or "pictures".
         causes: who makes it, the largest share first.
@@ -177,7 +177,7 @@ class AuditReport:
         findings: the strongest first; where weights are random, what they give by expectation too.
         fed: where a constant went in, None where nothing could be fed.
         level: ‖mean‖ of the output for it.
-        response: period -> grid of the output for it, over its level.
+        response: period -> pattern of the output for it, over its level.
         contrast: period -> the same over the output's own spread on the example.
         noise: period -> what chance gives of that.
         pictures: period -> what the example shows.

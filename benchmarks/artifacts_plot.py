@@ -46,7 +46,7 @@ def draw(results: Mapping[str, Any], folder: Path) -> list[Path]:
 def examples(count: int = 60, size: int = 128) -> Figure:
     """A patch, the mean spectrum and both phase maps of each grid, on drawn images."""
     images = drawn(count, size)
-    shown = {"no grid": images}
+    shown = {"no pattern": images}
     for name, grid in GRIDS.items():
         strength = 0.3 if name == "gain ripple" else SHOWN
         shown[f"{name}, {strength:g}"] = images + strength * grid(images, 2)
