@@ -8,7 +8,7 @@ from statistics import mean
 from comparison import inference
 from studies import conclusions
 from studies.evidence import Evidence
-from studies.section import FEWEST_SEEDS, PLUS_MINUS, grid, names
+from studies.section import FEWEST_SEEDS, PLUS_MINUS, grid, listed, names
 from studies.variants import TWINS
 from upzoo.metrics.catalogue import SCORES
 
@@ -33,7 +33,7 @@ def table(evidence: Sequence[Evidence]) -> list[str]:
         for variant in others
         if all(variant in column for column in columns)
     ]
-    heads = [f"less `{reference}`", *(each.setting.title.partition(" (")[0] for each in compared)]
+    heads = [f"less `{reference}`", *map(title, compared)]
     return [
         *_worth(compared, reference, others),
         f"{score.heading} on {compared[0].setting.split} less that of `{reference}`, at each "
@@ -52,16 +52,29 @@ def _worth(evidence: Sequence[Evidence], reference: str, others: Sequence[str]) 
     fixed = [variant for variant in others if variant in INTERPOLATING]
     if not learned or not fixed:
         return []
-    most = max(max(map(abs, gaps[variant])) for variant in learned)
-    losses = [abs(gap) for variant in fixed for gap in gaps[variant]]
-    with_kernels, without = names([reference, *learned]), names(fixed)
+    far, further = (_largest(evidence, [gaps[v] for v in those]) for those in (learned, fixed))
     return [
-        f"Does the upsampling matter? Among {with_kernels}, which have learned spatial kernels, "
-        f"the choice moves the mean {score.title} by at most {score.text(most)} {score.unit}. "
-        f"{without} have none, so that these nets have one spatial convolution less: they lie "
-        f"{score.text(min(losses))} to {score.text(max(losses))} {score.unit} from `{reference}`.",
+        f"Does the upsampling matter? By mean {score.title}, {names(learned)}, which have learned "
+        f"spatial kernels, lie at most {far} from `{reference}`; {names(fixed)}, which have none, at "
+        f"most {further}.",
         "",
     ]
+
+
+def _largest(evidence: Sequence[Evidence], gaps: Sequence[Sequence[float]]) -> str:
+    """The largest difference of each setting, in words."""
+    score = SCORES[evidence[0].setting.primary]
+    return listed(
+        [
+            f"{score.text(max(map(abs, of_setting)))} {score.unit} ({title(each)})"
+            for each, of_setting in zip(evidence, zip(*gaps, strict=True), strict=True)
+        ]
+    )
+
+
+def title(evidence: Evidence) -> str:
+    """Of a setting, without its data."""
+    return evidence.setting.title.partition(" (")[0]
 
 
 def _gap(evidence: Evidence, variant: str, reference: str) -> float:

@@ -211,8 +211,8 @@ def test_settings_of_one_data_set_are_compared_in_one_table(found):
     other = dataclasses.replace(found, name="espcn_x2")
     assert across.table([found]) == []
     lines = [plain(line) for line in across.table([found, other])]
-    assert "moves the mean PSNR by at most 0.40 dB" in lines[0]
-    assert "they lie 0.60 to 0.60 dB from" in lines[0]
+    assert "lie at most 0.40 dB (ESPCN ×3) and 0.40 dB (ESPCN ×2) from" in lines[0]
+    assert "have none, at most 0.60 dB (ESPCN ×3) and 0.60 dB (ESPCN ×2)." in lines[0]
     assert lines[2].startswith("PSNR, dB on set5 less that of `pixel_shuffle`")
     assert "| less `pixel_shuffle` | ESPCN ×3 | ESPCN ×2 |" in lines
     # 32.9 and 31.9 against 32.5; errors of a few thousandths
