@@ -55,8 +55,8 @@ def _worth(evidence: Sequence[Evidence], reference: str, others: Sequence[str]) 
     far, further = (_largest(evidence, [gaps[v] for v in those]) for those in (learned, fixed))
     return [
         f"Does the upsampling matter? By mean {score.title}, {names(learned)}, which have learned "
-        f"spatial kernels, lie at most {far} from `{reference}`; {names(fixed)}, which have none, at "
-        f"most {further}.",
+        f"spatial kernels, lie at most {far} from `{reference}`; {names(fixed)}, which have none, "
+        f"at most {further}.",
         "",
     ]
 
