@@ -128,6 +128,17 @@ def test_plain_python_runs(page: str, capsys):
     exec(compile(text, page, "exec"), given)
 
 
+def test_the_readmes_python_runs(capsys):
+    import upzoo
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = [match["text"] for match in FENCED.finditer(text) if match["kind"] == "python"]
+    assert len(found) == text.count("```python") == 2
+    given = {"net": upzoo.load("unet_bilinear_init.shapes")}
+    exec(compile("\n".join(found), "README.md", "exec"), given)
+    assert "unet_bilinear_init.camvid" in capsys.readouterr().out
+
+
 def composes(script: str, arguments: list[str]) -> None:
     """A command of ours names groups and options that exist, and builds its net."""
     from tasks import training
