@@ -33,6 +33,7 @@ NOT_RUN = {
     r"^python -m runs\.help|^python docs/": "writes pages; tests compare them",
     r"^(ruff|pytest|mkdocs) ": "is what runs the tests",
     r"^eval ": "sets up a shell",
+    r"upsample=mine": "tests/test_extending.py adds it",
     r"upzoo audit mynets:|--correct$": "tests/test_checkerboard_page.py runs it",
     r"trainer=ddp": "tests/test_ddp.py starts several processes",
     r" … |=NAME|NAME |=RUN_|\|": "stands for other lines",
