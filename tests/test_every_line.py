@@ -102,6 +102,7 @@ class Place:
             self.image(f"mydata/images/{index}.jpg", random, (64, 48))
             mask = (np.arange(64) // 24)[None].repeat(48, 0).astype(np.uint8)
             self.save(f"mydata/masks/{index}.png", mask)
+        for index in range(60):
             self.image(f"photos/{index}.png", random, (64, 64))
         for split in ("train", "val", "test"):
             for index in range(2):
