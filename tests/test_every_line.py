@@ -33,6 +33,7 @@ NOT_RUN = {
     r"^python -m runs\.help|^python docs/": "writes pages; tests compare them",
     r"^(ruff|pytest|mkdocs) ": "is what runs the tests",
     r"^eval ": "sets up a shell",
+    r"upsample=mine": "tests/test_extending.py adds it",
     r"upzoo audit mynets:|--correct$": "tests/test_checkerboard_page.py runs it",
     r"trainer=ddp": "tests/test_ddp.py starts several processes",
     r" … |=NAME|NAME |=RUN_|\|": "stands for other lines",
@@ -101,6 +102,7 @@ class Place:
             self.image(f"mydata/images/{index}.jpg", random, (64, 48))
             mask = (np.arange(64) // 24)[None].repeat(48, 0).astype(np.uint8)
             self.save(f"mydata/masks/{index}.png", mask)
+        for index in range(60):
             self.image(f"photos/{index}.png", random, (64, 64))
         for split in ("train", "val", "test"):
             for index in range(2):
