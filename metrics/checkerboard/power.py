@@ -55,9 +55,7 @@ def check_periods(periods: Sequence[int]) -> None:
         raise ValueError("periods=() leaves nothing to measure: give one or more, such as (2, 4)")
 
 
-def power_spectrum(
-    images: Tensor, size: int | None = None, least: Tensor | None = None
-) -> Tensor:
+def power_spectrum(images: Tensor, size: int | None = None, least: Tensor | None = None) -> Tensor:
     """Power spectrum of each image, averaged over channels; white noise of variance σ² gives σ².
 
     P(f) = mean_tiles,c |Σ_t w(t)·(x_c(t) − x̄_c)·e^(−2πi f·t)|² / Σ_t w(t)² with w a Hann window
