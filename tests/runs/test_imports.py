@@ -1,10 +1,13 @@
-"""Imports without the garbage collector."""
+"""Imports without the garbage collector, and torchmetrics in pieces."""
 
 import gc
+import subprocess
+import sys
 
 import pytest
 
 from runs import imports
+from runs.console import ROOT
 
 
 def test_the_collector_rests_meanwhile_and_what_was_made_is_not_looked_at_again():
@@ -20,3 +23,21 @@ def test_the_collector_rests_meanwhile_and_what_was_made_is_not_looked_at_again(
         assert gc.isenabled()
     finally:
         gc.unfreeze()
+
+
+def test_torchmetrics_is_imported_in_pieces_and_whole_when_more_is_asked_for():
+    code = """
+import sys
+from runs import imports
+from runs.console import ROOT
+with imports.without_collecting():
+    from torchmetrics import MeanMetric, Metric
+    from torchmetrics.image import PeakSignalNoiseRatio
+assert issubclass(MeanMetric, Metric) and issubclass(PeakSignalNoiseRatio, Metric)
+assert "torchmetrics.functional.text" not in sys.modules
+import torchmetrics
+assert torchmetrics.BLEUScore and torchmetrics.__version__ and torchmetrics.Metric is Metric
+from torchmetrics.functional.image import peak_signal_noise_ratio
+from torchmetrics.image import VisualInformationFidelity
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
