@@ -16,6 +16,7 @@ from studies.conclusions import Costs
 from studies.evidence import Evidence, read
 from studies.section import FEWEST_SEEDS, brief, listed, names, section
 from studies.settings import SETTINGS
+from studies.variants import OPERATORS
 from upzoo.atomic import whole
 
 PAGE, README, FIGURES = Path("docs/results.md"), Path("README.md"), Path("docs/figures")
@@ -35,6 +36,7 @@ The questions, the rules and the splits were fixed before the first training, in
 
 How to read it:
 
+* A *variant* is an operator with its options; they stand [at the end](#variants).
 * One training is scored at every *budget*: what it had become by that step is what a training of
   that length gives. Scores are of test splits. Learning rates were chosen on validation data.
 * *±* is half of the 95 % t-interval over seeds. In a figure the band of a score is that interval,
@@ -54,8 +56,20 @@ def page(evidence: Sequence[Evidence], costs: Mapping[str, Costs], folder: Path)
     lines += [*trained(evidence), ""]
     for each in evidence:
         lines += [*section(each, costs.get(each.name, {}), folder), ""]
-    lines += literature.section({each.name: each for each in evidence})
+    lines += [*literature.section({each.name: each for each in evidence}), ""]
+    lines += variants(evidence)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def variants(evidence: Sequence[Evidence]) -> list[str]:
+    """What train.py is told for each variant that was trained."""
+    names = dict.fromkeys(variant for each in evidence for variant in each.own)
+    rows = [[f"`{name}`", f"`{' '.join(OPERATORS[name])}`"] for name in names]
+    if not rows:
+        return []
+    return ["## Variants", "", "| variant | options of train.py |", "| --- | --- |"] + [
+        f"| {' | '.join(row)} |" for row in rows
+    ]
 
 
 def trained(evidence: Sequence[Evidence]) -> list[str]:
@@ -98,7 +112,7 @@ def overview(evidence: Sequence[Evidence], costs: Mapping[str, Costs]) -> list[s
             f"**What to take after a full training is not known yet** for {listed(titles)}: "
             "their trainings are not finished.",
         ]
-    where = "Tables, figures, tests and what is not known: [the study](docs/results.md)."
+    where = "Tables, figures, variants and what is not known: [the study](docs/results.md)."
     return [*lines, "", where]
 
 

@@ -113,7 +113,8 @@ def table(evidence: Evidence, costs: Costs) -> list[str]:
         for v, label in labels.items()
     ]
     note = ["", "Bold: not distinguishable from the best."] if near else []
-    more = ["", *grid(["variant", *(heading(*key) for key in measured)], others)]
+    further = grid(["variant", *(heading(*key) for key in measured)], others)
+    more = ["", "Further scores, in the same order:", "", *further]
     return [*grid(heads, rows), *(more if measured else []), *note]
 
 
