@@ -245,6 +245,7 @@ def checks(evidence: Evidence) -> list[str]:
                 ]
                 rows.append([f"`{variant}`{label}", *cells])
     heads = ["variant", *(heading(*score) for score in scores)]
+    rows = [[text.replace(PLUS_MINUS, " ± ") for text in row] for row in rows]  # as it is wide
     return ["Checks of the protocol, at the same seeds:", "", *grid(heads, rows), ""]
 
 
