@@ -89,11 +89,12 @@ def _check_state(ckpt: Path) -> None:
 
     content = torch.load(ckpt, map_location="cpu", weights_only=True)
     kinds = {"loops": dict, "optimizer_states": list, "lr_schedulers": list, "callbacks": dict}
+    kinds["pytorch-lightning_version"] = str
     for name, kind in kinds.items():
         empty = name in ("loops", "optimizer_states") and not content.get(name)
         if not isinstance(content.get(name), kind) or empty:
             raise ValueError(
-                f"ckpt={ckpt}: no training goes on from it, its {name} are damaged"
+                f"ckpt={ckpt}: no training goes on from it, what it has of {name} is damaged"
                 f"{_other_checkpoint(ckpt)}"
             )
 
