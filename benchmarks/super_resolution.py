@@ -214,7 +214,7 @@ def parts(results: Mapping[str, Any]) -> dict[str, str]:
     return {
         "machine": f"Processor time of one thread of {machine['cpu']}, float32, channels-last, "
         f"torch {results['versions']['torch']}; medians of {results['setting']['rounds']} rounds, "
-        "with the range of the ratios in brackets. Other work shared the machine.",
+        "with the range of the ratios in brackets.",
         "bicubic": table(
             ("Y-PSNR, dB", "×2", "×3", "×4"),
             [
