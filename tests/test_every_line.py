@@ -35,6 +35,7 @@ NOT_RUN = {
     r"^python -m runs\.help|^python docs/": "writes pages; tests compare them",
     r"^(ruff|pytest|mkdocs) ": "is what runs the tests",
     r"^eval ": "sets up a shell",
+    r"pretrained=mnist_classifier": "needs the 60,000 digits of MNIST",
     r"upsample=mine": "tests/test_extending.py adds it",
     r"upzoo audit mynets:|--correct$": "tests/test_checkerboard_page.py runs it",
     r"trainer=ddp": "tests/test_ddp.py starts several processes",

@@ -48,12 +48,13 @@ def test_jobs_are_counted_kept_reported_and_skipped(tmp_path: Path, launcher: st
 
     first = sweep("interpolate,max_unpool")
     assert first.returncode == 1, first.stderr
-    assert "sweep: 1 of 2 done" in first.stdout
+    folder = tmp_path / "debug"
+    told = [path.read_text() for path in folder.glob(".submitit/*/*.out")]
+    assert any("sweep: 1 of 2 done" in text for text in (first.stdout, *told))
     assert "sweep ended: 1 finished, 1 failed" in first.stdout
     assert "upsample=max_unpool: FCN does not take MaxUnpool" in first.stderr
     assert "Traceback" not in first.stderr
 
-    folder = tmp_path / "debug"
     (run,) = folder.rglob("seed0-*")
     record = records.read(run / "record.json")
     assert record.status == "finished"

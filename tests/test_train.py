@@ -357,7 +357,8 @@ def test_what_hydra_refuses_gets_one_line_and_status_2(arguments, message):
 
 def test_overfit_recipe_fits_what_it_is_given(train_run):
     """A short version of debug=overfit: the loss falls to a small part of its start."""
-    run = train_run("debug=overfit", "trainer.max_epochs=60", "model.width=16", "data.overfit=2",
+    run = train_run("debug=overfit", "data.zoom=8", "trainer.max_epochs=60", "model.width=16",
+                    "data.overfit=2",
                     "data.batch_size=2", "trainer.check_val_every_n_epoch=60")  # fmt: skip
     events = EventAccumulator(str(run)).Reload()
     losses = [e.value for e in events.Scalars(board.tag("train/loss"))]
