@@ -43,3 +43,17 @@ def settings(text: str) -> list[str]:
         if name not in SETTINGS:
             raise ValueError(f"--settings {name}: there is no such setting: {', '.join(SETTINGS)}")
     return names
+
+
+def seeds(text: str) -> list[int]:
+    """The seeds that a list names.
+
+    Raises:
+        ValueError: a seed is no whole number.
+
+    >>> seeds("0,1")
+    [0, 1]
+    """
+    if not all(seed.strip().isdecimal() for seed in text.split(",")):
+        raise ValueError(f"--seeds {text}: give whole numbers, such as 0,1")
+    return [int(seed) for seed in text.split(",")]

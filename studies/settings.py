@@ -55,6 +55,23 @@ _GENERATION: dict[str, Any] = {
     "common": 4e-4,
 }
 
+
+def _starts(early: str, late: str) -> tuple[Hypothesis, Hypothesis]:
+    """Kernels of one shape differ by their start after a short training, not at the end."""
+    pair = ("bilinear_dense", "transposed")
+    words = "after a short training a bilinear start is better than a random one"
+    return (
+        Hypothesis(early, words, *pair, "better", budgets=(0, 1, 2)),
+        Hypothesis(late, "at the end the start does not matter", *pair, "equivalent"),
+    )
+
+
+def _same_functions(name: str) -> Hypothesis:
+    """That two ways to write one layer train alike (Shi et al. 2016b)."""
+    words = "sub-pixel convolution and transposed convolution are equivalent"
+    return Hypothesis(name, words, "pixel_shuffle", "transposed", "equivalent")
+
+
 SETTINGS: Mapping[str, Setting] = {
     "fcn8s_camvid": Setting(
         title="FCN-8s on CamVid",
@@ -75,21 +92,7 @@ SETTINGS: Mapping[str, Setting] = {
         seeds=(0, 1, 2, 3, 4),
         common=3e-3,
         hypotheses=(
-            Hypothesis(
-                "1, start",
-                "after a short training a bilinear start is better than a random one",
-                "bilinear_dense",
-                "transposed",
-                "better",
-                budgets=(0, 1, 2),
-            ),
-            Hypothesis(
-                "2, end",
-                "at the end the start does not matter",
-                "bilinear_dense",
-                "transposed",
-                "equivalent",
-            ),
+            *_starts("1, start", "2, end"),
             Hypothesis(
                 "3, learning",
                 "learning one kernel a channel is equivalent to fixed bilinear kernels",
@@ -156,13 +159,7 @@ SETTINGS: Mapping[str, Setting] = {
             metric="psnr",
         ),
         hypotheses=(
-            Hypothesis(
-                "b1",
-                "sub-pixel convolution and transposed convolution are equivalent",
-                "pixel_shuffle",
-                "transposed",
-                "equivalent",
-            ),
+            _same_functions("b1"),
             Hypothesis(
                 "b2",
                 "sub-pixel convolution is better than fixed bilinear kernels",
@@ -226,23 +223,7 @@ SETTINGS: Mapping[str, Setting] = {
         ),
         seeds=(0, 1, 2),
         common=3e-3,
-        hypotheses=(
-            Hypothesis(
-                "c1",
-                "after a short training a bilinear start is better than a random one",
-                "bilinear_dense",
-                "transposed",
-                "better",
-                budgets=(0, 1, 2),
-            ),
-            Hypothesis(
-                "c2",
-                "at the end the start does not matter",
-                "bilinear_dense",
-                "transposed",
-                "equivalent",
-            ),
-        ),
+        hypotheses=(*_starts("c1", "c2"),),
     ),
     "gan_mnist": Setting(
         title="DCGAN of digits (MNIST, 32×32)",
@@ -286,13 +267,7 @@ SETTINGS: Mapping[str, Setting] = {
                 "bilinear_fixed",
                 "better",
             ),
-            Hypothesis(
-                "d3",
-                "sub-pixel convolution and transposed convolution are equivalent",
-                "pixel_shuffle",
-                "transposed",
-                "equivalent",
-            ),
+            _same_functions("d3"),
         ),
     ),
     "gan_emoji": Setting(
@@ -373,13 +348,7 @@ SETTINGS: Mapping[str, Setting] = {
                 "bilinear_fixed",
                 "better",
             ),
-            Hypothesis(
-                "f2",
-                "sub-pixel convolution and transposed convolution are equivalent",
-                "pixel_shuffle",
-                "transposed",
-                "equivalent",
-            ),
+            _same_functions("f2"),
         ),
     ),
 }

@@ -211,7 +211,7 @@ def main() -> None:
         rates = read_rates() | choose_rates(settings, logs, results)
         RATES.write_text(yaml.safe_dump(rates), encoding="utf-8")
         return
-    seeds = None if given.seeds is None else [int(seed) for seed in given.seeds.split(",")]
+    seeds = None if given.seeds is None else arguments.seeds(given.seeds)
     jobs = list(pilot_jobs(settings) if given.pilots else study_jobs(settings, read_rates(), seeds))
     runner = Runner(given.data.resolve(), logs, results, given.epochs)
     if given.dry_run:
