@@ -61,45 +61,60 @@ def start(net: nn.Module) -> None:
             nn.init.normal_(module.weight, 1.0, 0.02)
 
 
+class Pair:
+    """Generator and discriminator with their optimisers, as the example starts and trains them.
+
+    Args:
+        channels: of the images, (B, channels, 64, 64) in −1 … 1.
+    """
+
+    def __init__(self, channels: int) -> None:
+        self.made, self.judge = generator(channels), discriminator(channels)
+        self.optimizers = []
+        for net in (self.made, self.judge):
+            start(net)
+            self.optimizers.append(torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)))
+        self.loss = nn.BCEWithLogitsLoss()
+
+    def step(self, images: Tensor) -> None:
+        """A step of the discriminator on real and generated images, then one of the generator."""
+        real, loss = images.contiguous(), self.loss
+        ones, zeros = torch.ones(len(real)), torch.zeros(len(real))
+        self.judge.zero_grad()
+        loss(self.judge(real), ones).backward()
+        fake = self.made(torch.randn(len(real), LATENT, 1, 1))
+        loss(self.judge(fake.detach()), zeros).backward()
+        self.optimizers[1].step()
+        self.made.zero_grad()
+        loss(self.judge(fake), ones).backward()
+        self.optimizers[0].step()
+
+
 def train(data: Any, seconds: float) -> tuple[nn.Module, dict[str, float]]:
     """Train for so many seconds of the processor, the reading of data among them.
 
     By thread it is the time of the clock on a quiet machine, and repeats on a busy one.
     """
-    channels = data.in_channels
-    nets = generator(channels), discriminator(channels)
-    for net in nets:
-        start(net)
-    made, judge = nets
-    optimizers = [torch.optim.Adam(n.parameters(), lr=2e-4, betas=(0.5, 0.999)) for n in nets]
-    loss = nn.BCEWithLogitsLoss()
-    threads = torch.get_num_threads()
+    pair, threads = Pair(data.in_channels), torch.get_num_threads()
     began, images, epochs = time.process_time(), 0, 0
     while True:
         for batch in data.train_dataloader():
-            real = batch["image"].contiguous()
-            ones, zeros = torch.ones(len(real)), torch.zeros(len(real))
-            judge.zero_grad()
-            loss(judge(real), ones).backward()
-            fake = made(torch.randn(len(real), LATENT, 1, 1))
-            loss(judge(fake.detach()), zeros).backward()
-            optimizers[1].step()
-            made.zero_grad()
-            loss(judge(fake), ones).backward()
-            optimizers[0].step()
-            images += len(real)
+            pair.step(batch["image"])
+            images += len(batch["image"])
             spent = (time.process_time() - began) / threads
             if spent > seconds:
                 counts = {"epochs": epochs + 1, "images": images, "seconds": spent}
-                return made.eval(), counts | {"images_per_second": images / spent}
+                return pair.made.eval(), counts | {"images_per_second": images / spent}
         epochs += 1
 
 
 @torch.no_grad()
-def score(made: nn.Module, data: Any, features: nn.Module | None) -> dict[str, float]:
-    """As many generated images as the test split has, against it."""
+def score(
+    made: nn.Module, data: Any, features: nn.Module | None, split: str = "test"
+) -> dict[str, float]:
+    """As many generated images as the split has, against it."""
     scores, noise = GenerationScores(features), torch.Generator().manual_seed(0)
-    for batch in data.eval_dataloader("test"):
+    for batch in data.eval_dataloader(split):
         z = torch.randn(len(batch["image"]), LATENT, 1, 1, generator=noise)
         scores.update((batch["image"] + 1) / 2, real=True)
         scores.update((made(z) + 1) / 2, real=False)

@@ -1,0 +1,362 @@
+"""Minutes of training to a score: a recipe of ours beside the plain training of a peer.
+
+python -m benchmarks.time_to_quality set5 PATH   # or camvid, mnist: writes the task's record
+python -m benchmarks.time_to_quality --figure    # the figure, from the records
+
+Ours is the command itself, with a constant rate and averaged weights, so that one training is
+scored at many lengths (`tasks.budgets`); the seconds are its own, scoring left out. The peer trains
+as its authors do, on the same images, and is scored by the same measures as soon as it has trained
+as long. Both take one thread. Seconds are of the clock: nothing else should run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks import dcgan_example
+from benchmarks.timing import write
+from data.base import ImageData
+from data.camvid import CamVid
+from data.mnist import MNIST
+from data.t91 import T91
+from upzoo.metrics.restoration import image_psnr, scored
+from upzoo.metrics.segmentation import SegmentationScores
+
+RESULTS = Path("benchmarks/results")
+FIGURE = Path("docs/figures/time_to_quality.png")
+#: What turns a recipe into one whose every point is a finished net, and leaves its pictures out.
+AT_EVERY_LENGTH = (
+    "average=0",
+    "average_power=7",
+    "artifacts=0",
+    "callbacks.best=null",
+    "callbacks.panels=null",
+    "callbacks.artifacts=null",
+    "trainer.check_val_every_n_epoch=1000",
+)
+
+
+class Peer(ABC):
+    """Somebody else's net and training.
+
+    Args:
+        data: what it is trained on, and scored on by our measures.
+    """
+
+    #: Whose it is, for the figure.
+    title: str
+
+    def __init__(self, data: ImageData) -> None:
+        self.data = data
+
+    @abstractmethod
+    def step(self, batch: Mapping[str, Tensor]) -> None:
+        """One step of training."""
+
+    @abstractmethod
+    def score(self) -> float:
+        """The score of the net as it is."""
+
+
+class PlainUNet(Peer):
+    """segmentation_models.pytorch's U-Net on a ResNet-18, from scratch, with Adam at 1e-3."""
+
+    title = "segmentation_models.pytorch: Unet, resnet18"
+
+    def __init__(self, data: ImageData) -> None:
+        super().__init__(data)
+        import segmentation_models_pytorch as smp
+
+        self.net = smp.Unet("resnet18", encoder_weights=None, classes=data.num_classes)
+        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=1e-3)
+
+    def step(self, batch: Mapping[str, Tensor]) -> None:
+        """Cross-entropy; void pixels do not count."""
+        logits = self.net(batch["image"].contiguous())
+        loss = F.cross_entropy(logits, batch["mask"], ignore_index=255)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+    @torch.no_grad()
+    def score(self) -> float:
+        """Mean IoU of the validation images, padded to multiples of 32 as the net asks for."""
+        scores = SegmentationScores(self.data.num_classes)
+        self.net.eval()
+        for batch in self.data.eval_dataloader("val"):
+            height, width = batch["image"].shape[-2:]
+            padded = F.pad(batch["image"], (0, -width % 32, 0, -height % 32), mode="replicate")
+            scores.update(self.net(padded)[..., :height, :width].argmax(1), batch["mask"])
+        self.net.train()
+        return scores.compute()["miou"].item()
+
+
+class PlainGAN(Peer):
+    """PyTorch's DCGAN example (`benchmarks.dcgan_example`)."""
+
+    title = "PyTorch's DCGAN example"
+
+    def __init__(self, data: ImageData) -> None:
+        super().__init__(data)
+        from upzoo.digits import load_features
+
+        self.pair = dcgan_example.Pair(data.in_channels)
+        self.features = load_features()
+
+    def step(self, batch: Mapping[str, Tensor]) -> None:
+        """A step of the discriminator, then one of the generator."""
+        self.pair.step(batch["image"])
+
+    def score(self) -> float:
+        """The Fréchet distance to the validation digits."""
+        self.pair.made.eval()
+        scores = dcgan_example.score(self.pair.made, self.data, self.features, "val")
+        self.pair.made.train()
+        return scores["fid"]
+
+
+class PlainESPCN(Peer):
+    """ESPCN as Shi et al. 2016 and its popular ports have it: tanh, squared error, Adam at 1e-3.
+
+    The last layer starts near zero and learns at a tenth of the rate; batches of 16 patches, in
+    0 … 1.
+    """
+
+    title = "ESPCN, a popular port"
+
+    def __init__(self, data: ImageData) -> None:
+        super().__init__(data)
+        s = data.scale
+        sizes = ((1, 64, 5), (64, 32, 3), (32, s * s, 3))
+        first, second, last = (nn.Conv2d(a, b, k, padding=k // 2) for a, b, k in sizes)
+        for layer in (first, second):
+            nn.init.normal_(layer.weight, std=(2 / layer.weight[:, 0].numel()) ** 0.5)
+        nn.init.normal_(last.weight, std=0.001)
+        for layer in (first, second, last):
+            nn.init.zeros_(layer.bias)
+        self.net = nn.Sequential(first, nn.Tanh(), second, nn.Tanh(), last, nn.PixelShuffle(s))
+        body = [*first.parameters(), *second.parameters()]
+        groups = [{"params": body}, {"params": last.parameters(), "lr": 1e-4}]
+        self.optimizer = torch.optim.Adam(groups, lr=1e-3)
+
+    def unit(self, images: Tensor) -> Tensor:
+        """Normalised images -> 0 … 1."""
+        return images * self.data.std[0] + self.data.mean[0]
+
+    def step(self, batch: Mapping[str, Tensor]) -> None:
+        """The mean squared error of a batch."""
+        loss = F.mse_loss(self.net(self.unit(batch["image"])), self.unit(batch["target"]))
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+    @torch.no_grad()
+    def score(self) -> float:
+        """PSNR of luma on Set5, a border as wide as the scale left out."""
+        found = []
+        for batch in self.data.eval_dataloader("set5", 1):
+            images = (self.net(self.unit(batch["image"])), self.unit(batch["target"]))
+            found += image_psnr(*(scored(x, self.data.scale) for x in images), 255.0)
+        return torch.stack(found).mean().item()
+
+
+@dataclass(frozen=True)
+class Task:
+    """A recipe, the peer beside it, and the score that a user waits for.
+
+    Attributes:
+        title: for the figure.
+        overrides: of train.py.
+        steps: where ours is scored, increasing; the last is the training's end.
+        score: split and name.
+        wanted: the score to reach.
+        falls: whether lower is better.
+        peer: the other side.
+        data: what the peer trains on, from its folder.
+        unit: for the axis, and what the score is multiplied with there.
+    """
+
+    title: str
+    overrides: tuple[str, ...]
+    steps: tuple[int, ...]
+    score: tuple[str, str]
+    wanted: float
+    falls: bool
+    peer: type[Peer]
+    data: Any
+    unit: tuple[str, float]
+
+
+TASKS: Mapping[str, Task] = {
+    "camvid": Task(
+        "FCN-8s on CamVid",
+        (
+            "experiment=fcn8s_camvid",
+            "task.schedule=constant",
+            "task.warmup=20",
+            "trainer.max_epochs=128",
+        ),
+        (90, 180, 360, 720, 1440, 2880, 5760),
+        ("val", "miou"),
+        0.60,
+        False,
+        PlainUNet,
+        lambda root: CamVid(
+            root=root, size=(256, 352), augment={"scale": (0.5, 1.25), "colour": 0.2}
+        ),
+        ("mean IoU of the validation images, %", 100),
+    ),
+    "mnist": Task(
+        "DCGAN on MNIST",
+        ("experiment=dcgan_mnist", "trainer.limit_train_batches=500", "trainer.max_epochs=16"),
+        (250, 500, 1000, 2000, 4000, 8000),
+        ("val", "fid"),
+        5.0,
+        True,
+        PlainGAN,
+        lambda root: MNIST(root=root, size=(64, 64), batch_size=64),
+        ("Fréchet distance to validation digits", 1),
+    ),
+    "set5": Task(
+        "ESPCN ×3 on T91",
+        ("experiment=espcn_t91", "task.schedule=constant", "trainer.max_epochs=16"),
+        (125, 250, 500, 1000, 2000, 4000, 8000, 16000),
+        ("set5", "psnr"),
+        32.5,
+        False,
+        PlainESPCN,
+        lambda root: T91(root=root, patch=17, batch_size=16),
+        ("PSNR on Set5, dB", 1),
+    ),
+}
+
+
+def train_ours(task: Task, root: Path) -> list[dict[str, float]]:
+    """Train by the command that a user types; what its record says of every length."""
+    split, name = task.score
+    with tempfile.TemporaryDirectory() as logs:
+        command = [sys.executable, "train.py", *task.overrides, *AT_EVERY_LENGTH]
+        command += [f"budgets=[{','.join(map(str, task.steps))}]"]
+        command += [f"data.root={root.resolve()}", f"logs={logs}", "name=time_to_quality"]
+        subprocess.run(command, check=True)
+        (path,) = Path(logs).rglob("record.json")
+        budgets = json.loads(path.read_text())["budgets"]
+    return [{"seconds": b["seconds"], "score": b["metrics"][split][name]} for b in budgets]
+
+
+def train_peer(peer: Peer, marks: Sequence[float]) -> list[dict[str, float]]:
+    """Train until the last mark, in seconds without the scoring; its score at every mark."""
+    curve: list[dict[str, float]] = []
+    spent, since = 0.0, time.perf_counter()
+    while True:
+        for batch in peer.data.train_dataloader():
+            peer.step(batch)
+            now = time.perf_counter()
+            spent, since = spent + now - since, now
+            if spent < marks[len(curve)]:
+                continue
+            curve.append({"seconds": spent, "score": peer.score()})
+            print(
+                f"{type(peer).__name__}  {spent / 60:5.1f} min  {curve[-1]['score']:.4f}",
+                flush=True,
+            )
+            if len(curve) == len(marks):
+                return curve
+            since = time.perf_counter()
+
+
+def minutes_to(curve: Sequence[Mapping[str, float]], wanted: float, falls: bool) -> float | None:
+    """Minutes at the first length whose score is as good as wanted; None where none is.
+
+    >>> minutes_to([{"seconds": 60, "score": 0.5}, {"seconds": 90, "score": 0.7}], 0.6, False)
+    1.5
+    """
+    sign = -1 if falls else 1
+    reached = [p["seconds"] / 60 for p in curve if sign * p["score"] >= sign * wanted]
+    return min(reached, default=None)
+
+
+def measure(name: str, root: Path) -> None:
+    """Train both sides and write the task's record."""
+    task = TASKS[name]
+    torch.manual_seed(0)
+    ours = train_ours(task, root)
+    data = task.data(root)
+    data.setup()
+    peer = task.peer(data)
+    theirs = train_peer(peer, [point["seconds"] for point in ours])
+    curves = {"ours": ours, "peer": theirs}
+    to = {side: minutes_to(curve, task.wanted, task.falls) for side, curve in curves.items()}
+    print(f"minutes to {task.wanted:g}: {to}")
+    results = {"title": task.title, "peer": peer.title, "wanted": task.wanted, "falls": task.falls}
+    results |= {"score": list(task.score), "unit": list(task.unit)}
+    write(record(name), results | {"curves": curves, "minutes": to})
+
+
+def record(name: str) -> Path:
+    """Where a task's record is."""
+    return RESULTS / f"time_to_quality_{name}.json"
+
+
+def draw() -> None:
+    """One panel for each task that has a record: score against minutes, both on log scales."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    records = [json.loads(record(name).read_text()) for name in TASKS if record(name).exists()]
+    figure, axes = plt.subplots(1, len(records), figsize=(4.2 * len(records), 3.8), squeeze=False)
+    for ax, result in zip(axes[0], records, strict=True):
+        label, factor = result["unit"]
+        for side, colour, marker in (("ours", "#2f6db3", "o"), ("peer", "#8a929b", "s")):
+            curve = result["curves"][side]
+            name = "UpZoo's recipe" if side == "ours" else result["peer"]
+            minutes = [point["seconds"] / 60 for point in curve]
+            scores = [factor * point["score"] for point in curve]
+            ax.plot(minutes, scores, color=colour, marker=marker, ms=5, label=name)
+        ax.axhline(factor * result["wanted"], color="black", lw=0.8, ls=":")
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        if result["falls"]:
+            ax.set_yscale("log")
+            ax.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.set(title=result["title"], xlabel="minutes of training, one thread", ylabel=label)
+        ax.legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    figure.savefig(FIGURE, dpi=110, metadata={"Software": None})
+    print(f"written: {FIGURE}")
+
+
+def main() -> None:
+    """Measure one task, or draw what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("task", nargs="?", choices=TASKS)
+    parser.add_argument("root", nargs="?", type=Path, help="the data's folder")
+    parser.add_argument("--figure", action="store_true", help="draw the records alone")
+    options = parser.parse_args()
+    if options.figure:
+        draw()
+    elif options.task is None or options.root is None:
+        parser.error("give a task and its data's folder, or --figure")
+    else:
+        torch.set_num_threads(1)
+        measure(options.task, options.root)
+
+
+if __name__ == "__main__":
+    main()
