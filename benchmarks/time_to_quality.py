@@ -1,7 +1,7 @@
 """Minutes of training to a score: a recipe of ours beside the plain training of a peer.
 
 python -m benchmarks.time_to_quality set5 PATH   # or camvid, mnist: writes the task's record
-python -m benchmarks.time_to_quality --figure    # the figure, from the records
+python -m benchmarks.time_to_quality --page      # docs/training.md and its figure, from the records
 
 Ours is the command itself, with a constant rate and averaged weights, so that one training is
 scored at many lengths (`tasks.budgets`); the seconds are its own, scoring left out. The peer trains
@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks import dcgan_example
+from benchmarks.report import inserted, table
 from benchmarks.timing import write
 from data.base import ImageData
 from data.camvid import CamVid
@@ -38,6 +39,7 @@ from upzoo.metrics.segmentation import SegmentationScores
 
 RESULTS = Path("benchmarks/results")
 FIGURE = Path("docs/figures/time_to_quality.png")
+PAGE = Path("docs/training.md")
 #: What turns a recipe into one whose every point is a finished net, and leaves its pictures out.
 AT_EVERY_LENGTH = (
     "average=0",
@@ -312,14 +314,41 @@ def record(name: str) -> Path:
     return RESULTS / f"time_to_quality_{name}.json"
 
 
-def draw() -> None:
-    """One panel for each task that has a record: score against minutes, both on log scales."""
+def kept() -> list[dict[str, Any]]:
+    """The records that there are, in the order of the tasks."""
+    return [json.loads(record(name).read_text()) for name in TASKS if record(name).exists()]
+
+
+def rows(results: Sequence[Mapping[str, Any]]) -> str:
+    """The page's table: minutes of both sides, and what the peer has when ours is there."""
+
+    def minutes(value: float | None, curve: Sequence[Mapping[str, float]]) -> str:
+        return f"> {curve[-1]['seconds'] / 60:.1f}" if value is None else f"{value:.1f}"
+
+    lines = []
+    for result in results:
+        label, factor = result["unit"]
+        ours, peer = result["curves"]["ours"], result["curves"]["peer"]
+        ends = [f"{factor * curve[-1]['score']:.4g}" for curve in (ours, peer)]
+        lines.append(
+            [
+                f"{result['title']}; {result['peer']}",
+                f"{label}: {factor * result['wanted']:g}",
+                minutes(result["minutes"]["ours"], ours),
+                minutes(result["minutes"]["peer"], peer),
+                f"{ends[0]} and {ends[1]} after {ours[-1]['seconds'] / 60:.1f} min",
+            ]
+        )
+    return table(["ours; the peer", "wanted", "ours, min", "peer, min", "at the end"], lines)
+
+
+def draw(records: Sequence[Mapping[str, Any]]) -> None:
+    """One panel for each record: score against minutes, on a log scale."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    records = [json.loads(record(name).read_text()) for name in TASKS if record(name).exists()]
     figure, axes = plt.subplots(1, len(records), figsize=(4.2 * len(records), 3.8), squeeze=False)
     for ax, result in zip(axes[0], records, strict=True):
         label, factor = result["unit"]
@@ -347,12 +376,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("task", nargs="?", choices=TASKS)
     parser.add_argument("root", nargs="?", type=Path, help="the data's folder")
-    parser.add_argument("--figure", action="store_true", help="draw the records alone")
+    parser.add_argument("--page", action="store_true", help="write the page from the records")
     options = parser.parse_args()
-    if options.figure:
-        draw()
+    if options.page:
+        draw(kept())
+        PAGE.write_text(inserted(PAGE.read_text(), {"time to quality": rows(kept())}))
     elif options.task is None or options.root is None:
-        parser.error("give a task and its data's folder, or --figure")
+        parser.error("give a task and its data's folder, or --page")
     else:
         torch.set_num_threads(1)
         measure(options.task, options.root)

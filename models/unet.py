@@ -29,7 +29,8 @@ class UNet(Net):
         backbone: a key of `upzoo.backbones.BACKBONES`, or "timm/<name>".
         weights: name of the backbone's released weights; None starts at random.
         width: the backbone's base width; None is the backbone's own.
-        depth: levels of backbone "plain"; None is its own five.
+        depth: levels of backbone "plain", by default five, or of a net of timm, by default all that
+            it has: deeper ones are left out.
         widths: channels of each level of backbone "plain", from fine to coarse, in place of width
             and depth.
         decoder_widths: for each step, from fine to coarse, the widths of its convolutions; by
@@ -61,10 +62,12 @@ class UNet(Net):
         super().__init__()
         check_counts(num_classes=num_classes)
         given = {k: v for k, v in (("depth", depth), ("widths", widths)) if v is not None}
-        if given and backbone != "plain":
-            raise ValueError(
-                f"{next(iter(given))} is an option of backbone 'plain', not of {backbone!r}"
-            )
+        refused = [
+            k for k in given if backbone != "plain" and not (k == "depth" and "/" in backbone)
+        ]
+        if refused:
+            owners = "'plain' and 'timm/<name>'" if refused[0] == "depth" else "'plain'"
+            raise ValueError(f"{refused[0]} is an option of backbone {owners}, not of {backbone!r}")
         operator = operator_class(upsample)
         self.backbone = build_backbone(backbone, in_channels, weights, width, **given)
         self.needs_switches = getattr(operator, "needs_switches", False)

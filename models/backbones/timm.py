@@ -5,10 +5,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from upzoo.backbones import packages
 from upzoo.backbones.base import Backbone, refuse_width, unknown
+from upzoo.counts import check_counts
 
 
 class Timm(Backbone):
@@ -23,9 +24,12 @@ class Timm(Backbone):
             "package" for those of a package of the registry (`upzoo.backbones.packages`).
         width: must be None, the widths are timm's.
         name: timm's name of the net.
+        depth: how many feature maps, the finest first; what only the others need is left out. None
+            takes all.
 
     Raises:
-        ValueError: for a missing timm, an unknown name or tag, a net without feature maps, a width.
+        ValueError: for a missing timm, an unknown name or tag, a net without feature maps, a width,
+            a depth that the net does not have.
     """
 
     net: Any
@@ -38,6 +42,7 @@ class Timm(Backbone):
         width: int | None = None,
         *,
         name: str,
+        depth: int | None = None,
     ):
         super().__init__(in_channels, weights, width)
         backbone = f"timm/{name}"
@@ -59,18 +64,33 @@ class Timm(Backbone):
             raise unknown(f"weights={weights!r} of {backbone}", weights, known)
         tagged = name if packaged or weights in (None, "DEFAULT") else f"{name}.{weights}"
         fetched = weights is not None and not packaged
+        if depth is not None:
+            check_counts(depth=depth)
+        options = {} if depth is None else {"out_indices": tuple(range(depth))}
         try:
             self.net = timm.create_model(
-                tagged, pretrained=fetched, features_only=True, in_chans=in_channels
+                tagged, pretrained=fetched, features_only=True, in_chans=in_channels, **options
             )
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise ValueError(f"backbone={backbone!r} gives no feature maps: {reason}") from None
+        except (AssertionError, IndexError):
+            raise ValueError(
+                f"backbone={backbone!r} has fewer feature maps than depth={depth}"
+            ) from None
         info = self.net.feature_info
+        self._leave_out_deeper(info.module_name()[-1])
         self.channels = dict(zip(info.reduction(), info.channels(), strict=True))
         self.channels_come_last = getattr(self.net, "output_fmt", None) == "NHWC"
         if packaged:
             self._take_package(in_channels)
+
+    def _leave_out_deeper(self, last: str) -> None:
+        """Drop the stages behind the last that is used, "blocks.4", where timm keeps them."""
+        stages, _, index = last.rpartition(".")
+        kept = getattr(self.net, stages, None) if index.isdigit() else None
+        if isinstance(kept, nn.Sequential | nn.ModuleList):
+            setattr(self.net, stages, kept[: int(index) + 1])
 
     def _take_package(self, in_channels: int) -> None:
         import timm

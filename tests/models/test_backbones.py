@@ -265,6 +265,24 @@ class TestTimm:
                     s: (c, ceil(h / s), ceil(w / s)) for s, c in net.channels.items()
                 }
 
+    @pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet18", "mobilenetv3_small_050"])
+    def test_depth_leaves_the_deeper_maps_out_and_their_weights(self, timm, name):
+        whole = build_backbone(f"timm/{name}").eval()
+        part = build_backbone(f"timm/{name}", depth=3).eval()
+        state = whole.state_dict()
+        part.load_state_dict({key: state[key] for key in part.state_dict()})
+        x = torch.randn(1, 3, 61, 96)
+        all_maps, maps = whole(x), part(x)
+        assert list(maps) == sorted(all_maps)[:3] == list(part.channels)
+        for stride, features in maps.items():
+            torch.testing.assert_close(features, all_maps[stride])
+        # every weight that is left is needed for the deepest map
+        sum(features.sum() for features in maps.values()).backward()
+        assert all(p.grad is not None for p in part.parameters())
+        assert len(state) > len(part.state_dict())
+        with pytest.raises(ValueError, match="fewer feature maps than depth=9"):
+            build_backbone(f"timm/{name}", depth=9)
+
     def test_the_net_is_timms_own(self, timm):
         net = build_backbone("timm/resnet18", in_channels=1).eval()
         x = torch.randn(1, 1, 64, 96)

@@ -125,7 +125,14 @@ def test_decoder_widths_keep_and_bias():
     [
         ({"num_classes": 0}, "num_classes=0 must be an integer of at least 1"),
         ({"backbone": "plane"}, "backbone='plane' is unknown: did you mean 'plain'"),
-        ({"backbone": "compact", "depth": 3}, "depth is an option of backbone 'plain', not of"),
+        (
+            {"backbone": "compact", "depth": 3},
+            "depth is an option of backbone 'plain' and 'timm/<name>', not of",
+        ),
+        (
+            {"backbone": "compact", "widths": [8, 8]},
+            "widths is an option of backbone 'plain', not of",
+        ),
         ({"depth": 1}, r"widths=\[16\] must be two or more integers"),
         ({"widths": [4, 0]}, r"widths=\[4, 0\] must be"),
         ({"weights": "IMAGENET1K_V1"}, "backbone 'plain' has none, it trains from scratch"),
