@@ -132,13 +132,13 @@ class PlainGAN(Peer):
 
 
 class PlainESPCN(Peer):
-    """ESPCN as Shi et al. 2016 and its popular ports have it: tanh, squared error, Adam at 1e-3.
+    """ESPCN as Shi et al. 2016 and yjn870/ESPCN-pytorch have it: tanh, squared error, Adam at 1e-3.
 
     The last layer starts near zero and learns at a tenth of the rate; batches of 16 patches, in
     0 … 1.
     """
 
-    title = "ESPCN, a popular port"
+    title = "yjn870/ESPCN-pytorch"
 
     def __init__(self, data: ImageData) -> None:
         super().__init__(data)

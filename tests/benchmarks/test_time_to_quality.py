@@ -11,6 +11,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 from torchvision.transforms.v2.functional import to_pil_image
 
 from benchmarks import time_to_quality
+from benchmarks.report import inserted
 from benchmarks.time_to_quality import AT_EVERY_LENGTH, TASKS, PlainESPCN, minutes_to, train_peer
 from data.t91 import T91
 
@@ -86,3 +87,15 @@ def test_the_port_of_espcn_learns_and_is_scored_as_torchmetrics_does(tmp_path):
         pair = [(255 * x.clamp(0, 1)).round()[..., 3:-3, 3:-3] for x in (peer.net(low), high)]
         found.append(peak_signal_noise_ratio(*pair, data_range=255.0))
     assert peer.score() == pytest.approx(torch.stack(found).mean().item(), abs=1e-4)
+
+
+def test_the_page_is_what_the_records_give():
+    page = (ROOT / time_to_quality.PAGE).read_text()
+    records = time_to_quality.kept()
+    assert records
+    assert inserted(page, {"time to quality": time_to_quality.rows(records)}) == page
+    for result in records:
+        ours, peer = result["curves"]["ours"], result["curves"]["peer"]
+        # each has trained as long as the other, but for a step
+        for one, other in zip(ours, peer, strict=True):
+            assert one["seconds"] <= other["seconds"] <= one["seconds"] * 1.02 + 5
