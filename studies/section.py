@@ -126,10 +126,11 @@ def remarks(evidence: Evidence) -> list[str]:
     worth = conclusions.worth_acting_on(evidence, last)
     differing = [pair for pair in inference.all_pairs(scores) if pair.differs]
     same = conclusions.equivalent(evidence, last)
+    margin = f"equivalent within ±{amount(setting, setting.margin)}"
+    alike = f"{len(same)} are {margin}: {pairs_text(same)}" if same else f"none is {margin}"
     lines = [
         f"{len(differing)} of {pairs} pairs differ, {len(worth)} by enough to act on (more than "
-        f"{amount(setting, setting.act)} and than the noise floor); {len(same)} are equivalent "
-        f"within ±{amount(setting, setting.margin)}: {pairs_text(same) or 'none'}. The design "
+        f"{amount(setting, setting.act)} and than the noise floor); {alike}. The design "
         f"finds a difference of {amount(setting, inference.detectable(scores))} in 80 of 100 cases."
     ]
     own = inference.near_best(scores, setting.better, pairs=inference.all_pairs_own_variances)
