@@ -15,6 +15,7 @@ from runs import folders
 from tasks.adversarial import LOSSES, frozen, r1, untracked
 from tasks.base import MADE, Batch, Made, Samples, Task, gradient_figures
 from tasks.collapse import CollapseWatch, diversity
+from tasks.diffaugment import augmented, check_policy
 from tasks.optimisation import LossNotFiniteError, check_betas, check_choice
 from tasks.pictures import COLUMNS, draw
 from upzoo.audit import AuditReport, audit
@@ -57,6 +58,9 @@ class Generation(Task):
         r1_gamma: weight γ of the penalty γ/2·E‖∇D(x)‖² on real images; 0 is none.
         r1_every: iterations from one penalty to the next, which is weighted as much higher
             (Karras et al. 2020, "lazy regularisation").
+        diffaugment: how the images that the discriminator learns from are augmented, keys of
+            `tasks.diffaugment.POLICY`, real and generated ones alike, for few images; none by
+            default. Every process draws its own.
         features: a key of `FEATURES`; None leaves the sliced Wasserstein distance.
         card: plain data to store in every checkpoint, so that it can be rebuilt from itself.
 
@@ -82,6 +86,7 @@ class Generation(Task):
         generator_steps: int = 1,
         r1_gamma: float = 0.0,
         r1_every: int = 16,
+        diffaugment: Sequence[str] = (),
         features: str | None = None,
         card: Mapping[str, Any] | None = None,
     ):
@@ -103,6 +108,7 @@ class Generation(Task):
         self.generator_steps = generator_steps
         self.r1_gamma = r1_gamma
         self.r1_every = r1_every
+        self.policy = check_policy(diffaugment)
         #: Iterations done.
         self.iteration = 0
         self.watch = CollapseWatch()
@@ -172,10 +178,11 @@ class Generation(Task):
         optimizer, _ = self.optimizers()
         penalised = self.r1_gamma > 0 and self.iteration % self.r1_every == 0
         if penalised:  # not compiled: the penalty is differentiated twice
-            real_logits = self.net.discriminator.forward(real.requires_grad_()).float()
+            seen = augmented(real.requires_grad_(), self.policy)
+            real_logits = self.net.discriminator.forward(seen).float()
         else:
-            real_logits = self.net.discriminator(real).float()
-        fake_logits = self.net.discriminator(fake).float()
+            real_logits = self.net.discriminator(augmented(real, self.policy)).float()
+        fake_logits = self.net.discriminator(augmented(fake, self.policy)).float()
         loss, _ = self.losses(real_logits, fake_logits)
         total = loss
         if penalised:
@@ -186,7 +193,7 @@ class Generation(Task):
     def _generator_step(self, fake: Tensor) -> dict[str, Tensor]:
         _, optimizer = self.optimizers()
         with frozen(self.net.discriminator):
-            logits = self.net.discriminator(fake).float()
+            logits = self.net.discriminator(augmented(fake, self.policy)).float()
         _, loss = self.losses(logits, logits)
         self._step(optimizer, loss)
         return {"loss_g": loss.detach(), "d_fake": logits.detach().sigmoid().mean()}

@@ -19,6 +19,7 @@ from tasks import collapse
 from tasks.adversarial import LOSSES, frozen, r1, untracked
 from tasks.callbacks import GenerationPanels, Repeatable
 from tasks.callbacks import generation as generation_callback
+from tasks.diffaugment import color, translation
 from tasks.generation import FEATURES, Generation
 from tasks.pictures import draw
 from upzoo.dcgan import DCGAN
@@ -158,6 +159,31 @@ def test_discriminator_descends_its_loss_and_every_so_often_the_penalty(iteratio
         loss = loss + 3.0 / 2 * 4 * sum(g.square().sum() for g in each) / 4
     loss.backward()
     for found, expected in zip(task.net.discriminator.parameters(), net.parameters(), strict=True):
+        torch.testing.assert_close(found.grad, expected.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_both_nets_learn_from_augmented_images_of_both_kinds():
+    task = by_hand(make({"diffaugment": ["translation", "color"]}))
+    net = copy.deepcopy(task.net)
+    real, z = torch.rand(4, 1, 32, 32), torch.randn(4, 4)
+    torch.manual_seed(1)
+    task._discriminator_step(real.clone(), net(z).detach())
+    task.net.generator.zero_grad()
+    discriminator = [p.grad for p in task.net.discriminator.parameters()]
+    task._generator_step(task.net.generator(z))
+
+    torch.manual_seed(1)
+    seen = [translation(color(x)) for x in (real, net(z).detach())]
+    ones, zeros = torch.ones(4), torch.zeros(4)
+    entropy = F.binary_cross_entropy_with_logits
+    loss = entropy(net.discriminator(seen[0]), ones) + entropy(net.discriminator(seen[1]), zeros)
+    loss.backward()
+    for found, expected in zip(discriminator, net.discriminator.parameters(), strict=True):
+        torch.testing.assert_close(found, expected.grad, rtol=1e-4, atol=1e-6)
+    entropy(net.discriminator(translation(color(net(z)))), ones).backward()
+    for found, expected in zip(
+        task.net.generator.parameters(), net.generator.parameters(), strict=True
+    ):
         torch.testing.assert_close(found.grad, expected.grad, rtol=1e-4, atol=1e-6)
 
 
@@ -341,6 +367,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
         ({"r1_gamma": -1}, "task.r1_gamma=-1 must be a number of at least 0"),
         ({"loss": "wgan"}, "task.loss='wgan' must be non_saturating or hinge or least_squares"),
         ({"features": "vgg"}, "task.features='vgg' must be"),
+        ({"diffaugment": ["flip"]}, "task.diffaugment='flip' must be color or translation or"),
     ],
 )
 def test_refusals(options, message):
