@@ -85,13 +85,14 @@ def grid_of(offset: Tensor, scale: int, height: int, width: int, first: int = 0)
 
 
 def banding_pays(x: Tensor, scale: int) -> bool:
-    """Whether `sample_in_bands` is faster: a large channels-last map on a CPU.
+    """Whether `sample_in_bands` is faster: a large channels-last map of many channels, on a CPU.
 
-    Measured forward and backward (`benchmarks/operators.py`).
+    Measured (`benchmarks/operators.py`); forward alone it takes more channels to be.
     """
     if is_traced() or x.device.type != "cpu" or not is_channels_last(x):
         return False
-    return x.numel() * scale**2 >= 2**20
+    least = 20 if torch.is_grad_enabled() else 32
+    return x.shape[1] >= least and x.numel() * scale**2 >= 2**20
 
 
 def sample_in_bands(x: Tensor, offset: Tensor, scale: int) -> Tensor:
