@@ -1,14 +1,20 @@
-"""How fast whole nets train and run: ours, the same written plainly, and other libraries'.
+"""How fast whole nets train and run: ours beside the same nets of others, eager and compiled.
 
-python -m benchmarks.models            # writes benchmarks/results/models.json, about 10 minutes
-python -m benchmarks.models --only unet
+python -m benchmarks.models            # writes benchmarks/results/models_<machine>.json
+python -m benchmarks.models --only unet dcgan   # measures these and merges them into it
+python -m benchmarks.models --report   # brings the tables of docs/training.md up to date
 
-Peers (MONAI, segmentation_models_pytorch) come with `pip install -e ".[peers]"`; what is not
-installed is left out. Each comparison runs its sides in turn in one process; ratios are medians of
-the ratios round by round. Sides marked "same" have our parameter count but for biases.
+All sides of a comparison run in one process, round by round in turn after a warm-up, in the
+precision that `trainer.precision=auto` takes here. Ours is channels-last, as in training; a peer
+may be either. Beside the eager ones run compiled ones of both. The ratios are medians over the
+rounds with their 95 % interval. Peers have our convolutions, one by one; MONAI and
+segmentation_models_pytorch come with `pip install -e ".[peers]"`, and what is missing is left out.
 """
 
+from __future__ import annotations
+
 import argparse
+import json
 import statistics
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,195 +22,161 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from benchmarks import dcgan_example
 from benchmarks.memory import peak_bytes
 from benchmarks.peers import installed
 from benchmarks.plain_unet import PlainUNet
-from benchmarks.timing import in_turn, ratio, write
-from tasks.adversarial import frozen
+from benchmarks.report import inserted, table
+from benchmarks.scoring import RESULTS, features
+from benchmarks.sides import Adversaries, Side
+from benchmarks.step import NETS
+from benchmarks.timing import here, in_turn, interval, ratio, write
 from tasks.precision import resolve_precision
+from upzoo.checkpoint import build
 from upzoo.dcgan import DCGAN
 from upzoo.dilated_fcn import DilatedFCN
 from upzoo.unet import UNet
 from upzoo.upsampling import OPERATORS
 
+PAGE = Path("docs/training.md")
 CLASSES = 11
 #: Widths of the common U-Net of 31 million parameters.
 COMMON = (64, 128, 256, 512, 1024)
 #: Convolutions of the decoder of segmentation_models_pytorch's Unet, from fine to coarse.
 SMP = [[16, 16], [32, 32], [64, 64], [128, 128], [256, 256]]
-
-DTYPE = torch.bfloat16 if "bf16" in str(resolve_precision("auto")) else torch.float32
-
-
-class Side:
-    """A net with its batch, in one precision and memory format, ready to be timed."""
-
-    def __init__(
-        self,
-        net: nn.Module,
-        image: Tensor,
-        *,
-        fast: bool,
-        out: Callable[[Any], Tensor] = lambda y: y,
-    ):
-        layout = torch.channels_last if fast else torch.contiguous_format
-        self.dtype = DTYPE if fast else torch.float32
-        self.net = net.to(memory_format=layout)
-        self.image = image.contiguous(memory_format=layout)
-        self.mask = torch.zeros(len(image), *image.shape[2:], dtype=torch.long)
-        self.out = out
-        self.optimizer = torch.optim.AdamW(net.parameters(), lr=1e-4)
-
-    def forward(self) -> Tensor:
-        """Logits in the side's precision."""
-        with torch.autocast("cpu", dtype=self.dtype, enabled=self.dtype != torch.float32):
-            return self.out(self.net(self.image))
-
-    def train(self) -> None:
-        """One training step."""
-        self.net.train()
-        self.optimizer.zero_grad()
-        F.cross_entropy(self.forward().float(), self.mask).backward()
-        self.optimizer.step()
-
-    def infer(self) -> None:
-        """One forward pass."""
-        self.net.eval()
-        with torch.inference_mode():
-            self.forward()
+DTYPES = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16}
+LAST, FIRST = torch.channels_last, torch.contiguous_format
+PARTS = ("train", "infer")
 
 
-def common_unet() -> dict[str, Side]:
-    """The 31 M-parameter U-Net on 4×3×176×240."""
-    image = torch.randn(4, 3, 176, 240)
+Make = Callable[[torch.dtype, torch.memory_format], Any]
+
+
+def segmenters(shape: tuple[int, ...], **nets: Callable[[], nn.Module]) -> dict[str, Make]:
+    """Sides from nets, by name; the first is ours."""
+    image = torch.randn(shape)
+    return {
+        name.replace("_", " "): lambda dtype, layout, net=net: Side(net(), image, dtype, layout)
+        for name, net in nets.items()
+    }
+
+
+def common_unet(shape: tuple[int, ...] = (1, 3, 176, 240)) -> dict[str, Make]:
+    """The 31 M-parameter U-Net."""
     transposed = partial(OPERATORS["transposed_conv"], kernel=2)
-    sides = {
-        "ours": Side(UNet(transposed, CLASSES, widths=COMMON), image, fast=True),
-        "plain, fp32 channels-first": Side(PlainUNet(COMMON, CLASSES), image, fast=False),
+    nets: dict[str, Callable[[], nn.Module]] = {
+        "ours": lambda: UNet(transposed, CLASSES, widths=COMMON),
+        "plain_PyTorch": lambda: PlainUNet(COMMON, CLASSES),
     }
     if installed("monai"):
-        from monai.networks.nets import BasicUNet
-
-        options = {"act": "relu", "norm": "batch", "upsample": "deconv", "features": (*COMMON, 64)}
-        net = BasicUNet(2, 3, CLASSES, **options)
-        sides["MONAI BasicUNet, same, our precision"] = Side(net, image, fast=True)
-    return sides
+        nets["MONAI_BasicUNet"] = monai_unet
+    return segmenters(shape, **nets)
 
 
-def resnet_unet() -> dict[str, Side]:
-    """U-Net on a ResNet-34 as segmentation_models_pytorch builds it, on 4×3×192×256."""
-    image = torch.randn(4, 3, 192, 256)
+def monai_unet() -> nn.Module:
+    """MONAI's BasicUNet, its last step up as all others: it does not halve the channels there."""
+    from monai.networks.nets.basic_unet import BasicUNet, UpCat
+
+    last, options = COMMON[0], {"act": "relu", "norm": "batch", "upsample": "deconv"}
+    net = BasicUNet(2, 3, CLASSES, features=(*COMMON, last), **options)
+    net.upcat_1 = UpCat(2, COMMON[1], last, last, bias=True, dropout=0.0, **options)
+    return net
+
+
+def resnet_unet(shape: tuple[int, ...] = (2, 3, 192, 256)) -> dict[str, Make]:
+    """U-Net on a ResNet-34 as segmentation_models_pytorch builds it, with a 1×1 head on both."""
     nearest = partial(OPERATORS["interpolate"], mode="nearest")
-    ours = UNet(nearest, CLASSES, backbone="resnet34", decoder_widths=SMP, keep=True)
-    sides = {"ours": Side(ours, image, fast=True)}
+    options: dict[str, Any] = {"backbone": "resnet34", "decoder_widths": SMP, "keep": True}
+    nets: dict[str, Callable[[], nn.Module]] = {"ours": lambda: UNet(nearest, CLASSES, **options)}
     if installed("segmentation_models_pytorch"):
         import segmentation_models_pytorch as smp
 
-        for name, fast in (("our precision", True), ("fp32 channels-first", False)):
+        def peer() -> nn.Module:
             net = smp.Unet("resnet34", encoder_weights=None, classes=CLASSES)
-            sides[f"smp Unet, same, {name}"] = Side(net, image, fast=fast)
-    return sides
+            net.segmentation_head = smp.base.SegmentationHead(SMP[0][1], CLASSES, kernel_size=1)
+            return net
+
+        nets["smp_Unet"] = peer
+    return segmenters(shape, **nets)
 
 
-def dilated_fcn() -> dict[str, Side]:
-    """The fcn_resnet50 of torchvision without its auxiliary classifier, on 2×3×192×256."""
+def dilated_fcn(shape: tuple[int, ...] = (1, 3, 192, 256)) -> dict[str, Make]:
+    """The fcn_resnet50 of torchvision without its auxiliary classifier."""
     from torchvision.models.segmentation import fcn_resnet50
 
-    image = torch.randn(2, 3, 192, 256)
-    sides = {"ours": Side(DilatedFCN(OPERATORS["interpolate"], CLASSES), image, fast=True)}
-    for name, fast in (("our precision", True), ("fp32 channels-first", False)):
-        net = fcn_resnet50(weights=None, weights_backbone=None, num_classes=CLASSES)
-        sides[f"torchvision fcn_resnet50, same, {name}"] = Side(
-            net, image, fast=fast, out=lambda y: y["out"]
-        )
-    return sides
+    options: dict[str, Any] = {"weights": None, "weights_backbone": None, "num_classes": CLASSES}
+    return segmenters(
+        shape,
+        ours=lambda: DilatedFCN(OPERATORS["interpolate"], CLASSES).train(),
+        torchvision_fcn_resnet50=lambda: fcn_resnet50(**options),
+    )
 
 
-class Adversaries:
-    """One iteration of DCGAN's training on a batch of noise for images, 64×64, batch 64."""
+def dcgan(shape: tuple[int, ...] = (64, 3, 64, 64)) -> dict[str, Make]:
+    """DCGAN 64×64 of width 64."""
+    batch = torch.randn(shape)
 
-    def __init__(self, made: Callable[[Tensor], Tensor], judge: nn.Module, *, fast: bool):
-        layout = torch.channels_last if fast else torch.contiguous_format
-        self.dtype = DTYPE if fast else torch.float32
-        self.made, self.judge = made, judge
-        self.real = torch.randn(64, 3, 64, 64).contiguous(memory_format=layout)
-        nets: list[Any] = [made, judge]
-        for net in nets:
-            net.to(memory_format=layout)
-        self.optimizers = [torch.optim.Adam(n.parameters(), 2e-4, (0.5, 0.999)) for n in nets]
-        self.fast = fast
-
-    def train(self) -> None:
-        """A step of each net, as the example does it or as `tasks.generation`."""
-        generator, judge = self.optimizers
-        real, fake = torch.ones(64), torch.zeros(64)
-        loss = F.binary_cross_entropy_with_logits
-        with torch.autocast("cpu", dtype=self.dtype, enabled=self.dtype != torch.float32):
-            images = self.made(torch.randn(64, 100))
-            judge.zero_grad()
-            on_real, on_fake = self.judge(self.real), self.judge(images.detach())
-        (loss(on_real.float(), real) + loss(on_fake.float(), fake)).backward()
-        judge.step()
-        generator.zero_grad()
-        if self.fast:  # the discriminator's own gradient is not needed here
-            with frozen(self.judge), torch.autocast("cpu", self.dtype, self.dtype != torch.float32):
-                logits = self.judge(images)
-        else:
-            logits = self.judge(images)
-        loss(logits.float(), real).backward()
-        generator.step()
-
-    def infer(self) -> None:
-        """64 images."""
-        with torch.inference_mode():
-            self.made(torch.randn(64, 100))
-
-
-def dcgan(compiled: bool) -> dict[str, Adversaries]:
-    """DCGAN 64×64 of width 64, three channels, batch 64."""
-
-    def ours() -> Adversaries:
+    def ours(dtype: torch.dtype, layout: torch.memory_format) -> Adversaries:
         net = DCGAN(OPERATORS["transposed_conv"], 3, (64, 64))
-        return Adversaries(net.generator, net.discriminator, fast=True)
+        return Adversaries((net.generator, net.discriminator), batch, dtype, layout, skips=True)
 
-    example = dcgan_example.generator(3)
-    noise = nn.Unflatten(1, (-1, 1, 1))
-    sides = {
-        "ours": ours(),
-        "PyTorch's example, same, fp32 channels-first": Adversaries(
-            nn.Sequential(noise, example), dcgan_example.discriminator(3), fast=False
-        ),
-    }
-    if compiled:
-        sides["ours, compiled"] = ours()
-        for net in (sides["ours, compiled"].made, sides["ours, compiled"].judge):
-            net.compile()
+    def example(dtype: torch.dtype, layout: torch.memory_format) -> Adversaries:
+        made = nn.Sequential(nn.Unflatten(1, (-1, 1, 1)), dcgan_example.generator(3))
+        nets = (made, dcgan_example.discriminator(3))
+        return Adversaries(nets, batch, dtype, layout, skips=False)
+
+    return {"ours": ours, "PyTorch's example": example}
+
+
+#: Name -> the sides, what it is called in the table, whether it is compiled too, images in a batch.
+COMPARISONS: Mapping[str, tuple[Callable[[], dict[str, Make]], str, bool, int]] = {
+    "unet": (common_unet, "U-Net of 31 M", True, 1),
+    "unet_resnet34": (resnet_unet, "U-Net on ResNet-34", False, 2),
+    "dilated_fcn": (dilated_fcn, "FCN on ResNet-50", False, 1),
+    "dcgan": (dcgan, "DCGAN 64×64", True, 64),
+}
+
+
+def sides_of(makes: Mapping[str, Make], dtype: torch.dtype, compiled: bool) -> dict[str, Any]:
+    """Ours channels-last, each peer in both formats; compiled ones of all, channels-last."""
+    sides = {}
+    for name, make in makes.items():
+        sides[name] = make(dtype, LAST)
+        if name != "ours":
+            sides[f"{name}, channels-first"] = make(dtype, FIRST)
+        if compiled:
+            sides[f"{name}, compiled"] = make(dtype, LAST)
+            sides[f"{name}, compiled"].compile()
     return sides
 
 
 def compare(sides: Mapping[str, Any], images: int, rounds: int) -> dict[str, Any]:
-    """Images per second of both passes, our speed over each side's, memory and parameters."""
+    """Images per second of both passes, our speed over each side's, and memory.
+
+    A compiled side is compared with our compiled one.
+    """
     found: dict[str, Any] = {}
-    for part in ("train", "infer"):
+    for part in PARTS:
         calls = {name: getattr(side, part) for name, side in sides.items()}
-        seconds = in_turn(calls, rounds, least=0.2)
-        ours = seconds["ours"]
-        found[part] = {
-            name: {
+        seconds = in_turn(calls, rounds, least=0.1)
+        found[part] = {}
+        for name, times in seconds.items():
+            ours = seconds["ours, compiled" if name.endswith(", compiled") else "ours"]
+            found[part][name] = {
                 "images_per_second": images / statistics.median(times),
-                "our_speed_over_it": ratio(times, ours),
+                "our_speed_over_it": compared(times, ours),
                 "peak_bytes": peak_bytes(calls[name]),
             }
-            for name, times in seconds.items()
-        }
-        print(
-            f"  {part}: " + ", ".join(_line(name, v) for name, v in found[part].items()), flush=True
-        )
+        print(f"  {part}: {', '.join(_line(*item) for item in found[part].items())}", flush=True)
     return found
+
+
+def compared(theirs: list[float], ours: list[float]) -> dict[str, float]:
+    """How many times faster ours is: median of the rounds' ratios, its interval, their range."""
+    ratios = [a / b for a, b in zip(theirs, ours, strict=True)]
+    return {**ratio(theirs, ours), **interval(ratios)}
 
 
 def _line(name: str, values: Mapping[str, Any]) -> str:
@@ -212,27 +184,87 @@ def _line(name: str, values: Mapping[str, Any]) -> str:
     return f"{name} {values['images_per_second']:.1f} img/s (ours ×{speed:.2f})"
 
 
+def by_precision(rounds: int) -> dict[str, Any]:
+    """How many times faster than float32 bfloat16 trains each recipe's net, both channels-last."""
+    found = {}
+    for name, (spec, shape) in NETS.items():
+        image = torch.randn(shape)
+        net = partial(build, {**spec, "num_classes": CLASSES, "in_channels": shape[1]})
+        sides = {p: Side(net(), image, dtype, LAST).train for p, dtype in DTYPES.items()}
+        seconds = in_turn(sides, rounds, least=0.1)
+        found[name] = compared(seconds["32-true"], seconds["bf16-mixed"])
+        print(f"{name}: bf16-mixed ×{found[name]['median']:.2f} of float32", flush=True)
+    ours = dcgan()["ours"]
+    seconds = in_turn({p: ours(dtype, LAST).train for p, dtype in DTYPES.items()}, rounds)
+    return {**found, "DCGAN 64×64": compared(seconds["32-true"], seconds["bf16-mixed"])}
+
+
+def verdict(auto: str, speed: Mapping[str, float]) -> str:
+    """Whether "auto" takes the faster precision; "equal" where the interval holds 1."""
+    if speed["low"] <= 1 <= speed["high"]:
+        return "equal"
+    return "yes" if (speed["median"] > 1) == (auto == "bf16-mixed") else "**no**"
+
+
+def report(record: Mapping[str, Any]) -> dict[str, str]:
+    """The tables of `docs/training.md`, by their markers."""
+    rows = []
+    for name, (_, title, _, _) in COMPARISONS.items():
+        found = record["comparisons"].get(name)
+        for side in found["train"] if found else ():
+            if not side.startswith("ours"):
+                speeds = [found[part][side]["our_speed_over_it"] for part in PARTS]
+                rows.append((title, side, *map(cell, speeds)))
+    peers = table(("net", "peer", "training", "inference"), rows)
+    precision = [
+        (name, cell(speed), verdict(record["precision"], speed))
+        for name, speed in record["bf16_over_float32"].items()
+    ]
+    head = ("net", "bf16 over float32, training", f"auto ({record['precision']}) is right")
+    machine = record["machine"]
+    where = f"{machine['cpu']}, {record['threads']} threads, torch {record['versions']['torch']}"
+    return {"peers": f"{where}:\n\n{peers}", "precision": table(head, precision)}
+
+
+def cell(speed: Mapping[str, float]) -> str:
+    """1.19× (1.04 to 1.68): the median and its interval, in bold where that is below 1."""
+    text = f"{speed['median']:.2f}× ({speed['low']:.2f} to {speed['high']:.2f})"
+    return f"**{text}**" if speed["high"] < 1 else text
+
+
 def main() -> None:
-    """Measure and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="", help="comparisons whose name begins so")
-    parser.add_argument("--compile", action="store_true", help="compiled DCGAN too, minutes")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/models.json"))
+    """Measure and write, or report what was written."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.models", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="at least 6 for an interval of 95 %%")
+    parser.add_argument("--only", nargs="+", choices=(*COMPARISONS, "precision"), default=())
+    parser.add_argument("--compile", action="store_true", help="compiled ones of all, minutes")
+    parser.add_argument("--report", action="store_true", help="tables of the page; no measuring")
+    parser.add_argument("--out", type=Path, help="the machine's record unless given")
     options = parser.parse_args()
+    out = options.out or RESULTS / f"models_{features(here()['machine'])}.json"
+    if options.report:
+        PAGE.write_text(inserted(PAGE.read_text(), report(json.loads(out.read_text()))))
+        print(f"written: {PAGE}")
+        return
     torch.manual_seed(0)
-    comparisons: dict[str, tuple[Callable[[], Mapping[str, Any]], int]] = {
-        "unet": (common_unet, 4),
-        "unet_resnet34": (resnet_unet, 4),
-        "dilated_fcn": (dilated_fcn, 2),
-        "dcgan": (partial(dcgan, options.compile), 64),
-    }
-    results: dict[str, Any] = {"precision": str(DTYPE), "threads": torch.get_num_threads()}
-    for name, (sides, images) in comparisons.items():
-        if name.startswith(options.only):
+    precision = str(resolve_precision("auto"))
+    alike = {"precision": precision, "threads": torch.get_num_threads(), **here()}
+    record = {**alike, "comparisons": {}, "bf16_over_float32": {}}
+    if options.only and out.exists():
+        old = json.loads(out.read_text())
+        if any(old[key] != value for key, value in alike.items()):
+            parser.error(
+                f"{out} is of another machine or other versions: measure all, or give --out"
+            )
+        record = old
+    for name, (makes, _, compiled, images) in COMPARISONS.items():
+        if name in (options.only or COMPARISONS):
             print(name, flush=True)
-            results[name] = compare(sides(), images, options.rounds)
-    write(options.out, results)
+            sides = sides_of(makes(), DTYPES[precision], compiled or options.compile)
+            record["comparisons"][name] = compare(sides, images, options.rounds)
+    if not options.only or "precision" in options.only:
+        record["bf16_over_float32"] = by_precision(options.rounds)
+    write(out, record)
 
 
 if __name__ == "__main__":

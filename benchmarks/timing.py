@@ -63,6 +63,23 @@ def ratio(numerator: list[float], denominator: list[float]) -> dict[str, float]:
     return spread([a / b for a, b in zip(numerator, denominator, strict=True)])
 
 
+def interval(values: list[float], level: float = 0.95) -> dict[str, float]:
+    """Interval of the median from the order of the values alone, whatever their distribution.
+
+    The k-th smallest and the k-th greatest of n hold the median with probability 1 − 2·P(X < k),
+    X ~ Bin(n, ½): the least and the greatest of 6 with 97 %. Fewer than 6 reach no 95 %.
+
+    Returns:
+        "low", "high", and "level", their probability: at least the one asked for where n allows.
+    """
+    n, ordered = len(values), sorted(values)
+    below, k = 0.5**n, 1  # P(X < 1)
+    while below + math.comb(n, k) * 0.5**n <= (1 - level) / 2:
+        below += math.comb(n, k) * 0.5**n
+        k += 1
+    return {"low": ordered[k - 1], "high": ordered[n - k], "level": 1 - 2 * below}
+
+
 def spread(values: list[float]) -> dict[str, float]:
     """Median and range."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}

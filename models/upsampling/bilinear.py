@@ -152,7 +152,7 @@ def fastest_form(x: Tensor, scale: int, border: str) -> str:
     longest, half = max(x.shape[-2:]), x.element_size() < 4
     if exact and (x.shape[1] >= 32 or (scale <= 3 and (half or longest <= 64))):
         return "resize"
-    return "products" if half or longest <= 32 else "stamps"
+    return "products" if half else "stamps"
 
 
 def start(

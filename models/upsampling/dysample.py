@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upzoo.counts import check_counts
 from upzoo.upsampling.base import Summary, Upsample, check_choice, projection
-from upzoo.upsampling.reassembly import memory_format
+from upzoo.upsampling.sampling import sample
 
 GROUPS = 4  # the paper's choice
 
@@ -25,8 +24,7 @@ class DySample(Upsample):
     N(0, .001²), the scope is ½. Beyond the border the outermost pixels repeat, so that a constant
     stays one everywhere.
 
-    Only two lines of coordinates are made at a call; the plain form builds the whole grid at the
-    input's size, moves it about with the offsets and shuffles both.
+    Large channels-last maps are sampled in bands of rows, in less memory (`sampling.py`).
 
     Checkpoints of the official code load as they are.
 
@@ -123,41 +121,3 @@ class DySample(Upsample):
             f"{super().extra_repr()}, style={self.style}, dyscope={self.dyscope}, "
             f"groups={self.groups}"
         )
-
-
-def sample(x: Tensor, offset: Tensor, scale: int) -> Tensor:
-    """Bilinear enlargement with displaced positions.
-
-    Positions are float32 at least: bfloat16 tells no neighbours apart on a line of 256 pixels.
-
-    Args:
-        x: (B, C, H, W).
-        offset: (B, 2·groups, scale·H, scale·W), in pixels of `x`: all groups' x, then all their y.
-        scale: the enlargement.
-
-    Returns:
-        (B, C, scale·H, scale·W), in the memory format and the type of `x`.
-    """
-    B, C, H, W = x.shape
-    groups = offset.shape[1] // 2
-    dtype = torch.promote_types(x.dtype, torch.float32)
-    dx, dy = offset.to(dtype).reshape(B, 2, groups, scale * H, scale * W).unbind(1)
-    # A position u in pixels is 2u/n − 1 to grid_sample; pixel i of the output sits at (i + ½)/s.
-    line = torch.arange(scale * W, device=x.device, dtype=dtype)
-    column = torch.arange(scale * H, device=x.device, dtype=dtype).unsqueeze(-1)
-    grid = torch.stack(
-        (
-            dx * (2 / W) + ((2 * line + 1) / (scale * W) - 1),
-            dy * (2 / H) + ((2 * column + 1) / (scale * H) - 1),
-        ),
-        dim=-1,
-    )  # (B, groups, scale·H, scale·W, 2)
-    y = F.grid_sample(
-        x.to(dtype).reshape(B * groups, C // groups, H, W),
-        grid.flatten(0, 1),
-        mode="bilinear",
-        padding_mode="border",
-        align_corners=False,
-    )
-    y = y.view(B, C, scale * H, scale * W).to(x.dtype)
-    return y.contiguous(memory_format=memory_format(x))

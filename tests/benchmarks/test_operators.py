@@ -109,3 +109,25 @@ def test_peers_and_ours_have_one_shape(channels):
                 sorted(p.numel() for p in m.parameters() if p.dim() == 4) for m in (peer, block)
             ]
             assert sizes[0] == sizes[1], (theirs, ours)
+
+
+def test_content_aware_operators_meet_their_reference_at_scale_32(monkeypatch):
+    rows = []
+    monkeypatch.setattr(operators, "roofline", lambda *_: {})
+    monkeypatch.setattr(operators, "operator_rows", lambda *given: rows.append(given[:2]) or [])
+    names = ["interpolate", "carafe", "fade", "sapa"]
+    largest = operators.LARGEST
+    operators.measure((operators.SETTINGS[3], largest), names, EFFORT, 8)
+    assert operators.SETTINGS[3].scale == largest.scale == 32
+    whole = [(name, operators.SETTINGS[3]) for name in ("interpolate", "carafe")]
+    small = [(name, largest) for name in ("carafe", "fade", "sapa")]
+    assert rows == [*whole, *whole, *small, *small]  # in two precisions each
+    for name in operators.CONTENT_AWARE:
+        operator = operators.build(name, largest.in_channels, largest.out_channels, largest.scale)
+        assert "reference" in operators.rivals(name, operator, largest.input(torch.float32))
+
+
+def test_rivals_are_modules_as_ours_are():
+    conv, x = torch.nn.Conv2d(4, 4, 1), TINY.input(torch.float32)
+    side = operators.ByHand(lambda op, x, given: op(x) + given["guide"], conv, {"guide": 2.0})
+    torch.testing.assert_close(side(x), conv(x) + 2)

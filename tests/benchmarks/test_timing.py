@@ -3,7 +3,7 @@ import json
 import pytest
 
 from benchmarks import timing
-from benchmarks.timing import in_turn, ratio, spread, write
+from benchmarks.timing import in_turn, interval, ratio, spread, write
 
 
 class Clock:
@@ -62,3 +62,14 @@ def test_results_name_their_machine(tmp_path):
     assert found["answer"] == 42
     assert found["machine"]["cores"] >= 1
     assert found["versions"]["torch"]
+
+
+@pytest.mark.parametrize(
+    ("n", "low", "high", "level"),
+    # Conover, Practical Nonparametric Statistics, binomial table at p = ½
+    [(5, 1, 5, 0.9375), (6, 1, 6, 0.96875), (9, 2, 8, 0.9609375), (15, 4, 12, 0.96484375)],
+)
+def test_interval_of_a_median(n, low, high, level):
+    values = [float((7 * i) % n + 1) if n % 7 else float(i + 1) for i in range(n)]
+    assert sorted(values) == [float(i + 1) for i in range(n)]
+    assert interval(values) == {"low": low, "high": high, "level": level}

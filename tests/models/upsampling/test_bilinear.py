@@ -101,6 +101,7 @@ def test_every_form_is_taken_somewhere():
     small, large = torch.ones(1, 3, 4, 4), torch.ones(1, 3, 40, 40)
     assert fastest_form(small, 8, "replicate") == "products"
     assert fastest_form(small.contiguous(**last), 2, "replicate") == "resize"
-    assert fastest_form(small.contiguous(**last), 2, "zero") == "products"
+    assert fastest_form(small.contiguous(**last), 2, "zero") == "stamps"
+    assert fastest_form(small.contiguous(**last), 8, "replicate") == "stamps"
     assert fastest_form(large.contiguous(**last), 8, "replicate") == "stamps"
     assert fastest_form(large.bfloat16().contiguous(**last), 8, "replicate") == "products"

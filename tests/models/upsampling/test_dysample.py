@@ -2,6 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from benchmarks.memory import peak_bytes
+from upzoo.upsampling import sampling
 from upzoo.upsampling.dysample import DySample
 
 
@@ -129,3 +131,69 @@ def test_groups_by_default(channels, groups):
 def test_refusals(channels, options, message):
     with pytest.raises(ValueError, match=f"^DySample: {message}.*$"):
         DySample(channels, channels, **options)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("shape", "scale"), [((1, 8, 9, 5), 2), ((3, 4, 7, 6), 3), ((40, 4, 2, 3), 2)]
+)
+def test_bands_make_the_whole(shape, scale, dtype):
+    groups = 2
+    x = torch.randn(shape).to(dtype, memory_format=torch.channels_last).requires_grad_()
+    size = (shape[0], 2 * groups, scale * shape[2], scale * shape[3])
+    offset = torch.randn(size, dtype=dtype, requires_grad=True)
+    found = sampling.sample_in_bands(x, offset, scale)
+    expected = sampling.sample_reference(x, offset, scale)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    weight = torch.randn_like(expected)
+    pairs = zip(
+        torch.autograd.grad(found, (x, offset), weight),
+        torch.autograd.grad(expected, (x, offset), weight),
+        strict=True,
+    )
+    for one, other in pairs:
+        torch.testing.assert_close(one, other)
+
+
+def test_bands_cover_every_row_once():
+    for shape, dtype in [((1, 4, 9, 5), torch.float32), ((40, 4, 2, 3), torch.bfloat16)]:
+        seen = torch.zeros(shape[0], 2 * shape[2])
+        for images, bands in sampling.parts(torch.empty(shape, dtype=dtype), scale=2):
+            for rows in bands:
+                seen[images, rows] += 1
+        assert (seen == 1).all()
+
+
+def test_large_channels_last_maps_go_in_bands():
+    large = torch.empty(1, 24, 128, 128).contiguous(memory_format=torch.channels_last)
+    assert sampling.banding_pays(large, 2)
+    assert not sampling.banding_pays(large, 1)
+    with torch.no_grad():
+        assert not sampling.banding_pays(large, 2)  # of fewer than 32 channels
+    assert not sampling.banding_pays(large.contiguous(), 2)
+    assert not sampling.banding_pays(large.to("meta"), 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_no_more_memory_than_the_plain_form(dtype):
+    operator = DySample(64, 64).to(dtype=dtype, memory_format=torch.channels_last)
+    x = torch.randn(8, 64, 32, 32, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    x.requires_grad_()
+
+    def step(side):
+        return lambda: side(x).sum().backward()
+
+    sides = step(operator), step(lambda x: plain(operator, x))
+    for side in sides:
+        side()
+    ours, theirs = (peak_bytes(side) for side in sides)
+    assert ours < theirs
+
+
+def test_official_values_survive_the_bands(monkeypatch):
+    monkeypatch.setattr(sampling, "banding_pays", lambda *_: True)
+    operator = stirred(8, 8).float()
+    x = torch.randn(2, 8, 6, 5).contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(operator(x), plain(operator, x), rtol=1e-6, atol=3e-6)
