@@ -6,7 +6,7 @@ fixed training durations", section 4.1; Sandler et al. 2023, "Training trajector
 losses and the curious role of the learning rate").
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import torch
 from lightning.pytorch.callbacks import WeightAveraging
@@ -45,9 +45,7 @@ class PowerAverage(WeightAveraging):
         self.power = power
         super().__init__(multi_avg_fn=self.mix)
 
-    def mix(
-        self, averages: Sequence[Tensor], current: Sequence[Tensor], updates: Tensor | int
-    ) -> None:
+    def mix(self, averages: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
         """Update averages in place once more; torch copies the weights at the first.
 
         Args:
@@ -69,15 +67,13 @@ class ExponentialAverage(WeightAveraging):
         self.decay = decay
         super().__init__(multi_avg_fn=self.mix)
 
-    def mix(
-        self, averages: Sequence[Tensor], current: Sequence[Tensor], updates: Tensor | int
-    ) -> None:
+    def mix(self, averages: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
         """Update averages in place once more, as `PowerAverage.mix`."""
         mix_in(averages, current, 1 - self.decay)
 
 
 @torch.no_grad()
-def mix_in(averages: Sequence[Tensor], current: Sequence[Tensor], weight: float) -> None:
+def mix_in(averages: list[Tensor], current: list[Tensor], weight: float) -> None:
     """Move averages towards current values in place, a ← a + weight·(c − a); counters round down.
 
     Args:

@@ -12,6 +12,7 @@ from upzoo.upsampling.base import (
     check_choice,
     check_kernel,
     is_channels_last,
+    is_exported,
     projection,
 )
 from upzoo.upsampling.functional import bilinear_kernel, conv_transpose_same, replicate_border
@@ -146,6 +147,8 @@ def fastest_form(x: Tensor, scale: int, border: str) -> str:
     """
     exact = border == "replicate"  # `resize` knows no other
     if torch.compiler.is_compiling():  # no question about sizes, which may be dynamic
+        if x.device.type == "cpu" and not is_exported():
+            return "stamps"  # interpolation becomes gathers and scattered sums, pixel by pixel
         return "resize" if exact else "products"
     if not is_channels_last(x):
         return "products"
