@@ -101,7 +101,7 @@ class UNet(Net):
             blocks.append(_convolutions(enlarged + skip, plan))
             below = plan[-1] if plan else enlarged + skip
         self.blocks = nn.ModuleList(blocks)
-        self.head = Pointwise(below, num_classes)
+        self.head: nn.Conv2d = Pointwise(below, num_classes)
         initialise(self.blocks)
         initialise(self.head)
         self.biases = nn.ParameterList(torch.zeros(out, 1, 1) for _, out, _ in ends if bias)
