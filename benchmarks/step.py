@@ -3,15 +3,18 @@
 python -m benchmarks.step      # writes benchmarks/results/step_<machine>.json, prints the table
 
 A step is the forward pass, the loss, the backward pass, the clipping of gradients and AdamW, in
-float32 and channels-last on one thread. The calls of each kind that a forward pass makes are
-recorded with their inputs and then run by themselves, forward and backward, in turn with the whole
-step. Seconds are processor time; ratios are of one round each.
+float32 and channels-last on one thread; of a GAN, one of each net. The calls of each kind that a
+step makes are recorded with their inputs and then run by themselves, forward and backward, in turn
+with the whole step and with that of a net under `compile=true`. Seconds are processor time; ratios
+are of one round each. `in_step` are the operators of torch by what they take within the step.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,10 +22,14 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._dynamo.utils import counters
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.report import table
 from benchmarks.timing import here, in_turn, ratio, write
+from tasks.adversarial import frozen, non_saturating
+from tasks.allocator import keep_freed_memory
 from upzoo.checkpoint import build
 
 RESULTS = Path("benchmarks/results")
@@ -33,17 +40,79 @@ KINDS: Mapping[str, Sequence[str]] = {
     "activations": ("relu", "relu_", "leaky_relu", "leaky_relu_"),
     "concatenation": ("cat",),
     "pooling": ("max_pool2d", "max_pool2d_with_indices", "boolean_dispatch"),
+    "interpolation": ("interpolate",),
     "loss": ("cross_entropy",),
 }
 IN_PLACE = {"relu_": F.relu, "leaky_relu_": F.leaky_relu}
 FIXED = {"_target_": "models.upsampling.BilinearInit", "_partial_": True}
-#: Net -> its specification and its batch (B, C, H, W), as the recipes have them.
-NETS: Mapping[str, tuple[dict[str, Any], tuple[int, int, int, int]]] = {
+LEARNED = {"_target_": "models.upsampling.TransposedConv", "_partial_": True}
+CLASSES = 11
+#: Operators that take a smaller share of the convolutions are not named.
+LEAST = 0.005
+
+
+class Segmented:
+    """A net for segmentation in training, on one batch, as `tasks.segmentation` trains it."""
+
+    def __init__(self, shape: tuple[int, int, int, int], **spec: Any) -> None:
+        torch.manual_seed(0)
+        net = build({**spec, "num_classes": CLASSES, "in_channels": shape[1]}).train()
+        self.net = net.to(memory_format=torch.channels_last)
+        self.images = torch.randn(shape).contiguous(memory_format=torch.channels_last)
+        self.mask = torch.randint(0, CLASSES, (shape[0], *shape[2:]))
+        self.optimizers = [torch.optim.AdamW(net.parameters(), lr=0.0, fused=True)]
+
+    def clip(self) -> None:
+        """Clip the gradients by their norm."""
+        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+
+    def step(self) -> None:
+        """One step."""
+        self.net.zero_grad()
+        logits = self.net(self.images).contiguous()
+        F.cross_entropy(logits, self.mask, ignore_index=255).backward()
+        self.clip()
+        self.optimizers[0].step()
+
+
+class Adversarial:
+    """A DCGAN in training, on one batch, as `tasks.generation` trains it without a penalty."""
+
+    def __init__(self, shape: tuple[int, int, int, int], **spec: Any) -> None:
+        torch.manual_seed(0)
+        net = build({**spec, "in_channels": shape[1], "size": list(shape[2:])}).train()
+        self.net = net.to(memory_format=torch.channels_last)
+        self.images = torch.rand(shape).contiguous(memory_format=torch.channels_last)
+        self.noise = torch.randn(shape[0], self.net.latent)
+        self.parts = (self.net.discriminator, self.net.generator)
+        self.optimizers = [torch.optim.Adam(p.parameters(), lr=0.0, fused=True) for p in self.parts]
+        self.clip = None
+
+    def step(self) -> None:
+        """One step of the discriminator, then one of the generator."""
+        discriminator, generator = self.parts
+        fake = generator(self.noise)
+        loss, _ = non_saturating(discriminator(self.images), discriminator(fake.detach()))
+        self._step(0, loss)
+        with frozen(discriminator):
+            logits = discriminator(fake)
+        self._step(1, non_saturating(logits, logits)[1])
+
+    def _step(self, part: int, loss: Tensor) -> None:
+        self.optimizers[part].zero_grad()
+        loss.backward()
+        self.optimizers[part].step()
+
+
+#: Net -> how it trains, its specification and its batch (B, C, H, W), as the recipes have them.
+NETS: Mapping[str, tuple[type, dict[str, Any], tuple[int, int, int, int]]] = {
     "FCN-8s of the recipe": (
+        Segmented,
         {"_target_": "models.fcn.FCN", "width": 14, "upsample": FIXED},
         (4, 3, 256, 352),
     ),
     "compact U-Net of the recipe": (
+        Segmented,
         {
             "_target_": "models.unet.UNet",
             "backbone": "compact",
@@ -54,16 +123,16 @@ NETS: Mapping[str, tuple[dict[str, Any], tuple[int, int, int, int]]] = {
         (4, 3, 256, 352),
     ),
     "U-Net of 31 M parameters": (
-        {
-            "_target_": "models.unet.UNet",
-            "backbone": "plain",
-            "width": 64,
-            "upsample": {"_target_": "models.upsampling.TransposedConv", "_partial_": True},
-        },
+        Segmented,
+        {"_target_": "models.unet.UNet", "backbone": "plain", "width": 64, "upsample": LEARNED},
         (1, 3, 176, 240),
     ),
+    "DCGAN of the recipe": (
+        Adversarial,
+        {"_target_": "models.dcgan.DCGAN", "width": 24, "norm": False, "upsample": LEARNED},
+        (32, 3, 64, 64),
+    ),
 }
-CLASSES = 11
 
 Call = tuple[Callable[..., Tensor], tuple[Any, ...], dict[str, Any]]
 
@@ -119,41 +188,82 @@ def _tensors(value: Any) -> list[Tensor]:
     return [tensor for part in parts for tensor in _tensors(part)]
 
 
+class Operators(TorchDispatchMode):
+    """Adds up the seconds of processor time of every operator of torch while active, by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: Counter[str] = Counter()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
+    ) -> Any:
+        """Run an operator and count what it took."""
+        start = time.thread_time()
+        result = func(*args, **(kwargs or {}))
+        self.seconds[func.overloadpacket.__name__] += time.thread_time() - start
+        return result
+
+
+def in_step(step: Callable[[], None], passes: int = 3) -> dict[str, float]:
+    """Median seconds of each operator of torch within a step, the slowest first."""
+    found = []
+    for _ in range(passes):
+        with Operators() as operators:
+            step()
+        found.append(operators.seconds)
+    medians = {name: statistics.median(each[name] for each in found) for name in found[0]}
+    return dict(sorted(medians.items(), key=lambda item: -item[1]))
+
+
 def measure(
-    spec: Mapping[str, Any], shape: tuple[int, int, int, int], rounds: int
+    kind: type,
+    spec: Mapping[str, Any],
+    shape: tuple[int, int, int, int],
+    rounds: int,
+    compiled: bool,
 ) -> dict[str, Any]:
     """Seconds of a step, of each kind of work by itself, and what they are of the convolutions."""
-    torch.manual_seed(0)
-    net = build({**spec, "num_classes": CLASSES, "in_channels": shape[1]}).train()
-    net = net.to(memory_format=torch.channels_last)
-    x = torch.randn(shape).contiguous(memory_format=torch.channels_last)
-    mask = torch.randint(0, CLASSES, (shape[0], *shape[2:]))
-    optimizers = {
-        name: torch.optim.AdamW(net.parameters(), lr=0.0, fused=fused)
-        for name, fused in (("AdamW", False), ("AdamW, fused", True))
-    }
-
-    def forward() -> Tensor:
-        return F.cross_entropy(net(x).contiguous(), mask, ignore_index=255)  # as tasks do
-
-    def step() -> None:
-        net.zero_grad()
-        forward().backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizers["AdamW"].step()
-
+    training = kind(shape, **spec)
     recorder = Recorder()
     with recorder:
-        forward()
-    step()
-    sides: dict[str, Callable[[], object]] = {"step": step}
-    sides |= {kind: replay(calls) for kind, calls in recorder.calls.items() if calls}
-    sides |= {name: optimizer.step for name, optimizer in optimizers.items()}
-    sides["clipping"] = lambda: nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        training.step()
+    found: dict[str, Any] = {"batch": list(shape)}
+    found["parameters"] = sum(p.numel() for p in training.net.parameters())
+    sides: dict[str, Callable[[], object]] = {"step": training.step}
+    if compiled:
+        counters.clear()
+        program = kind(shape, **spec)
+        program.net.compile()  # as compile=true
+        start = time.perf_counter()
+        program.step()
+        found["first_compiled_step_seconds"] = time.perf_counter() - start
+        found["graph_breaks"] = sum(counters["graph_break"].values())
+        sides["step, compiled"] = program.step
+    sides |= {name: replay(calls) for name, calls in recorder.calls.items() if calls}
+    name = type(training.optimizers[0]).__name__
+    sides[name] = lambda: [each.step() for each in training.optimizers]
+    plain = [type(each)(_parameters(each), lr=0.0) for each in training.optimizers]
+    sides[f"{name}, not fused"] = lambda: [each.step() for each in plain]
+    if training.clip is not None:
+        sides["clipping"] = training.clip
     seconds = in_turn(sides, rounds, warmup=2, clock=time.process_time)
-    over = {name: ratio(found, seconds["convolutions"]) for name, found in seconds.items()}
-    parameters = sum(p.numel() for p in net.parameters())
-    return {"parameters": parameters, "batch": list(shape), "over_convolutions": over}
+    found["over_convolutions"] = {
+        side: ratio(times, seconds["convolutions"]) for side, times in seconds.items()
+    }
+    if compiled:
+        found["compiled_speed"] = ratio(seconds["step"], seconds["step, compiled"])
+    alone = statistics.median(seconds["convolutions"])
+    found["in_step"] = {
+        operator: took / alone
+        for operator, took in in_step(training.step).items()
+        if took >= LEAST * alone
+    }
+    return found
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [p for group in optimizer.param_groups for p in group["params"]]
 
 
 def report(nets: Mapping[str, Mapping[str, Any]]) -> str:
@@ -163,7 +273,18 @@ def report(nets: Mapping[str, Mapping[str, Any]]) -> str:
         [name, *(_cell(found["over_convolutions"].get(name)) for found in nets.values())]
         for name in names
     ]
-    return table(["over the convolutions alone", *nets], rows)
+    rows.append(
+        [
+            "compiled: times as fast",
+            *(_cell(found.get("compiled_speed")) for found in nets.values()),
+        ]
+    )
+    rest = [
+        f"{net}, in the step: "
+        + ", ".join(f"{name} {share:.3f}" for name, share in found["in_step"].items())
+        for net, found in nets.items()
+    ]
+    return "\n".join([table(["over the convolutions alone", *nets], rows), "", *rest])
 
 
 def _cell(found: Mapping[str, float] | None) -> str:
@@ -174,9 +295,19 @@ def main() -> None:
     """Measure every net."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.step", description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--only", default="", help="nets whose name holds this; nothing is written")
+    parser.add_argument("--eager", action="store_true", help="compile nothing")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    nets = {name: measure(spec, shape, given.rounds) for name, (spec, shape) in NETS.items()}
+    keep_freed_memory()  # as train.py
+    nets = {
+        name: measure(*net, rounds=given.rounds, compiled=not given.eager)
+        for name, net in NETS.items()
+        if given.only in name
+    }
+    if given.only:
+        print(report(nets))
+        return
     machine = here()["machine"]
     features = [name for name in ("amx_bf16", "avx512_bf16") if machine[name]]
     path = RESULTS / f"step_{features[0] if features else 'plain'}.json"

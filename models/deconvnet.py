@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from upzoo.base import Net
 from upzoo.counts import check_counts, is_count
+from upzoo.pointwise import Pointwise
 
 
 class DeconvNet(Net):
@@ -64,7 +65,7 @@ class DeconvNet(Net):
             out = above if self.decoders else channels
             self.decoders.append(_stage([channels] * count + [out], kernel, relu=decoder_relu))
             above = channels
-        self.head = nn.Conv2d(self.widths[0], num_classes, 1)
+        self.head = Pointwise(self.widths[0], num_classes)
         _initialise(self)
         # The operators come last: with one seed, all else starts alike whatever they draw.
         self.upsamples = nn.ModuleList(upsample(c, c, 2) for c in self.widths)

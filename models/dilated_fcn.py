@@ -9,6 +9,7 @@ from upzoo.backbones.base import initialise
 from upzoo.base import Net
 from upzoo.counts import check_counts
 from upzoo.fitting import refuse_needs
+from upzoo.pointwise import Pointwise
 from upzoo.upsampling import Interpolate
 
 #: ResNets whose bottlenecks torchvision can dilate.
@@ -63,7 +64,7 @@ class DilatedFCN(Net):
         )
         self.backbone = build_backbone(backbone, in_channels, weights, dilated=True)
         channels = self.backbone.channels[8]
-        score = nn.Conv2d(channels // 4, num_classes, 1)
+        score = Pointwise(channels // 4, num_classes)
         self.head = nn.Sequential(
             nn.Conv2d(channels, channels // 4, 3, padding=1, bias=False),
             nn.BatchNorm2d(channels // 4),

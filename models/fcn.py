@@ -9,6 +9,7 @@ from upzoo.backbones import build_backbone
 from upzoo.base import Net
 from upzoo.counts import check_counts
 from upzoo.fitting import refuse_needs
+from upzoo.pointwise import Pointwise
 
 #: Crops of the paper's padded layout, by stride: one for each skip's score, then the final one.
 CROPS = {32: (19,), 16: (5, 27), 8: (5, 9, 31)}
@@ -77,7 +78,7 @@ class FCN(Net):
                 f"backbone={backbone!r} has features at strides {sorted(channels)}, "
                 f"but FCN-{stride}s needs {missing} too"
             )
-        self.scores = nn.ModuleList(nn.Conv2d(channels[s], num_classes, 1) for s in self.strides)
+        self.scores = nn.ModuleList(Pointwise(channels[s], num_classes) for s in self.strides)
         for parameter in self.scores.parameters():
             nn.init.zeros_(parameter)
         scales = [2] * (len(self.strides) - 1) + [stride]

@@ -11,6 +11,7 @@ from upzoo.backbones.compact import ConvBlock
 from upzoo.base import Net
 from upzoo.counts import check_counts
 from upzoo.fitting import operator_class
+from upzoo.pointwise import Pointwise
 
 
 class UNet(Net):
@@ -103,7 +104,7 @@ class UNet(Net):
             blocks.append(_convolutions(enlarged + skip, plan))
             below = plan[-1] if plan else enlarged + skip
         self.blocks = nn.ModuleList(blocks)
-        self.head = nn.Conv2d(below, num_classes, 1)
+        self.head: nn.Conv2d = Pointwise(below, num_classes)
         initialise(self.blocks)
         initialise(self.head)
         self.biases = nn.ParameterList(torch.zeros(out, 1, 1) for _, out, _ in ends if bias)

@@ -43,18 +43,49 @@ class PowerAverage(WeightAveraging):
                 "shorter the window"
             )
         self.power = power
-        super().__init__(avg_fn=self.mix)
+        super().__init__(multi_avg_fn=self.mix)
 
-    def mix(self, average: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
-        """The average after one more update; torch copies the weights at the first.
+    def mix(self, averages: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
+        """Update averages in place once more; torch copies the weights at the first.
 
         Args:
-            average: of the weights after the first `updates` updates.
+            averages: of the weights after the first `updates` updates, all of one dtype.
             current: weights now.
             updates: how many have been made, at least 1.
         """
-        step = int(updates) + 1
-        return average + (current - average) * ((self.power + 1) / (step + self.power))
+        mix_in(averages, current, (self.power + 1) / (int(updates) + 1 + self.power))
+
+
+class ExponentialAverage(WeightAveraging):
+    """The mean of all weights so far, each step's weighed `decay` times as much as the next one's.
+
+    Args:
+        decay: 0 to 1.
+    """
+
+    def __init__(self, decay: float) -> None:
+        self.decay = decay
+        super().__init__(multi_avg_fn=self.mix)
+
+    def mix(self, averages: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
+        """Update averages in place once more, as `PowerAverage.mix`."""
+        mix_in(averages, current, 1 - self.decay)
+
+
+@torch.no_grad()
+def mix_in(averages: list[Tensor], current: list[Tensor], weight: float) -> None:
+    """Move averages towards current values in place, a ← a + weight·(c − a); counters round down.
+
+    Args:
+        averages: all of one dtype and device.
+        current: as many of the same shapes.
+        weight: 0 to 1.
+    """
+    if averages[0].is_floating_point():
+        torch._foreach_lerp_(averages, current, weight)
+        return
+    for average, now in zip(averages, current, strict=True):
+        average.copy_(average + (now - average) * weight)
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ from tasks.adversarial import LOSSES, frozen, r1, untracked
 from tasks.base import MADE, Batch, Made, Samples, Task, gradient_figures
 from tasks.collapse import CollapseWatch, diversity
 from tasks.diffaugment import augmented, check_policy
-from tasks.optimisation import LossNotFiniteError, check_betas, check_choice
+from tasks.optimisation import LossNotFiniteError, check_betas, check_choice, unscaled_first
 from tasks.pictures import COLUMNS, draw
 from upzoo.audit import AuditReport, audit
 from upzoo.base import NoiseNet
@@ -287,9 +287,10 @@ class Generation(Task):
     def configure_optimizers(self) -> list[Optimizer]:
         """Adam for the discriminator, then for the generator."""
         nets = (self.net.discriminator, self.net.generator)
+        parameters = [[p for p in net.parameters() if p.requires_grad] for net in nets]
         return [
-            Adam((p for p in net.parameters() if p.requires_grad), lr=lr, betas=self.betas)
-            for net, lr in zip(nets, self.lrs, strict=True)
+            unscaled_first(Adam(each, lr=lr, betas=self.betas, fused=True))
+            for each, lr in zip(parameters, self.lrs, strict=True)
         ]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

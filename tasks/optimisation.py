@@ -128,7 +128,8 @@ class Optimisation:
         if self.optimiser == "sgd":
             optimizer = SGD(groups, lr=self.lr, momentum=self.momentum)
         else:
-            optimizer = AdamW(groups, lr=self.lr, betas=(self.betas[0], self.betas[1]))
+            betas = (self.betas[0], self.betas[1])
+            optimizer = unscaled_first(AdamW(groups, lr=self.lr, betas=betas, fused=True))
         if starts:
             pull = DecayToStart(starts, self.weight_decay, decoupled=self.optimiser == "adamw")
             optimizer.register_step_pre_hook(pull)
@@ -218,6 +219,17 @@ class DecayToStart:
                     parameter.lerp_(start, group["lr"] * self.weight_decay)
                 else:
                     parameter.grad.add_(parameter - start, alpha=self.weight_decay)
+
+
+def unscaled_first(optimizer: Optimizer) -> Optimizer:
+    """A fused optimizer whose gradients a scaler (16-mixed) unscales before they are clipped.
+
+    Left alone, it would unscale them within its step, after the clipping, and so Lightning refuses
+    to clip for it in any mixed precision. Its kernel on a CPU takes weights, gradients and averages
+    to lie alike in memory, as autograd leaves them.
+    """
+    optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+    return optimizer
 
 
 def starts_of(net: nn.Module) -> dict[nn.Parameter, Tensor]:

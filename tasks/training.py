@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from runs import checks, console, costs, folders, sweeps
-from tasks.averaging import PowerAverage
+from tasks.averaging import ExponentialAverage, PowerAverage
 from tasks.budgets import Budgets, averaged
 from tasks.callbacks import (
     AtomicCheckpointIO,
@@ -66,7 +66,7 @@ def build_trainer(cfg: DictConfig) -> pl.Trainer:
     elif not sweeps.is_job():  # of which each is one line
         chosen.append(PlainProgress())
     if cfg.average:
-        chosen.append(callbacks.EMAWeightAveraging(decay=cfg.average))
+        chosen.append(ExponentialAverage(cfg.average))
     if cfg.average_power is not None:
         chosen.append(PowerAverage(cfg.average_power))
     if cfg.budgets:

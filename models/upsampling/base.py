@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upzoo.counts import check_counts
+from upzoo.pointwise import Pointwise
 from upzoo.upsampling.interpolation import bilinear_additive
 
 
@@ -199,7 +200,7 @@ def projection(in_channels: int, out_channels: int) -> nn.Module:
     """The 1×1 convolution before an operator that keeps channels; nothing where they agree."""
     if in_channels == out_channels:
         return nn.Identity()
-    conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+    conv = Pointwise(in_channels, out_channels, bias=False)
     nn.init.kaiming_normal_(conv.weight, nonlinearity="linear")
     return conv
 

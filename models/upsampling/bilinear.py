@@ -12,6 +12,7 @@ from upzoo.upsampling.base import (
     check_choice,
     check_kernel,
     is_channels_last,
+    is_exported,
     projection,
 )
 from upzoo.upsampling.functional import bilinear_kernel, conv_transpose_same, replicate_border
@@ -146,11 +147,14 @@ def fastest_form(x: Tensor, scale: int, border: str) -> str:
     """
     exact = border == "replicate"  # `resize` knows no other
     if torch.compiler.is_compiling():  # no question about sizes, which may be dynamic
+        if x.device.type == "cpu" and not is_exported():
+            return "stamps"  # interpolation becomes gathers and scattered sums, pixel by pixel
         return "resize" if exact else "products"
     if not is_channels_last(x):
         return "products"
     longest, half = max(x.shape[-2:]), x.element_size() < 4
-    if exact and (x.shape[1] >= 32 or (scale <= 3 and (half or longest <= 64))):
+    wide = x.shape[1] >= (16 if scale == 2 else 32)
+    if exact and (wide or (scale <= 3 and (half or longest <= 64))):
         return "resize"
     return "products" if half else "stamps"
 

@@ -14,10 +14,14 @@ def resize(x: Tensor, scale: int, mode: str, align_corners: bool = False) -> Ten
 
 def resize_to(x: Tensor, size: Sequence[int], mode: str, align_corners: bool = False) -> Tensor:
     """(B, C, H, W) -> (B, C, *size), each axis by its own ratio."""
-    size = list(size)
-    if mode == "nearest":
-        return F.interpolate(x, size, mode="nearest")
-    return F.interpolate(x, size, mode=mode, align_corners=align_corners)
+    corners = None if mode == "nearest" else align_corners
+    y = F.interpolate(x, list(size), mode=mode, align_corners=corners)
+    if y.requires_grad and not (torch.compiler.is_compiling() or torch.jit.is_tracing()):
+        # A slice of a concatenation's gradient takes torch's slow path, nine times as long.
+        last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+        layout = torch.channels_last if last else torch.contiguous_format
+        y.register_hook(lambda gradient: gradient.contiguous(memory_format=layout))
+    return y
 
 
 def bilinear_matrix(x: Tensor, n: int, scale: int, border: str = "replicate") -> Tensor:

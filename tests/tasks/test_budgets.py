@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from runs import per_image, records
-from tasks.averaging import PowerAverage, recalibrate
+from tasks.averaging import ExponentialAverage, PowerAverage, recalibrate
 from tasks.budgets import Budgets
 from tests.test_train import StopAt, last, same, weights
 
@@ -29,9 +30,9 @@ BUDGETS = (
 @pytest.mark.parametrize("power", [0, 1, 3])
 def test_the_average_weighs_step_t_by_a_polynomial_of_its_power(power):
     values = torch.randn(20, dtype=torch.float64)
-    average = values[0]
+    average = values[0].clone()
     for updates, value in enumerate(values[1:], 1):
-        average = PowerAverage(power).mix(average, value, torch.tensor(updates))
+        PowerAverage(power).mix([average], [value], torch.tensor(updates))
     # unrolled, step t weighs (t + power − 1)! / (t − 1)!: 1, t, … t·(t+1)·(t+2)
     t = torch.arange(1.0, 21, dtype=torch.float64)
     weight = torch.stack([t + i for i in range(power)]).prod(0) if power else torch.ones(20)
@@ -44,9 +45,28 @@ def test_karras_power_for_a_window_of_a_tenth():
     average = torch.zeros(3, dtype=torch.float64)
     for updates in range(1, steps):
         now = torch.tensor([1, updates + 1, (updates + 1) ** 2], dtype=torch.float64)
-        average = PowerAverage(power).mix(average if updates > 1 else now, now, updates)
+        average = average if updates > 1 else now.clone()
+        PowerAverage(power).mix([average], [now], updates)
     deviation = (average[2] - average[1] ** 2).sqrt() / steps
     assert deviation.item() == pytest.approx(0.1, abs=1e-3)
+
+
+def test_an_exponential_average_forgets_by_its_decay():
+    net = nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3)).double()
+    mix = ExponentialAverage(0.75).mix
+    average = AveragedModel(net, multi_avg_fn=mix, use_buffers=True)
+    values = torch.randn(4, dtype=torch.float64)
+    for counter, value in enumerate(values, 1):
+        for tensor in (*net.parameters(), net[1].running_mean):
+            tensor.data.fill_(value)
+        net[1].num_batches_tracked.fill_(10 * counter)
+        average.update_parameters(net)
+    # the first is copied, then a ← 0.75·a + 0.25·w
+    a, b, c, d = values
+    expected = 0.75**3 * a + 0.25 * (0.75**2 * b + 0.75 * c + d)
+    for tensor in (*average.module.parameters(), average.module[1].running_mean):
+        torch.testing.assert_close(tensor.data, expected.expand_as(tensor))
+    assert average.module[1].num_batches_tracked.item() == 22  # 10, 12.5, 16.5, 22, rounded down
 
 
 @pytest.mark.parametrize("power", [-1, float("nan"), float("inf"), "7", True])

@@ -97,7 +97,7 @@ def test_it_can_be_turned_off():
     plain = moved(dense=False)[0]
     plain.load_state_dict(net.state_dict())
     optimizer = configured(net, decay_to_start=False)
-    reference = torch.optim.AdamW([plain.weight], LR, weight_decay=DECAY)
+    reference = torch.optim.AdamW([plain.weight], LR, weight_decay=DECAY, fused=True)
     for g in gradients(net.weight):
         net.weight.grad, plain.weight.grad = g.clone(), g.clone()
         optimizer.step()

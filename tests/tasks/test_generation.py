@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from panels.samples import sample_grid
 from tasks import collapse
 from tasks.adversarial import LOSSES, frozen, r1, untracked
+from tasks.averaging import ExponentialAverage
 from tasks.callbacks import GenerationPanels, Repeatable
 from tasks.callbacks import generation as generation_callback
 from tasks.diffaugment import color, translation
@@ -65,7 +66,7 @@ def whole_set(folder: Path):
     """Pictures, an averaged generator, and a checkpoint of every epoch."""
     return [
         GenerationPanels(rows=2),
-        pl.callbacks.EMAWeightAveraging(decay=0.5),
+        ExponentialAverage(0.5),
         pl.callbacks.ModelCheckpoint(
             folder / "kept", "{epoch}", save_top_k=-1, save_on_train_epoch_end=True
         ),

@@ -105,3 +105,17 @@ def test_every_form_is_taken_somewhere():
     assert fastest_form(small.contiguous(**last), 8, "replicate") == "stamps"
     assert fastest_form(large.contiguous(**last), 8, "replicate") == "stamps"
     assert fastest_form(large.bfloat16().contiguous(**last), 8, "replicate") == "products"
+    thin, thick = torch.ones(1, 3, 80, 4), torch.ones(1, 16, 80, 4)
+    assert fastest_form(thin.contiguous(**last), 2, "replicate") == "stamps"
+    assert fastest_form(thick.contiguous(**last), 2, "replicate") == "resize"
+    assert fastest_form(thick.contiguous(**last), 3, "replicate") == "stamps"
+
+
+def test_a_compiler_for_a_cpu_gets_the_stamps_and_an_export_what_it_got(monkeypatch):
+    x = torch.ones(1, 16, 8, 8)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    assert fastest_form(x, 2, "replicate") == fastest_form(x, 8, "zero") == "stamps"
+    assert fastest_form(x.to("meta"), 2, "replicate") == "resize"
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    assert fastest_form(x, 2, "replicate") == "resize"
+    assert fastest_form(x, 8, "zero") == "products"

@@ -3,9 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from upzoo.upsampling import BilinearAdditive, Interpolate, ResizeConv
-from upzoo.upsampling.interpolation import group_channels
+from upzoo.upsampling.interpolation import group_channels, resize
 from upzoo.upsampling.resize import folding_pays
 
 
@@ -116,3 +117,31 @@ def test_small_outputs_and_large_scales_are_not_folded():
     assert not folding_pays(torch.ones(8, 1, 8, 8), 2)
     assert folding_pays(torch.ones(4, 1, 16, 16), 2)
     assert not folding_pays(torch.ones(4, 1, 16, 16), 8)
+
+
+class Layouts(TorchDispatchMode):
+    """Notes whether the gradients that interpolations are handed lie channels-last."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if "upsample" in str(func) and "backward" in str(func):
+            self.seen.append(args[0].is_contiguous(memory_format=torch.channels_last))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+def test_a_slice_of_a_gradient_reaches_the_backward_pass_in_the_layout_of_the_map(mode):
+    x = torch.randn(2, 16, 5, 4).contiguous(memory_format=torch.channels_last).requires_grad_()
+    plain = x.detach().clone().requires_grad_()
+    skip = torch.randn(2, 8, 10, 8).contiguous(memory_format=torch.channels_last)
+    weights = torch.randn(2, 24, 10, 8)
+    with Layouts() as noted:
+        (torch.cat([skip, resize(x, 2, mode)], 1) * weights).sum().backward()
+    corners = None if mode == "nearest" else False
+    y = F.interpolate(plain, scale_factor=2, mode=mode, align_corners=corners)
+    (torch.cat([skip, y], 1) * weights).sum().backward()
+    assert noted.seen == [True]
+    torch.testing.assert_close(x.grad, plain.grad)
