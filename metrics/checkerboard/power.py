@@ -72,8 +72,9 @@ def power_spectrum(
         images: (B, C, H, W) floats.
         size: side of square tiles, half of which overlap; None takes the image whole.
         least: the images' `floor`, where it is known.
-        columns: those that are wanted, rising, from 0 and 1 on up to half of the width; their
-            mirror images come with them, and all others are nan. None is all.
+        columns: those that are wanted, up to half of the width; their mirror images come with
+            them, and all others are nan. None is all. The mean, which shows at the constant part
+            and beside it alone, is taken off where all are wanted.
 
     Returns:
         (B, size, size) or (B, H, W) float32, the constant part at index (0, 0).
@@ -93,11 +94,14 @@ def power_spectrum(
     tops, lefts = starts(height, tall), starts(width, wide)
     maps = images.flatten(0, 1)
     kept = wide // 2 + 1 if columns is None else len(columns)
-    together = max(1, CHUNK // (2 * len(maps) * tall * kept))
+    # complex numbers, beside those that they are transformed to
+    together = max(1, CHUNK // (4 * len(maps) * tall * kept))
+    strip = images.new_empty(len(maps), height, wide)
     windowed = images.new_empty(together, len(maps), tall, kept, 2)
     power = images.new_zeros(count, kept, 2 * tall)
     for left in lefts:
-        lines = torch.fft.rfft(maps[..., left : left + wide] * along)  # (B·C, H, wide // 2 + 1)
+        torch.mul(maps[..., left : left + wide], along, out=strip)
+        lines = torch.fft.rfft(strip)  # (B·C, H, wide // 2 + 1)
         if columns is not None:
             lines = lines.gather(-1, columns.expand(*lines.shape[:-1], -1))
         parts = torch.view_as_real(lines)
@@ -105,7 +109,9 @@ def power_spectrum(
             some = windowed[: len(tops) - start]
             for tile, top in zip(some, tops[start:], strict=False):
                 torch.mul(parts[:, top : top + tall], down[:, None, None], out=tile)
-            half = _without_mean(torch.fft.fft(torch.view_as_complex(some), dim=-2), lobe)
+            half = torch.fft.fft(torch.view_as_complex(some), dim=-2)
+            if columns is None:
+                half = _without_mean(half, lobe)
             # torch lays a transform out along its own axis
             squares = torch.view_as_real(half.mT).flatten(-2).square_()
             power += squares.unflatten(1, (count, channels)).sum((0, 2))

@@ -198,7 +198,7 @@ def _log_median(values: Tensor) -> Tensor:
 
 @lru_cache(maxsize=64)
 def columns_read(side: int, periods: tuple[tuple[int, tuple[int, ...]], ...]) -> Tensor:
-    """Columns of a spectrum that `grid_powers` looks at, for `power_spectrum`; 0 and 1 with them.
+    """Columns of a spectrum that `grid_powers` looks at, for `power_spectrum`.
 
     Args:
         side: of the tiles.
@@ -206,12 +206,12 @@ def columns_read(side: int, periods: tuple[tuple[int, tuple[int, ...]], ...]) ->
 
     Example:
         >>> columns_read(16, ((2, ()),))
-        tensor([0, 1, 4, 5, 6, 7, 8])
+        tensor([0, 4, 5, 6, 7, 8])
     """
     rings = [_bins(side, side, period, known) for period, known in periods]
     bins = torch.cat([torch.cat((torch.tensor([peak]), ring)) for of in rings for peak, ring in of])
     columns = bins % side
-    return torch.cat((torch.tensor([0, 1]), columns.minimum(side - columns))).unique()
+    return columns.minimum(side - columns).unique()
 
 
 @lru_cache(maxsize=64)

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from upzoo.metrics.checkerboard.phases import (
     detail_energy,
-    fold,
-    grid_maps,
+    deviations,
+    folds,
     phase_mean,
     phase_variance_ratio,
 )
@@ -81,16 +81,19 @@ def _measured(images: Tensor, periods: tuple[int, ...], compared: bool) -> Terms
         cells = cell_powers(images, period, known, least)
         # √(P(f) / level)
         peak.append(10 ** (peak_excess(powers[side], period, known, cells) / 20))
-    detail = detail_energy(images)
     # in two passes, which is quicker than torch's var
     variance = (images - images.mean((-2, -1), keepdim=True)).square_().mean((-3, -2, -1))
-    power = powers[min(sides)]  # nan in part where it is not compared
+    power = powers[min(sides)]
+    profile = power.new_full((len(images), min(sides) // 2 + 1), torch.nan)
+    share = torch.full_like(variance, torch.nan)
+    if compared:
+        profile, share = radial_profile(power), detail_share(power, periods)
     return {
         "peak": torch.cat(peak, -1),
-        "grid": torch.cat([grid_maps(images, p).flatten(-2) for p in periods], -1),
-        "detail": torch.cat([fold(detail, p).flatten(-2) for p in periods], -1),
-        "profile": radial_profile(power),
-        "spread": torch.stack((variance, detail_share(power, periods)), -1),
+        "grid": torch.cat([deviations(f).flatten(-2) for f in folds(images, periods)], -1),
+        "detail": torch.cat([f.flatten(-2) for f in folds(detail_energy(images), periods)], -1),
+        "profile": profile,
+        "spread": torch.stack((variance, share), -1),
     }
 
 
