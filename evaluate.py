@@ -70,7 +70,7 @@ def use(cfg: DictConfig) -> None:
         write(cfg, net, card)
     else:
         print(f"scoring {cfg.pretrained or cfg.ckpt} …", flush=True)
-        with imports.without_collecting():
+        with imports.without_collecting(), imports.without_triton():
             from tasks import evaluation  # imports Lightning, which takes seconds and 130 MB
 
         evaluation.evaluate(cfg, net, card)

@@ -79,6 +79,8 @@ class Watch(TorchFunctionMode):
         super().__exit__(*error)
         for hook in self._hooks:
             hook.remove()
+        self._convs.clear()  # whose maps nobody asks for any more
+        self.journal.forget_maps()
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
