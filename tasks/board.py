@@ -44,7 +44,9 @@ class Board(TensorBoardLogger):
     def __init__(self, save_dir: str, *, pictures: str | None = None, **options: Any) -> None:
         super().__init__(save_dir, **options)
         if pictures not in (None, *SHOWN):
-            raise ValueError(f"logger.tensorboard.pictures={', '.join(SHOWN)} or null")
+            raise ValueError(
+                f"logger.tensorboard.pictures={pictures}: give {', '.join(SHOWN)} or null"
+            )
         in_sweep = HydraConfig.initialized() and sweeps.is_job()
         self.pictures = pictures or ("last" if in_sweep else "all")
         self._last: dict[str, tuple[Image.Image, int]] = {}
