@@ -15,8 +15,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-
 from runs import folders, records
 from runs.console import ROOT
 
@@ -25,7 +23,6 @@ Job = Sequence[str]
 DEPENDING = ("init=", "${", "hydra.searchpath")
 #: Overrides that say where the runs are kept, which is where the lines are.
 PLACE = ("logs=", "name=")
-_batch_of = BasicSweeper.get_job_batch
 
 
 def digest() -> str:
@@ -73,12 +70,18 @@ def split(
 
 
 def leave_out(skip: Callable[[Sequence[Job]], Sequence[Job]]) -> None:
-    """Let Hydra's sweeper compose and launch no other jobs than `skip` leaves of them."""
+    """Let Hydra's sweeper compose and launch no other jobs of its next batch than `skip` leaves.
+
+    Hydra takes sweepers from its own packages alone, and loads their modules anew as it starts.
+    """
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    batch_of = BasicSweeper.get_job_batch
 
     def unfinished(sweeper: BasicSweeper) -> Sequence[Job]:
-        return skip(_batch_of(sweeper))
+        BasicSweeper.get_job_batch = batch_of  # type: ignore[method-assign]
+        return skip(batch_of(sweeper))
 
-    # Hydra takes sweepers from its own packages alone
     BasicSweeper.get_job_batch = unfinished  # type: ignore[method-assign, assignment]
 
 
