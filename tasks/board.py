@@ -9,7 +9,6 @@ from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from PIL import Image
-from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
 from data.pixels import to_picture
@@ -80,8 +79,10 @@ class Board(TensorBoardLogger):
         super().finalize(status)
 
 
-def thumbnail(tag: str, whole: Image.Image) -> Summary:
-    """A picture as TensorBoard takes it, made smaller where it is larger than `SIDE`."""
+def thumbnail(tag: str, whole: Image.Image) -> Any:
+    """A picture as a summary of TensorBoard, made smaller where it is larger than `SIDE`."""
+    from tensorboard.compat.proto.summary_pb2 import Summary  # which scoring does without
+
     small, file = whole.convert("RGB"), io.BytesIO()
     small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     small.save(file, format="JPEG", quality=QUALITY, optimize=True)
