@@ -52,13 +52,13 @@ def use(cfg: DictConfig) -> None:
     if sources["audit"] is not None:
         audits.audit_command(cfg)
         return
-    with imports.without_collecting():
+    with imports.without_collecting(), imports.without_triton():
         net, card = load(cfg)
     if cfg.equalise:
         net = audits.equalised(net, cfg.keep)
         if audits.only_written(cfg, net, card):
             return
-    with imports.without_collecting():
+    with imports.without_collecting(), imports.without_triton():
         from tasks import noise, prediction
 
     if cfg.samples is not None or cfg.interpolation is not None:
