@@ -52,13 +52,13 @@ def use(cfg: DictConfig) -> None:
     if sources["audit"] is not None:
         audits.audit_command(cfg)
         return
-    with imports.without_collecting():
+    with imports.without_collecting(), imports.without_triton():
         net, card = load(cfg)
     if cfg.equalise:
         net = audits.equalised(net, cfg.keep)
         if audits.only_written(cfg, net, card):
             return
-    with imports.without_collecting():
+    with imports.without_collecting(), imports.without_triton():
         from tasks import noise, prediction
 
     if cfg.samples is not None or cfg.interpolation is not None:
@@ -70,7 +70,7 @@ def use(cfg: DictConfig) -> None:
         write(cfg, net, card)
     else:
         print(f"scoring {cfg.pretrained or cfg.ckpt} …", flush=True)
-        with imports.without_collecting():
+        with imports.without_collecting(), imports.without_triton():
             from tasks import evaluation  # imports Lightning, which takes seconds and 130 MB
 
         evaluation.evaluate(cfg, net, card)

@@ -116,11 +116,14 @@ def _measure(ex: Examination, ys: Sequence[Tensor]) -> None:
     ys = [unfilmed(y) for y in ys]
     report, y, shown = ex.report, ys[0], unfilmed(ex.map)
     channels = busiest(y)
-    flat = tuple(range(2, y.ndim))
-    level = y.detach()[:, channels].double().mean((0, *flat)).norm().item()
+    # channel by channel, for their doubles need as much memory as a pass
+    means = [y.detach()[:, c].double().mean() for c in channels]
+    level = torch.stack(means).norm().item()
     shown = shown[:, channels] if shown.shape[1] == y.shape[1] else shown
     # the spread that pictures cause: a level of its own for each channel and image is none
-    spread = shown.double().var(flat, correction=0).mean(0).sum().sqrt().item()
+    places = tuple(range(1, shown.ndim - 1))
+    spreads = [c.double().var(places, correction=0).mean() for c in shown.unbind(1)]
+    spread = torch.stack(spreads).sum().sqrt().item()
     with torch.set_grad_enabled(y.requires_grad):
         ex.patterns = patterns(
             [y[:, channels] for y in ys], PERIODS, max(VISIBLE * spread, ROUNDING * level)

@@ -57,6 +57,10 @@ class Journal:
         self._like, self._dims = like, dims
         self._sliced: list[tuple[Tensor, Call]] = []
 
+    def forget_maps(self) -> None:
+        """Let go of the maps that were kept to be recognised within the pass."""
+        self._sliced.clear()
+
     def sizes(self, value: Any) -> Sizes | None:
         """Spatial sizes of a value that is a map; None for any other."""
         return map_sizes(value, self._like, self._dims)

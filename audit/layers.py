@@ -79,6 +79,8 @@ class Watch(TorchFunctionMode):
         super().__exit__(*error)
         for hook in self._hooks:
             hook.remove()
+        self._convs.clear()  # whose maps nobody asks for any more
+        self.journal.forget_maps()
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
@@ -132,11 +134,14 @@ class Watch(TorchFunctionMode):
         if pooled or max(facts["stride"], default=0) <= 1 or out.shape[2:] == x.shape[2:]:
             return y
 
+        # what is kept holds none of the maps
+        more, strides = args[1:], facts["stride"]
+        how = {k: given[k] for k in ("mode", "align_corners") if k in given}
+
         def again(x: Tensor) -> Any:
             if kind != "interpolation":
-                return func(x, *args[1:], **rest)
-            size = [round(n * s) for n, s in zip(x.shape[2:], facts["stride"], strict=True)]
-            how = {k: given[k] for k in ("mode", "align_corners") if k in given}
+                return func(x, *more, **rest)
+            size = [round(n * s) for n, s in zip(x.shape[2:], strides, strict=True)]
             return func(x, size=size, **how)
 
         module = self._path[-1][0]

@@ -5,9 +5,10 @@ per cent. Processor time of `compare.py`, of which imports are a part; of findin
 jobs, that it is finished; and the size of what TensorBoard is given of the comparison.
 
 Two things are measured on few and counted for all. A sweep started again, as a command: what each
-job more takes until it is skipped, which is Hydra putting its config together. And what a training
-leaves for TensorBoard: with the pictures of its default callbacks (of few training images, since
-pictures are of validation), and numbers alone, at as many steps as the defaults have.
+job more takes until it is skipped, where a line of the sweep says that it is finished, and where
+none does, so that Hydra puts its config together. And what a training leaves for TensorBoard: with
+the pictures of its default callbacks (of few training images, since pictures are of validation), by
+itself and in a sweep, and numbers alone, at as many steps as the defaults have.
 
 The record is benchmarks/results/many_runs_<features of the processor>.json.
 """
@@ -26,16 +27,17 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from benchmarks.scoring import RESULTS, features
-from benchmarks.start import seconds_of
-from benchmarks.timing import here, write
-from runs import folders, sweeps
+from benchmarks.timing import here, seconds_of, write
+from runs import finished, folders, sweeps
 from runs.console import ROOT
 
 #: Jobs of the two sweeps whose difference tells what a job more takes.
 FEW, MORE = 2, 22
+PICTURES = ["data.train=16", "data.val=16", "data.test=16"]
 #: Trainings whose events are weighed.
 TRAININGS = {
-    "with pictures": ["data.train=16", "data.val=16", "data.test=16"],
+    "by itself": PICTURES,
+    "in a sweep": ["-m", *PICTURES],
     "numbers alone": [
         "callbacks.panels=null", "callbacks.artifacts=null", "artifacts=0",
         "model.width=2", "data.size=[32,32]",
@@ -81,8 +83,13 @@ def weigh(folder: Path) -> dict[str, int]:
     return {kind: events(folder / str(number)) for number, kind in enumerate(TRAININGS)}
 
 
-def seconds_a_job(folder: Path) -> float:
-    """Processor time that a finished job more takes a sweep that is started again."""
+def seconds_a_job(folder: Path, lines: bool) -> float:
+    """Processor time that a finished job more takes a sweep that is started again.
+
+    Args:
+        folder: for its runs.
+        lines: whether its own lines tell of them.
+    """
     logs = folder / "logs"
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         cfg = compose("train", [f"logs={logs}", "name=study"])
@@ -93,6 +100,11 @@ def seconds_a_job(folder: Path) -> float:
         run.mkdir(parents=True)
         record["config"] = OmegaConf.to_container(cfg, resolve=True)
         (run / folders.RECORD).write_text(json.dumps(record))
+        if lines:
+            job = [f"seed={cfg.seed}", f"logs={logs}", "name=study"]
+            noted = finished.note(logs / "study", run, finished.digest())
+            with (logs / "study" / sweeps.FILE).open("a") as file:
+                print(json.dumps({"overrides": job, "status": "finished", **noted}), file=file)
     took = [
         seconds_of(["train.py", "-m", f"seed=range(0,{jobs})", f"logs={logs}", "name=study"])
         for jobs in (FEW, MORE)
@@ -119,13 +131,18 @@ def main() -> None:
             raise RuntimeError("a finished run was not found")
         size = sum(path.stat().st_size for path in logs.rglob("*") if path.is_file())
         each = weigh(Path(name, "trained"))
-        skipping = seconds_a_job(Path(name, "skipped"))
+        skipping = {
+            "by their lines": seconds_a_job(Path(name, "lines"), lines=True),
+            "composed": seconds_a_job(Path(name, "composed"), lines=False),
+        }
     print(
         f"{count} runs: compared in {compared:.1f} s, found finished in {resumed:.1f} s; "
         f"TensorBoard's run has {size / 1e6:.1f} MB"
     )
     print(
-        f"the sweep started again: {skipping * count:.0f} s; TensorBoard's files of all trainings: "
+        "the sweep started again: "
+        + ", ".join(f"{how} {count * each:.1f} s" for how, each in skipping.items())
+        + "; TensorBoard's files of all trainings: "
         + ", ".join(f"{kind} {count * b / 1e6:.0f} MB" for kind, b in each.items())
     )
     result = {

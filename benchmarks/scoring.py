@@ -3,7 +3,8 @@
 CamVid's validation images through a shipped U-Net, one thread, processor time. Of each image the
 forward pass alone, the scores (with a pass of their own) and the checkerboard measures are timed in
 turn in one process; the figures are ratios of sums over the images. Memory is the process's peak
-after half of the images and after all: a difference would grow with their number.
+after half of the images and after all: a difference would grow with their number. And that of the
+command, `evaluate.py` on as many images, audit and picture with it, by all threads.
 
 The record is benchmarks/results/scoring_<features of the processor>.json.
 """
@@ -11,6 +12,10 @@ The record is benchmarks/results/scoring_<features of the processor>.json.
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,12 +25,15 @@ import torch
 
 from benchmarks.timing import here, write
 from runs import costs
+from runs.console import ROOT
 from tasks.base import Made
 from tasks.rebuild import rebuild
 from tasks.scoring import pictures_of
 from upzoo import zoo
 
 RESULTS = Path(__file__).parent / "results"
+#: Nets whose evaluation is weighed as a command.
+COMMANDS = ("unet_bilinear_init.camvid", "fcn8s_bilinear_init.camvid")
 
 
 def measure(name: str, root: str, count: int) -> dict[str, Any]:
@@ -75,6 +83,21 @@ def measure(name: str, root: str, count: int) -> dict[str, Any]:
     }
 
 
+def command_peak(name: str, root: str, count: int) -> int:
+    """Most bytes that `evaluate.py` holds, of a shipped net on so many validation images.
+
+    Linux counts what this process holds at its start to it: so it is measured before all else.
+    """
+    with tempfile.TemporaryDirectory() as logs:
+        options = [f"pretrained={name}", f"root={root}", "split=val", f"logs={logs}"]
+        command = ["evaluate.py", *options, f"trainer.limit_val_batches={count}"]
+        process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"evaluate.py of {name} failed")
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 def features(machine: dict[str, Any]) -> str:
     """What of a processor decides its speed in bf16, as a part of a file's name."""
     known = ("amx_bf16", "avx512_bf16")
@@ -89,12 +112,15 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=12)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    result = measure(given.net, given.root, given.images)
+    commands = {name: command_peak(name, given.root, given.images) for name in COMMANDS}
+    result = measure(given.net, given.root, given.images) | {"command_peak_bytes": commands}
     print(
         f"{result['whole_over_forward']:.2f} times the forward passes, of which the checkerboard "
         f"measures take {result['artifacts_share']:.0%}; peak {result['peak_bytes']['half'] >> 20} "
         f"MiB after half of the images, {result['peak_bytes']['all'] >> 20} after all"
     )
+    said = ", ".join(f"{name} {peak / 1e6:.0f} MB" for name, peak in commands.items())
+    print(f"evaluate.py's peak: {said}")
     write(RESULTS / f"scoring_{features(here()['machine'])}.json", result)
 
 

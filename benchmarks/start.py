@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks.scoring import RESULTS, features
-from benchmarks.timing import here, spread, write
+from benchmarks.timing import here, seconds_of, spread, write
 from runs.console import ROOT
 
 #: One step of training, and nothing after it.
@@ -63,17 +62,6 @@ def seconds_told(code: str, *arguments: str) -> float:
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     return float(done.stdout.split()[-1])
-
-
-def seconds_of(arguments: list[str]) -> float:
-    """Processor time of a Python process."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, check=True, stdout=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> None:

@@ -33,7 +33,9 @@ def artifact_panels(
     panels = {"audit": audit_panel(report)}
     shown = {_title(name, pictures): images for name, images in pictures.items()}
     if periods:
-        whole = {k: power_spectrum(v).mean(0) for k, v in shown.items()}
+        # one by one, to need the memory of one
+        spectra = {k: torch.cat([power_spectrum(x) for x in v.split(1)]) for k, v in shown.items()}
+        whole = {name: power.mean(0) for name, power in spectra.items()}
         title = f"spectrum, mean of {len(next(iter(shown.values())))} pictures"
         panels["spectrum"] = spectrum_panel(whole, periods, title)
         panels["phases"] = phase_panel(

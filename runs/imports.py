@@ -3,6 +3,7 @@
 Millions of objects are made as torch and Lightning are imported, and all of them stay: the garbage
 collector goes through them again and again, a third of the time. And torchmetrics, which Lightning
 imports, imports in turn every metric of sound, text and pictures, with SciPy and torchvision.
+Lightning imports torch's compiler, and that Triton, 76 MB that only compiled nets use.
 """
 
 import contextlib
@@ -41,6 +42,23 @@ def without_collecting() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@contextlib.contextmanager
+def without_triton() -> Iterator[None]:
+    """Import in here as if Triton were not installed, in a process that compiles no net."""
+    there = "triton" in sys.modules
+    logger = logging.getLogger("torch.utils.flop_counter")  # which warns that it is missing
+    level = logger.level
+    if not there:
+        sys.modules["triton"] = None  # type: ignore[assignment]  # the import system's own way
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        if not there:
+            del sys.modules["triton"]
+            logger.setLevel(level)
 
 
 class _Pieces(ModuleType):

@@ -28,7 +28,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from runs import console, folders, records, resume
+from runs import console, finished, folders, records, resume
 from runs.options import options_of
 
 FILE = "sweep.jsonl"
@@ -106,11 +106,12 @@ def run_job(cfg: DictConfig, train: Callable[[DictConfig], str | None]) -> None:
         train: trains it, and tells in a line what came of it.
     """
     folder, started, said = Path(cfg.logs, cfg.name), time.time(), None
+    configs = finished.digest()  # as they are now that Hydra has read them
     line: dict[str, Any] = {"overrides": list(HydraConfig.get().overrides.task)}
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     earlier = finished_run(folder, config)
     if earlier is not None:
-        line |= {"status": "skipped", "run": str(earlier)}
+        line |= {"status": "skipped", **finished.note(folder, earlier, configs)}
     else:
         unfinished = resume.resumable(folder, config)
         if unfinished is not None and cfg.ckpt is None:
@@ -118,6 +119,8 @@ def run_job(cfg: DictConfig, train: Callable[[DictConfig], str | None]) -> None:
         try:
             said = train(cfg)
             line["status"] = "finished"
+            if cfg.run_dir is not None:
+                line |= finished.note(folder, cfg.run_dir, configs)
         except Exception as error:
             line |= {"status": "failed", "error": console.explain(error) or _last_line(error)}
             if console.explain(error) is None:
@@ -172,6 +175,8 @@ class Sweep(Callback):
         _add(path, {"jobs": jobs, "command": sys.argv[1:]})
         print(f"sweep of {jobs} runs: {path.parent}", flush=True)
         launcher = config.hydra.launcher
+        if not any(a.startswith("-") and a not in ("-m", "--multirun") for a in sys.argv[1:]):
+            finished.leave_out(lambda batch: skip_finished(batch, path, launcher))
         if "submitit" not in launcher._target_:
             return
         print(f"what the jobs print: {launcher.submitit_folder.replace('%j', '*')}", flush=True)
@@ -190,6 +195,27 @@ class Sweep(Callback):
             print(f"failed: {' '.join(job['overrides'])}: {job['error']}", file=sys.stderr)
         if failed:
             sys.exit(1)
+
+
+def skip_finished(
+    batch: Sequence[finished.Job], path: Path, launcher: DictConfig
+) -> Sequence[finished.Job]:
+    """The jobs that may have to be trained; of the others, lines that they are skipped.
+
+    Args:
+        batch: of jobs, the overrides of each.
+        path: of the sweep's lines.
+        launcher: its config; submitit takes one job or more.
+    """
+    left, done = finished.split(batch, path.parent, _all_lines(path))
+    if not left and "submitit" in launcher._target_:
+        left = [batch[-1]]
+        del done[tuple(batch[-1])]
+    for overrides in done:  # a line that tells of the run is there
+        _add(path, {"overrides": overrides, "status": "skipped", "seconds": 0.0})
+    if done:
+        print(f"skipped what is finished; {progress(_lines(path))}", flush=True)
+    return left
 
 
 def count_jobs(config: DictConfig) -> int:
@@ -226,13 +252,18 @@ def _add(path: Path, line: Mapping[str, Any]) -> None:
 
 def _lines(path: Path) -> list[Mapping[str, Any]]:
     """This sweep's lines of the file, without one that is still being written."""
+    own = os.environ.get(SWEEP)
+    return [line for line in _all_lines(path) if line.get("sweep") == own]
+
+
+def _all_lines(path: Path) -> list[Mapping[str, Any]]:
+    """The lines of all sweeps that filled the folder."""
     whole, _, _ = path.read_text(errors="replace").rpartition("\n")
     lines = []
     for text in whole.splitlines():
         with contextlib.suppress(ValueError):  # a line that a crash has cut off
             lines.append(json.loads(text))
-    own = os.environ.get(SWEEP)
-    return [line for line in lines if isinstance(line, dict) and line.get("sweep") == own]
+    return [line for line in lines if isinstance(line, dict)]
 
 
 def _installed(module: str) -> bool:

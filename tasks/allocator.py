@@ -1,9 +1,10 @@
-"""Memory that is freed: kept for the next training step, or given back."""
+"""Memory that is freed: kept for the next training step, or given back, now or always."""
 
 import ctypes
 
 # malloc.h
 M_TRIM_THRESHOLD = -1
+M_MMAP_THRESHOLD = -3
 M_MMAP_MAX = -4
 
 
@@ -15,6 +16,21 @@ def give_back_freed_memory() -> bool:
     """
     try:
         return bool(ctypes.CDLL(None).malloc_trim(0))
+    except (OSError, AttributeError, TypeError):  # musl, macOS, Windows
+        return False
+
+
+def give_back_large_blocks() -> bool:
+    """Let malloc return every block of a MiB or more as it is freed, after what it has kept so far.
+
+    Without this glibc learns from the first maps that are freed to keep such blocks, and maps of
+    other sizes do not fit into what is kept. It takes time, for the system zeroes each block.
+
+    Returns:
+        False where malloc is not glibc's, and nothing is changed.
+    """
+    try:
+        return bool(ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 2**20)) & give_back_freed_memory()
     except (OSError, AttributeError, TypeError):  # musl, macOS, Windows
         return False
 

@@ -81,7 +81,9 @@ class Pictures:
             self.periods = tuple(p for p in self.wanted if min(made.shape[2:]) >= MIN_PERIODS * p)
             if self.periods:
                 # one process measures, while those that train with it wait elsewhere
-                self._scores = CheckerboardScores(self.periods, sync_on_compute=False)
+                self._scores = CheckerboardScores(
+                    self.periods, compared=real is not None, sync_on_compute=False
+                )
         if not left or made.shape[1:] != self._shape:
             return
         for name, pictures in (("made", made), ("real", real)):

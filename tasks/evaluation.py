@@ -12,6 +12,7 @@ from torch import nn
 
 from runs import closing, costs, folders, metadata, records, tables
 from runs.escape import file_name
+from tasks.allocator import give_back_large_blocks
 from tasks.photos import save_pixels
 from tasks.rebuild import rebuild, stored_config
 from tasks.scoring import measure_artifacts, pictures_of, quiet, score
@@ -56,6 +57,7 @@ def evaluate(cfg: DictConfig, net: nn.Module, card: Mapping[str, Any]) -> None:
     pictures = pictures_of(task, cfg.artifacts)
     looked_at = {} if pictures is None else {split: pictures}
     record.metrics, _ = score(cfg.trainer, task, data, splits, looked_at)
+    give_back_large_blocks()  # the passes of the audit are few, and keep the maps of every layer
     record.metrics[split] |= measure_artifacts(task, data, split, cfg.artifacts, pictures)
     seconds = time.perf_counter() - started
     chosen = (record.choices[k] for k in ("model", "upsample", "data"))

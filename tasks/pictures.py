@@ -18,11 +18,11 @@ def prediction_panel(task: Any, samples: Samples, data: Any) -> Tensor:
     """Input, truth, prediction and errors of samples, (3, H, W) uint8."""
     images = torch.stack([sample["image"] for sample in samples])
     with torch.no_grad():  # one by one, to need no more memory than training does
-        logits = [task(image[None].to(task.device))[0] for image in images]
+        classes = [task(image[None].to(task.device))[0].argmax(0).cpu() for image in images]
     return segmentation_panel(
         images,
         torch.stack([sample["mask"] for sample in samples]),
-        torch.stack([scores.argmax(0).cpu() for scores in logits]),
+        torch.stack(classes),
         classes=data.classes,
         palette=data.palette,
         mean=data.mean,

@@ -12,6 +12,7 @@ multiple of the period. All is float32, good to 1e-6 of the image's root mean sq
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -37,8 +38,17 @@ def fold(values: Tensor, period: int) -> Tensor:
                 [0., 1., 2.],
                 [0., 1., 2.]])
     """
-    rows, columns = (_folding(n, period).to(values.device) for n in values.shape[-2:])
-    return (rows.T @ values) @ columns  # in this order the larger product is the wider one
+    return folds(values, (period,))[0]
+
+
+def folds(values: Tensor, periods: Sequence[int]) -> list[Tensor]:
+    """`fold` by several periods, in one pass over the values: (..., H, W) -> (..., p, p) each."""
+    rows, columns = (
+        [_folding(n, period).to(values.device) for period in periods] for n in values.shape[-2:]
+    )
+    # in this order the larger product is the wider one
+    parts = (torch.cat(rows, 1).T @ values).split(list(periods), dim=-2)
+    return [part @ column for part, column in zip(parts, columns, strict=True)]
 
 
 def grid_maps(images: Tensor, period: int) -> Tensor:
@@ -53,7 +63,11 @@ def grid_maps(images: Tensor, period: int) -> Tensor:
     Returns:
         (B, C, p, p) float32, in the images' unit.
     """
-    folded = fold(images.float(), period)
+    return deviations(fold(images.float(), period))
+
+
+def deviations(folded: Tensor) -> Tensor:
+    """Means of phases less the mean of all phases, (..., p, p)."""
     return folded - folded.mean((-2, -1), keepdim=True)
 
 

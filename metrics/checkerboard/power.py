@@ -10,7 +10,7 @@ the tile.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
 
@@ -55,16 +55,26 @@ def check_periods(periods: Sequence[int]) -> None:
         raise ValueError("periods=() leaves nothing to measure: give one or more, such as (2, 4)")
 
 
-def power_spectrum(images: Tensor, size: int | None = None, least: Tensor | None = None) -> Tensor:
+def power_spectrum(
+    images: Tensor,
+    size: int | None = None,
+    least: Tensor | None = None,
+    columns: Tensor | None = None,
+) -> Tensor:
     """Power spectrum of each image, averaged over channels; white noise of variance σ² gives σ².
 
     P(f) = mean_tiles,c |Σ_t w(t)·(x_c(t) − x̄_c)·e^(−2πi f·t)|² / Σ_t w(t)² with w a Hann window
     along both axes and x̄ the tile's mean under it, plus a floor of 1e-12 of the mean square.
 
+    Tiles above each other share the transform of their rows.
+
     Args:
         images: (B, C, H, W) floats.
         size: side of square tiles, half of which overlap; None takes the image whole.
         least: the images' `floor`, where it is known.
+        columns: those that are wanted, up to half of the width; their mirror images come with
+            them, and all others are nan. None is all. The mean, which shows at the constant part
+            and beside it alone, is taken off where all are wanted.
 
     Returns:
         (B, size, size) or (B, H, W) float32, the constant part at index (0, 0).
@@ -79,26 +89,38 @@ def power_spectrum(images: Tensor, size: int | None = None, least: Tensor | None
     least = floor(images) if least is None else least
     count, channels, height, width = images.shape
     tall, wide = (size, size) if size else (height, width)
-    window = hann(tall, images.device)[:, None] * hann(wide, images.device)
+    down, along = (hann(n, images.device) for n in (tall, wide))
     lobe = _lobe(tall, wide).to(images.device)
-    places = tiles(height, width, tall, wide)
-    maps = images.transpose(0, 1)  # (C, B, H, W)
-    power = images.new_zeros(count, tall, 2 * (wide // 2 + 1))
-    for some in _batches(places, channels * count * tall * wide):
-        windowed = images.new_empty(len(some), channels, count, tall, wide)
-        for tile, (top, left) in zip(windowed, some, strict=True):
-            torch.mul(maps[..., top : top + tall, left : left + wide], window, out=tile)
-        half = _without_mean(torch.fft.rfft2(windowed.flatten(0, 1)), lobe)
-        power += torch.view_as_real(half).flatten(-2).square_().sum(0)
-    scale = len(places) * channels * window.square().sum()
-    return _whole(power.unflatten(-1, (-1, 2)).sum(-1) / scale, wide) + least[:, None, None]
-
-
-def _batches(places: list[tuple[int, int]], values: int) -> Iterator[list[tuple[int, int]]]:
-    """Tiles that are worked on together: as many as stay in the cache, of so many values each."""
-    count = max(1, CHUNK // values)
-    for start in range(0, len(places), count):
-        yield places[start : start + count]
+    tops, lefts = starts(height, tall), starts(width, wide)
+    maps = images.flatten(0, 1)
+    kept = wide // 2 + 1 if columns is None else len(columns)
+    # complex numbers, beside those that they are transformed to
+    together = max(1, CHUNK // (4 * len(maps) * tall * kept))
+    strip = images.new_empty(len(maps), height, wide)
+    windowed = images.new_empty(together, len(maps), tall, kept, 2)
+    power = images.new_zeros(count, kept, 2 * tall)
+    for left in lefts:
+        torch.mul(maps[..., left : left + wide], along, out=strip)
+        lines = torch.fft.rfft(strip)  # (B·C, H, wide // 2 + 1)
+        if columns is not None:
+            lines = lines.gather(-1, columns.expand(*lines.shape[:-1], -1))
+        parts = torch.view_as_real(lines)
+        for start in range(0, len(tops), together):
+            some = windowed[: len(tops) - start]
+            for tile, top in zip(some, tops[start:], strict=False):
+                torch.mul(parts[:, top : top + tall], down[:, None, None], out=tile)
+            half = torch.fft.fft(torch.view_as_complex(some), dim=-2)
+            if columns is None:
+                half = _without_mean(half, lobe)
+            # torch lays a transform out along its own axis
+            squares = torch.view_as_real(half.mT).flatten(-2).square_()
+            power += squares.unflatten(1, (count, channels)).sum((0, 2))
+    scale = len(tops) * len(lefts) * channels * down.square().sum() * along.square().sum()
+    asked = power.unflatten(-1, (-1, 2)).sum(-1).mT / scale  # (B, tall, columns)
+    if columns is not None:
+        plane = asked.new_full((count, tall, wide // 2 + 1), torch.nan)
+        asked = plane.index_copy_(-1, columns, asked)
+    return _whole(asked, wide) + least[:, None, None]
 
 
 def _without_mean(half: Tensor, lobe: Tensor) -> Tensor:
@@ -122,7 +144,8 @@ def _lobe(tall: int, wide: int) -> Tensor:
 
 def floor(images: Tensor) -> Tensor:
     """Power (B,) that is added at every frequency: what lies below is rounding."""
-    return FLOOR * images.square().mean((1, 2, 3)) + BLACK
+    energy = torch.linalg.vector_norm(images, dim=(1, 2, 3)).square()
+    return FLOOR * energy / images[0].numel() + BLACK
 
 
 def tile_size(height: int, width: int, period: int) -> int:
@@ -149,10 +172,11 @@ def tiles(height: int, width: int, tall: int, wide: int, align: int = 1) -> list
         >>> tiles(100, 64, 64, 64)
         [(0, 0), (18, 0), (36, 0)]
     """
-    return list(product(_starts(height, tall, align), _starts(width, wide, align)))
+    return list(product(starts(height, tall, align), starts(width, wide, align)))
 
 
-def _starts(n: int, side: int, align: int) -> list[int]:
+def starts(n: int, side: int, align: int = 1) -> list[int]:
+    """First pixels of the tiles along an axis of n pixels, as `tiles`."""
     steps = math.ceil(2 * (n - side) / side)
     return [round(k * (n - side) / max(steps, 1)) // align * align for k in range(steps + 1)]
 

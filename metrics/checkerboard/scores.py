@@ -46,6 +46,8 @@ class CheckerboardScores(Metric):
 
     Args:
         periods: to look for, in pixels: 2 and its powers up to the decoder's scale.
+        compared: with real images. Without them half of each spectrum is left out, which changes
+            no figure.
         confidence: of the interval of the excess, by a bootstrap over generated and real images.
         resamples: sets drawn for interval and threshold.
         **kwargs: handed to `torchmetrics.Metric`.
@@ -74,6 +76,7 @@ class CheckerboardScores(Metric):
         self,
         periods: Sequence[int] = (2, 4, 8),
         *,
+        compared: bool = True,
         confidence: float = 0.95,
         resamples: int = 400,
         **kwargs: Any,
@@ -85,6 +88,7 @@ class CheckerboardScores(Metric):
         if resamples < 100:
             raise ValueError(f"resamples={resamples} are too few for an interval: give 100 or more")
         self.periods = tuple(sorted(set(periods)))
+        self.compared = compared
         self.confidence = confidence
         self.resamples = resamples
         for side in SIDES:
@@ -92,8 +96,15 @@ class CheckerboardScores(Metric):
                 self.add_state(f"{side}_{name}", [], dist_reduce_fx="cat")
 
     def update(self, images: Tensor, real: bool) -> None:
-        """Add images or logits (B, C, H, W), all of one size and number of channels."""
-        terms = measured(images.detach(), self.periods)
+        """Add images or logits (B, C, H, W), all of one size and number of channels.
+
+        Raises:
+            ValueError: images of another size, too small or not finite; real ones where
+                `compared=False` said that there are none.
+        """
+        if real and not self.compared:
+            raise ValueError("real images where compared=False said there are none: leave it out")
+        terms = measured(images.detach(), self.periods, self.compared)
         side = SIDES[bool(real)]
         for other in SIDES:
             seen = getattr(self, f"{other}_grid"), getattr(self, f"{other}_profile")

@@ -23,8 +23,8 @@ from upzoo.metrics.checkerboard.power import (
     decibels,
     floor,
     near_grid,
+    starts,
     tile_size,
-    tiles,
 )
 
 REACH = 4  # the ring goes out to 1 / 4 of the way to the next harmonic, or as many bins
@@ -110,21 +110,20 @@ def cell_powers(
     images = images.float()
     height, width = images.shape[-2:]
     size = tile_size(height, width, period)
-    rows, columns = (_steps(n, size, period).to(images.device) for n in (height, width))
+    rows = _steps(height, size, period).to(images.device)
+    columns = _phase_steps(width, size, period).to(images.device)
     # sums over the cells of each phase, first of rows, then of columns; the mean of a tile, the
     # same for all phases, shows at f = 0 alone
     cells = images[..., : len(rows) * period, :].unflatten(-2, (-1, period)).flatten(-2)
-    folded = (rows.T @ cells).unflatten(-1, (period, width))  # (B, C, tiles, p, W)
-    whole = folded[..., : len(columns) * period].unflatten(-1, (-1, period))
-    folded = torch.einsum("...kq,kt->...tq", whole, columns)  # (B, C, tiles, p, tiles, p)
+    folded = (rows.T @ cells).unflatten(-1, (period, width)) @ columns  # (B, C, tiles, p, tiles·p)
+    phases = folded.unflatten(-1, (-1, period)).transpose(-3, -2).flatten(-2)
     # the DFT at f = (i/p, j/p) needs but the sums over each phase
-    transformed = torch.view_as_real(torch.fft.fft2(folded, dim=(-3, -1)))
-    total = transformed.square().sum(-1).mean(1).sum((-4, -2))
-    window = columns[:, 0].square().sum() * period  # Σ w² along one axis
-    scale = rows.shape[1] * columns.shape[1] * window.square()
-    bins = torch.tensor([i * period + j for i, j in harmonics(period, known)])
+    waves = (phases @ _waves(period, tuple(known)).to(images.device)).square_()
+    total = waves.sum((-3, -2)).mean(1).unflatten(-1, (2, -1)).sum(-2)  # (B, F)
+    window = rows[:, 0].square().sum() * period  # Σ w² along one axis
+    scale = rows.shape[1] * (columns.shape[1] // period) * window.square()
     least = floor(images) if least is None else least
-    return (total / scale).flatten(1)[:, bins.to(total.device)] + least[:, None]
+    return total / scale + least[:, None]
 
 
 @lru_cache(maxsize=64)
@@ -133,11 +132,30 @@ def _steps(n: int, size: int, period: int) -> Tensor:
     count = size // period
     centres = (torch.arange(count) + 0.5) / count
     steps = (math.pi * centres).sin().square()
-    starts = [left // period for _, left in tiles(size, n, size, size, align=period)]
-    weights = torch.zeros(n // period, len(starts))
-    for tile, start in enumerate(starts):
-        weights[start : start + count, tile] = steps
+    firsts = [left // period for left in starts(n, size, align=period)]
+    weights = torch.zeros(n // period, len(firsts))
+    for tile, first in enumerate(firsts):
+        weights[first : first + count, tile] = steps
     return weights
+
+
+@lru_cache(maxsize=64)
+def _phase_steps(n: int, size: int, period: int) -> Tensor:
+    """The same for the pixels of each phase by themselves, (n, tiles·p)."""
+    steps = _steps(n, size, period)
+    weights = torch.zeros(n, steps.shape[1], period)
+    for phase in range(period):
+        weights[phase : len(steps) * period : period, :, phase] = steps
+    return weights.flatten(1)
+
+
+@lru_cache(maxsize=64)
+def _waves(period: int, known: tuple[int, ...]) -> Tensor:
+    """The cosine, then the sine of each harmonic at the p·p phases, (p·p, 2·F)."""
+    i, j = torch.tensor(harmonics(period, known), dtype=torch.float64).T
+    row, column = torch.meshgrid(*[torch.arange(period)] * 2, indexing="ij")
+    turns = (row.reshape(-1, 1) * i + column.reshape(-1, 1) * j) / period
+    return torch.cat(((2 * math.pi * turns).cos(), (2 * math.pi * turns).sin()), dim=1).float()
 
 
 def peak_excess(
@@ -176,6 +194,24 @@ def _log_median(values: Tensor) -> Tensor:
     count = values.shape[-1]
     # each root by itself, for a product may be too small for float32
     return ordered[..., (count - 1) // 2].sqrt() * ordered[..., count // 2].sqrt()
+
+
+@lru_cache(maxsize=64)
+def columns_read(side: int, periods: tuple[tuple[int, tuple[int, ...]], ...]) -> Tensor:
+    """Columns of a spectrum that `grid_powers` looks at, for `power_spectrum`.
+
+    Args:
+        side: of the tiles.
+        periods: each period, and those whose frequencies are left out for it.
+
+    Example:
+        >>> columns_read(16, ((2, ()),))
+        tensor([0, 4, 5, 6, 7, 8])
+    """
+    rings = [_bins(side, side, period, known) for period, known in periods]
+    bins = torch.cat([torch.cat((torch.tensor([peak]), ring)) for of in rings for peak, ring in of])
+    columns = bins % side
+    return columns.minimum(side - columns).unique()
 
 
 @lru_cache(maxsize=64)

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from upzoo.metrics.checkerboard.phases import (
     detail_energy,
-    fold,
-    grid_maps,
+    deviations,
+    folds,
     phase_mean,
     phase_variance_ratio,
 )
@@ -30,13 +30,18 @@ from upzoo.metrics.checkerboard.power import (
 )
 from upzoo.metrics.checkerboard.profile import radial_profile
 from upzoo.metrics.checkerboard.sharpness import detail_share
-from upzoo.metrics.checkerboard.spectrum import cell_powers, harmonics, peak_excess
+from upzoo.metrics.checkerboard.spectrum import (
+    cell_powers,
+    columns_read,
+    harmonics,
+    peak_excess,
+)
 
 Terms = dict[str, Tensor]
 NAMES = ("peak", "grid", "detail", "profile", "spread")
 
 
-def measured(images: Tensor, periods: Sequence[int]) -> Terms:
+def measured(images: Tensor, periods: Sequence[int], compared: bool = True) -> Terms:
     """The terms of every image.
 
     peak (B, F): amplitude at the harmonics over that around them, periods in rising order, each
@@ -48,39 +53,47 @@ def measured(images: Tensor, periods: Sequence[int]) -> Terms:
     Args:
         images: (B, C, H, W) floats.
         periods: whole numbers of 2 or more, rising.
+        compared: with real images. If not, profile and share, which say nothing by themselves, are
+            nan, and half of each spectrum need not be made.
 
     Raises:
         ValueError: for what `check_images` refuses.
     """
     check_images(images, periods)
     rows = max(1, CHUNK // math.prod(images.shape[1:]))
-    parts = [_measured(chunk.float(), tuple(periods)) for chunk in images.split(rows)]
+    parts = [_measured(chunk.float(), tuple(periods), compared) for chunk in images.split(rows)]
     return {name: torch.cat([part[name] for part in parts]) for name in NAMES}
 
 
-def _measured(images: Tensor, periods: tuple[int, ...]) -> Terms:
+def _measured(images: Tensor, periods: tuple[int, ...], compared: bool) -> Terms:
     height, width = images.shape[-2:]
-    powers: dict[int, Tensor] = {}
-    peak, least = [], floor(images)
-    for place, period in enumerate(periods):
-        size = tile_size(height, width, period)
-        if size not in powers:
-            powers[size] = power_spectrum(images, size, least)
-        known = periods[:place]
+    own = [(period, periods[:place]) for place, period in enumerate(periods)]
+    sides = [tile_size(height, width, period) for period in periods]
+    least, powers = floor(images), {}
+    for side in sorted(set(sides)):
+        # the smallest tiles are those of the smallest period, and the most
+        whole = compared and side == min(sides)
+        reads = tuple(each for each, its in zip(own, sides, strict=True) if its == side)
+        columns = None if whole else columns_read(side, reads).to(images.device)
+        powers[side] = power_spectrum(images, side, least, columns)
+    peak = []
+    for (period, known), side in zip(own, sides, strict=True):
         cells = cell_powers(images, period, known, least)
         # √(P(f) / level)
-        peak.append(10 ** (peak_excess(powers[size], period, known, cells) / 20))
-    detail = detail_energy(images)
-    # the smallest tiles are those of the smallest period, and the most
-    power = powers[min(powers)]
+        peak.append(10 ** (peak_excess(powers[side], period, known, cells) / 20))
     # in two passes, which is quicker than torch's var
-    variance = (images - images.mean((-2, -1), keepdim=True)).square().mean((-3, -2, -1))
+    variance = (images - images.mean((-2, -1), keepdim=True)).square_().mean((-3, -2, -1))
+    power = powers[min(sides)]
+    profile = power.new_full((len(images), min(sides) // 2 + 1), torch.nan)
+    share = torch.full_like(variance, torch.nan)
+    if compared:
+        profile, share = radial_profile(power), detail_share(power, periods)
     return {
         "peak": torch.cat(peak, -1),
-        "grid": torch.cat([grid_maps(images, p).flatten(-2) for p in periods], -1),
-        "detail": torch.cat([fold(detail, p).flatten(-2) for p in periods], -1),
-        "profile": radial_profile(power),
-        "spread": torch.stack((variance, detail_share(power, periods)), -1),
+        "grid": torch.cat([deviations(f).flatten(-2) for f in folds(images, periods)], -1),
+        "detail": torch.cat([f.flatten(-2) for f in folds(detail_energy(images), periods)], -1),
+        "profile": profile,
+        "spread": torch.stack((variance, share), -1),
     }
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import to_pil_image
 
 from runs import board
+from tasks.board import Board
 
 #: Loggers that can show pictures.
 SHOWING = (TensorBoardLogger, WandbLogger, MLFlowLogger)
@@ -30,7 +31,9 @@ def log_picture(trainer: pl.Trainer, tag: str, picture: Tensor, step: int) -> No
     if not trainer.is_global_zero:
         return
     for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger):
+        if isinstance(logger, Board):
+            logger.log_picture(tag, picture, step)
+        elif isinstance(logger, TensorBoardLogger):
             logger.experiment.add_image(board.tag(tag), picture, step)
         elif isinstance(logger, WandbLogger):
             logger.log_image(tag, [to_pil_image(picture)], step)

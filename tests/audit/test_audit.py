@@ -1,8 +1,10 @@
 """Audits of nets whose checkerboards are known."""
 
 import copy
+import gc
 import json
 import warnings
+import weakref
 from dataclasses import dataclass
 from functools import partial
 
@@ -686,3 +688,22 @@ def test_own_pictures(tmp_path):
     assert set(report.photos) == {2, 4}
     with pytest.raises(FileNotFoundError, match="no such picture or folder"):
         audit(Unet(), torch.rand(1, 3, 64, 64), images=tmp_path / "none")
+
+
+def test_a_pass_that_has_ended_holds_none_of_its_maps():
+    net = nn.Sequential(
+        nn.Conv2d(3, 5, 3), nn.ReLU(), nn.Conv2d(5, 2, 3), nn.Upsample(scale_factor=2)
+    )
+    maps = []
+
+    def remember(module, args, output):
+        maps.append(weakref.ref(output))
+
+    for layer in net:
+        layer.register_forward_hook(remember)
+    watch = Watch(net, (16, 16), 2)
+    with watch, torch.no_grad():
+        net(torch.rand(1, 3, 16, 16))[..., ::2, ::2].sum()
+    assert [call.name for call in watch.calls] == ["3"]
+    gc.collect()
+    assert [map() for map in maps[:3]] == [None] * 3

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from omegaconf import OmegaConf
 
-from runs import folders, records, sweeps
+from runs import finished, folders, records, sweeps
 from tests.conftest import ROOT, compose_config
 
 START = {"time": 100.0, "jobs": 4}
@@ -105,6 +105,66 @@ def test_a_sweep_trains_exactly_the_runs_that_were_deleted(tmp_path):
     assert sweep() == []
 
 
+def line(overrides, run, configs):
+    return {"overrides": overrides, "status": "finished", "run": run, "configs": configs}
+
+
+def test_a_job_is_known_as_finished_by_its_line_and_its_run(tmp_path):
+    now, jobs = finished.digest(), [[f"seed={seed}", "name=n"] for seed in range(6)]
+    for name, status in (("a/0", "finished"), ("a/1", "finished"), ("a/2", "failed")):
+        write(tmp_path / name, {"seed": 0}, status)
+    (tmp_path / "a" / "3").mkdir()
+    (tmp_path / "a" / "3" / folders.RECORD).write_text("{")
+    lines = [
+        {"jobs": 6},
+        line(jobs[0], "a/0", now),
+        line(jobs[1], "a/1", "of other files"),
+        line(jobs[2], "a/2", now),
+        line(jobs[3], "a/3", now),
+        line(jobs[4], "a/4", now),  # whose run is gone
+        {"overrides": jobs[5], "status": "skipped"},
+    ]
+    left, done = finished.split(jobs, tmp_path, lines)
+    assert (left, done) == (jobs[1:], {tuple(jobs[0]): tmp_path / "a/0"})
+    moved = ["logs=elsewhere", *jobs[0]]
+    assert finished.split([moved], tmp_path, lines) == ([], {tuple(moved): tmp_path / "a/0"})
+    other = [[*jobs[0], more] for more in ("init=RUN", "data.size=${oc.env:SIZE}", "model.width=3")]
+    lines += [line(job, "a/0", now) for job in other]
+    assert finished.split(other, tmp_path, lines)[0] == other[:2]
+
+
+def test_a_note_moves_with_the_folder_of_the_sweep(tmp_path):
+    noted = finished.note(tmp_path / "n", tmp_path / "n" / "m-u-d" / "seed0-a", "digest")
+    assert noted == {"run": "m-u-d/seed0-a", "configs": "digest"}
+
+
+def test_the_digest_is_of_every_config_file(tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    monkeypatch.setattr(finished, "ROOT", tmp_path)
+    before = finished.digest()
+    assert before == finished.digest()
+    path = tmp_path / "configs" / "upsample" / "carafe.yaml"
+    text = path.read_text()
+    path.write_text(text + " ")
+    assert finished.digest() != before
+    path.write_text(text)
+    assert finished.digest() == before
+    path.rename(path.with_name("other.yaml"))
+    assert finished.digest() != before
+
+
+def test_submitit_is_given_one_job_at_least(tmp_path):
+    path, job = tmp_path / sweeps.FILE, ["seed=0"]
+    write(tmp_path / "a", {"seed": 0}, "finished")
+    sweeps._add(path, {"jobs": 1})
+    sweeps._add(path, line(job, "a", finished.digest()))
+    for target, left in (("x.BasicLauncher", []), ("submitit.SlurmLauncher", [job])):
+        launcher = OmegaConf.create({"_target_": target})
+        assert sweeps.skip_finished([job], path, launcher) == left
+    lines = [json.loads(text) for text in path.read_text().splitlines()]
+    assert [each.get("status") for each in lines] == [None, "finished", "skipped"]
+
+
 def test_a_sweep_goes_on_after_a_failure_and_skips_what_is_done(tmp_path):
     def sweep(upsample):
         arguments = (
@@ -125,8 +185,20 @@ def test_a_sweep_goes_on_after_a_failure_and_skips_what_is_done(tmp_path):
 
     second = sweep("glob(inter*)")
     assert second.returncode == 0, second.stderr
+    assert "skipped what is finished; sweep: 1 of 1 done" in second.stdout
     assert "sweep ended: 1 skipped" in second.stdout
     assert sorted(tmp_path.rglob("seed0-*")) == folders
     lines = [*map(json.loads, (tmp_path / "debug" / sweeps.FILE).read_text().splitlines())]
     assert [line.get("jobs") for line in lines] == [2, None, None, 1, None]
     assert len({line["sweep"] for line in lines}) == 2
+    (run,) = folders
+    assert lines[1]["run"] == str(run.relative_to(tmp_path / "debug"))
+    assert all("run" not in line for line in (lines[2], lines[4]))  # the first line tells it
+
+    moved = tmp_path.with_name("moved")
+    tmp_path.rename(moved)
+    tmp_path = moved
+    third = sweep("interpolate,max_unpool")
+    assert third.returncode == 1
+    assert "skipped what is finished; sweep: 1 of 2 done" in third.stdout
+    assert "sweep ended: 1 skipped, 1 failed" in third.stdout

@@ -58,3 +58,29 @@ print(kept - resident())
         [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True
     ).stdout
     assert int(found) > 10 * (1 << 24)
+
+
+@pytest.mark.skipif(not glibc(), reason="another malloc")
+def test_large_blocks_are_given_back_though_smaller_ones_lie_behind_them() -> None:
+    code = """
+import sys, torch
+from pathlib import Path
+from tasks.allocator import give_back_large_blocks
+resident = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+if sys.argv[1] == "give back":
+    assert give_back_large_blocks()
+else:  # from this block malloc learns to keep those that are smaller
+    torch.ones(7 << 20)
+maps = [(torch.ones(1 << 20), torch.ones(1 << 10)) for _ in range(20)]  # 4 MiB, 4 KiB
+full, behind = resident(), [small for _, small in maps]
+del maps
+print(full - resident())
+"""
+    freed = [
+        int(
+            subprocess.run([sys.executable, "-c", code, mode], cwd=ROOT, capture_output=True).stdout
+        )
+        for mode in ("keep", "give back")
+    ]
+    assert freed[0] < 20 << 20
+    assert freed[1] > 75 << 20

@@ -8,6 +8,7 @@ from upzoo.metrics.checkerboard.phases import (
     detail_energy,
     detail_maps,
     fold,
+    folds,
     grid_maps,
     laplacian,
     phase_mean,
@@ -128,3 +129,10 @@ def test_nearest_enlargement_is_even_at_2_and_empty_inside_the_cells_of_4():
 
 def test_no_detail_at_all_is_even():
     assert set_ratio(torch.ones(2, 1, 16, 16), 2) == 1
+
+
+def test_several_periods_are_folded_as_each_by_itself():
+    values = torch.rand(2, 3, 37, 50, generator=torch.Generator().manual_seed(0))
+    for period, folded in zip((2, 3, 8), folds(values, (2, 3, 8)), strict=True):
+        assert folded.shape == (2, 3, period, period)
+        assert torch.allclose(folded, fold(values, period), atol=1e-6)

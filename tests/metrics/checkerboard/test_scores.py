@@ -253,3 +253,20 @@ def test_images_are_checked(clean):
     bad[1, 0, 5, 5] = torch.nan
     with pytest.raises(ValueError, match=r"^images hold nan or infinite values"):
         scores.update(bad, real=False)
+
+
+def test_without_real_images_nothing_is_lost_by_saying_so():
+    images = torch.randn(4, 3, 72, 96, generator=torch.Generator().manual_seed(0))
+    images[..., ::2] += 0.3
+    found, wanted = {}, {}
+    for values, compared in ((found, False), (wanted, True)):
+        scores = CheckerboardScores((2, 4, 8), compared=compared)
+        scores.update(images, real=False)
+        values |= scores.compute()
+    assert found.keys() == wanted.keys()
+    assert wanted["checkerboard_db"] > 6
+    for name, value in wanted.items():
+        assert found[name] == pytest.approx(value, abs=1e-3, nan_ok=True), name
+    assert scores.periods == (2, 4, 8)
+    with pytest.raises(ValueError, match=r"^real images where compared=False said there are none"):
+        CheckerboardScores((2,), compared=False).update(images, real=True)

@@ -4,7 +4,13 @@ import torch
 
 from upzoo.metrics.checkerboard.power import near_grid, power_spectrum, tile_size, tiles
 from upzoo.metrics.checkerboard.profile import profile_distance, radial_profile
-from upzoo.metrics.checkerboard.spectrum import cell_powers, grid_powers, harmonics, peak_excess
+from upzoo.metrics.checkerboard.spectrum import (
+    cell_powers,
+    columns_read,
+    grid_powers,
+    harmonics,
+    peak_excess,
+)
 
 
 def noise(*shape, seed=0):
@@ -49,6 +55,25 @@ def test_power_of_tiles_is_the_mean_over_tiles():
     assert tiles(40, 30, 16, 16) == corners
     crops = torch.stack([power_spectrum(images[..., y : y + 16, x : x + 16]) for y, x in corners])
     assert torch.allclose(power_spectrum(images, 16), crops.mean(0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(40, 30), (33, 47), (64, 64)])
+def test_columns_alone_are_those_of_the_whole_and_the_others_are_nan(size):
+    images = noise(2, 3, *size) + 3
+    whole, part = (power_spectrum(images, 16, columns=c) for c in (None, torch.tensor([2, 5, 8])))
+    asked = torch.isin(torch.arange(16), torch.tensor([2, 5, 8, 11, 14]))
+    assert torch.allclose(part[..., asked], whole[..., asked], rtol=1e-5)
+    assert part[..., ~asked].isnan().all()
+
+
+def test_a_column_next_to_the_mean_is_the_windowed_dft():
+    image = noise(1, 1, 16, 16) + 100
+    window = torch.hann_window(16)[:, None] * torch.hann_window(16)
+    power = power_spectrum(image, 16, columns=torch.tensor([0, 1]))[0]
+    # the mean shows in rows 0 and ±1 alone
+    for u, v in [(2, 0), (8, 1), (-2, 1)]:
+        wanted = windowed_dft(image[0, 0], window, (u / 16, v / 16))
+        assert power[u, v].item() == pytest.approx(wanted, rel=1e-3)
 
 
 def test_white_noise_of_variance_4_has_power_4():
@@ -145,6 +170,21 @@ def test_a_ring_is_never_empty(period, periods):
     assert levels.eq(1).all()
 
 
+@pytest.mark.parametrize("periods", [(2, 4, 8), (2, 3, 5, 6), (7,), (12, 32)])
+@pytest.mark.parametrize("size", [(256, 256), (128, 150)])
+def test_a_period_is_read_in_its_columns_alone(periods, size):
+    images = noise(1, 2, *size)
+    for place, period in enumerate(periods):
+        side, known = tile_size(*size, period), periods[:place]
+        columns = columns_read(side, ((period, known),))
+        assert len(columns) < side // 2 + 1
+        found, wanted = (
+            peak_excess(power_spectrum(images, side, columns=c), period, known)
+            for c in (columns, None)
+        )
+        assert (found - wanted).abs().max() < 1e-3
+
+
 # Images
 
 
@@ -187,6 +227,17 @@ def test_cell_power_is_the_dft_under_a_window_of_steps():
     found = cell_powers(image, 3)[0]
     wanted = [windowed_dft(image[0, 0], window, (i / 3, j / 3)) for i, j in harmonics(3)]
     assert found.numpy() == pytest.approx(wanted, rel=1e-4)
+
+
+def test_cell_power_of_tiles_is_the_mean_over_tiles_and_channels():
+    images = noise(2, 3, 150, 100)
+    side = tile_size(150, 100, 4)
+    corners = tiles(150, 100, side, side, align=4)
+    assert (side, len(corners)) == (64, 12)
+    crops = [cell_powers(images[..., y : y + 64, x : x + 64], 4, (2,)) for y, x in corners]
+    assert torch.allclose(cell_powers(images, 4, (2,)), torch.stack(crops).mean(0), rtol=1e-4)
+    single = torch.stack([cell_powers(images[:, c : c + 1], 4, (2,)) for c in range(3)])
+    assert torch.allclose(cell_powers(images, 4, (2,)), single.mean(0), rtol=1e-4)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
