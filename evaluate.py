@@ -36,7 +36,8 @@ def main(cfg: DictConfig) -> None:
 
 def use(cfg: DictConfig) -> None:
     """Rebuild the net, then apply, draw, export or score; or examine anybody's."""
-    checks.check_evaluation(cfg)
+    with imports.without_collecting(), imports.without_triton():
+        checks.check_evaluation(cfg)
     if cfg.list is not False:
         show_list(cfg.list)
         return

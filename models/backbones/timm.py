@@ -66,7 +66,7 @@ class Timm(Backbone):
         fetched = weights is not None and not packaged
         if depth is not None:
             check_counts(depth=depth)
-        options = {} if depth is None else {"out_indices": tuple(range(depth))}
+        options: dict[str, Any] = {} if depth is None else {"out_indices": tuple(range(depth))}
         try:
             self.net = timm.create_model(
                 tagged, pretrained=fetched, features_only=True, in_chans=in_channels, **options
