@@ -22,6 +22,8 @@ from upzoo.atomic import whole
 PAGE, README, FIGURES = Path("docs/results.md"), Path("README.md"), Path("docs/figures")
 #: The page of one kind of setting, by the name of its data.
 OF_DATA = {"super_resolution": Path("docs/super_resolution.md")}
+#: Seeds from which README tells of a setting that is not finished.
+ENOUGH = 3
 #: Lines of a page between which the study's lines stand.
 BEGIN, END = "<!-- begin study -->", "<!-- end study -->"
 #: Records and page of the earlier trainings.
@@ -104,6 +106,11 @@ def overview(evidence: Sequence[Evidence], costs: Mapping[str, Costs]) -> list[s
     """README's answer: the advice of finished settings at their longest budget, what is open."""
     finished = [each for each in evidence if each.finished]
     lines = [in_short(each, costs.get(each.name, {})) for each in finished]
+    lines += [
+        so_far(each)
+        for each in evidence
+        if each not in finished and not each.missing and len(each.seeds) >= ENOUGH
+    ]
     done = {each.name for each in finished}
     titles = [setting.title for name, setting in SETTINGS.items() if name not in done]
     if titles:
@@ -127,6 +134,16 @@ def in_short(each: Evidence, costs: Costs) -> str:
     take = f"take `{chosen}`; " if chosen else ""
     after = f"not distinguishable from the best: {names(near)}"
     return f"* **{each.setting.title}**, {last:,} steps: {take}{after}."
+
+
+def so_far(each: Evidence) -> str:
+    """What an unfinished setting's seeds say at its longest budget, in a line; no advice."""
+    last, seeds = each.budgets[-1], f"{len(each.seeds)} of {len(each.setting.seeds)} seeds"
+    near = inference.near_best(conclusions.without_twins(each.scores(last)), each.setting.better)
+    return (
+        f"* {each.setting.title}, {last:,} steps, {seeds} so far: not distinguishable from the "
+        f"best: {names(near)}."
+    )
 
 
 def of_data(data: str, evidence: Sequence[Evidence], costs: Mapping[str, Costs]) -> list[str]:

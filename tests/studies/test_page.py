@@ -11,6 +11,7 @@ from studies import across, conclusions, evidence, figures, literature, page, se
 from studies.conclusions import advice, last_doublings, ranks, verdicts
 from studies.evidence import Evidence, Trained
 from studies.setting import Hypothesis
+from studies.settings import SETTINGS
 from tests.comparison.fabricated import write
 
 BUDGETS = [100, 200, 400]
@@ -197,6 +198,16 @@ def test_the_readmes_answer_is_of_finished_settings_alone(found, tmp_path):
     path.write_text("a")
     with pytest.raises(ValueError, match="lacks the lines"):
         page.between(path, lines)
+
+
+def test_the_readme_tells_what_the_seeds_of_an_unfinished_setting_say(found, monkeypatch):
+    few = dataclasses.replace(SETTINGS["espcn_x3"], variants=tuple(MEANS))
+    monkeypatch.setitem(SETTINGS, "espcn_x3", few)
+    first, _, open_, *_ = page.overview([found], {"espcn_x3": COSTS})
+    assert first.startswith(f"* {few.title}, {BUDGETS[-1]:,} steps, 3 of 5 seeds so far: not dist")
+    assert "`transposed`" in first
+    assert "take" not in first
+    assert few.title in open_
 
 
 def test_a_page_about_one_data_set_has_its_settings_in_short(found):
