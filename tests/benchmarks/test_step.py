@@ -70,3 +70,12 @@ def test_a_gans_step_steps_both_nets_and_leaves_the_discriminator_trainable():
     assert len(recorder.calls["convolutions"]) == enlarging + 3 * halving
     for net in training.parts:
         assert all(p.requires_grad and p.grad is not None for p in net.parameters())
+
+
+def test_the_page_says_of_compiled_steps_what_the_record_does():
+    nets = json.loads((ROOT / "benchmarks/results/step_avx512_bf16.json").read_text())["nets"]
+    speeds = [net["compiled_speed"]["median"] for net in nets.values()]
+    longest = max(net["first_compiled_step_seconds"] for net in nets.values())
+    page = " ".join((ROOT / "docs/training.md").read_text().split())
+    assert f"runs at {min(speeds):.2f} to {max(speeds):.2f} times the speed of the eager" in page
+    assert f"takes up to {longest:.0f} seconds" in page
