@@ -79,7 +79,7 @@ def events(folder: Path) -> int:
 def weigh(folder: Path) -> dict[str, int]:
     """Bytes that a training leaves for TensorBoard, by its kind."""
     for number, options in enumerate(TRAININGS.values()):
-        seconds_of(["train.py", f"logs={folder / str(number)}", *options])
+        seconds_of(["train.py", *options, f"logs={folder / str(number)}"])
     return {kind: events(folder / str(number)) for number, kind in enumerate(TRAININGS)}
 
 

@@ -202,6 +202,10 @@ MEANT = {
 }
 
 
+#: Hydra's flag of a sweep.
+SWEEP = ("-m", "--multirun")
+
+
 def prepared(arguments: Sequence[str], script: str) -> list[str]:
     """A command line as Hydra takes it.
 
@@ -216,4 +220,6 @@ def prepared(arguments: Sequence[str], script: str) -> list[str]:
     refuse_loose(arguments)
     for line in given_twice(arguments):
         print(f"note: {line}", file=sys.stderr)
-    return quoted_paths(checked_groups(arguments, script))
+    # between options Hydra's own flags end them: it would not know those behind
+    first = sorted(arguments, key=lambda word: word not in SWEEP)
+    return quoted_paths(checked_groups(first, script))

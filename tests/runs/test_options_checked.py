@@ -111,8 +111,10 @@ def test_paths_need_no_quoting_tricks(path):
     assert compose_config("evaluate", [argument]).input == path
 
 
-def test_a_sweep_over_paths_is_one():
+def test_a_sweeps_flag_may_stand_anywhere():
     assert arguments.prepared(["-m", "init=a,b"], "train") == ["-m", "init=a,b"]
+    between = ["model=unet", "-m", "seed=0,1"]
+    assert arguments.prepared(between, "train") == ["-m", "model=unet", "seed=0,1"]
 
 
 def test_numbers_given_for_texts_are_texts_and_tilde_is_home(monkeypatch, tmp_path):
