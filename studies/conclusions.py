@@ -156,9 +156,12 @@ class LastDoubling:
 
 
 def last_doublings(evidence: Evidence) -> dict[str, LastDoubling]:
-    """Variant → what the last doubling of its training brought; two seeds are the fewest."""
+    """Variant → what the last doubling of its training brought; two seeds are the fewest.
+
+    The A/A pair's second is left out, as from all that compares variants.
+    """
     *_, before, last = evidence.budgets
-    at_end, earlier = evidence.scores(last), evidence.scores(before)
+    at_end, earlier = without_twins(evidence.scores(last)), evidence.scores(before)
     sign, found = evidence.setting.better, {}
     for variant, values in at_end.items():
         gains = estimate(

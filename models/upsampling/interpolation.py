@@ -20,7 +20,7 @@ def resize_to(x: Tensor, size: Sequence[int], mode: str, align_corners: bool = F
         # A slice of a concatenation's gradient takes torch's slow path, nine times as long.
         last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
         layout = torch.channels_last if last else torch.contiguous_format
-        y.register_hook(lambda gradient: gradient.contiguous(memory_format=layout))
+        y.register_hook(lambda g: None if g is None else g.contiguous(memory_format=layout))
     return y
 
 
