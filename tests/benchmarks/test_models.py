@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from benchmarks import models
+from benchmarks.report import inserted
 from benchmarks.sides import Adversaries, Side
+from tests.conftest import ROOT
 
 SPEED = {"median": 1.2, "low": 1.1, "high": 1.3, "min": 1.0, "max": 1.4, "level": 0.98}
 
@@ -152,3 +154,9 @@ def test_one_comparison_is_merged_and_reported(tmp_path, monkeypatch):
     out.write_text(json.dumps(record | {"threads": -1}))
     with pytest.raises(SystemExit):
         run("--only", "precision")
+
+
+def test_the_page_is_what_the_record_gives():
+    (path,) = (ROOT / "benchmarks" / "results").glob("models_*.json")
+    page = (ROOT / models.PAGE).read_text()
+    assert inserted(page, models.report(json.loads(path.read_text()))) == page
