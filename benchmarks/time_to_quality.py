@@ -34,6 +34,7 @@ from data.base import ImageData
 from data.camvid import CamVid
 from data.mnist import MNIST
 from data.t91 import T91
+from runs import console
 from upzoo.metrics.restoration import image_psnr, scored
 from upzoo.metrics.segmentation import SegmentationScores
 
@@ -296,9 +297,9 @@ def measure(name: str, root: Path) -> None:
     """Train both sides and write the task's record."""
     task = TASKS[name]
     torch.manual_seed(0)
-    ours = train_ours(task, root)
     data = task.data(root)
-    data.setup()
+    data.setup()  # says first what is not there
+    ours = train_ours(task, root)
     peer = task.peer(data)
     theirs = train_peer(peer, [point["seconds"] for point in ours])
     curves = {"ours": ours, "peer": theirs}
@@ -389,4 +390,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with console.user_errors():
+        main()
