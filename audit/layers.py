@@ -8,7 +8,7 @@ done by none of these functions is bracketed by the modules around it (see `jour
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,52 +105,49 @@ class Watch(TorchFunctionMode):
         kind = "transposed convolution" if given.get("transposed") else kind
         if self._unit is not None:
             self._unit.inner.append((kind, given))
+        if self._unit is not None or not _over_maps(kind, given):
             return self._call(func, name, args, kwargs)
-        x = given["input"]
-        dims = x.ndim - 2
-        packed = "volution" in kind and getattr(given["weight"], "ndim", 0) != x.ndim  # quantised
-        if dims < 1 or packed:
-            return self._call(func, name, args, kwargs)
-        if "volution" in kind:
-            self.dims_seen[dims] = self.dims_seen.get(dims, 0) + 1
-        if kind in UP and max(x.shape[2:]) > 1:
-            x = given["input"] = self.plan.replace(len(self.calls), x)
-        elif kind not in UP or kind == "interpolation":
-            x = given["input"] = x.view_as(x) if x.requires_grad else x
+        x = given["input"] = self._arriving(kind, given["input"])
         rest = {k: v for k, v in kwargs.items() if k != "input"}
         y = self._call(func, name, (x, *args[1:]), rest)
         if self.plan.level and kind == "unpooling":
             y = even_unpool(y, given)
-        out = main_map(y)
-        if kind == "convolution":
-            holder = self._names.get(self._path[-1][0])
-            self._convs = [*self._convs[-7:], given | {"output": out, "holder": holder}]
-        conv = self._feeding(x) if kind == "pixel shuffle" else {}
-        facts = layer_facts(kind, given, out, conv)
-        pooled = kind in UP and max(x.shape[2:]) == 1  # one value spread over a map: no phases
-        up = kind in UP
-        if kind == "interpolation" and max(out.shape[2:]) < max(x.shape[2:]):
-            up = False
-        if pooled or max(facts["stride"], default=0) <= 1 or out.shape[2:] == x.shape[2:]:
-            return y
+        return self._note(func, name, kind, given, y, (args[1:], rest))
 
-        # what is kept holds none of the maps
-        more, strides = args[1:], facts["stride"]
-        how = {k: given[k] for k in ("mode", "align_corners") if k in given}
+    def _arriving(self, kind: str, x: Tensor) -> Tensor:
+        """The input of a function that is known, as the plan has it."""
+        if "volution" in kind:
+            dims = x.ndim - 2
+            self.dims_seen[dims] = self.dims_seen.get(dims, 0) + 1
+        if kind in UP and max(x.shape[2:]) > 1:
+            return self.plan.replace(len(self.calls), x)
+        if kind not in UP or kind == "interpolation":
+            return x.view_as(x) if x.requires_grad else x
+        return x
 
-        def again(x: Tensor) -> Any:
-            if kind != "interpolation":
-                return func(x, *more, **rest)
-            size = [round(n * s) for n, s in zip(x.shape[2:], strides, strict=True)]
-            return func(x, size=size, **how)
-
+    def _note(
+        self, func: Any, name: str, kind: str, given: dict[str, Any], y: Any, more: tuple[Any, Any]
+    ) -> Any:
+        """Note a call that changed the size of its map; `more` are its other arguments."""
+        x, out = given["input"], main_map(y)
         module = self._path[-1][0]
         label = self._names.get(module, "")
+        if kind == "convolution":
+            made = given | {"output": out, "holder": self._names.get(module)}
+            self._convs = [*self._convs[-7:], made]
+        conv = self._feeding(x) if kind == "pixel shuffle" else {}
+        facts = layer_facts(kind, given, out, conv)
+        spread = kind in UP and max(x.shape[2:]) == 1  # one value over a whole map: no phases
+        if spread or max(facts["stride"], default=0) <= 1 or out.shape[2:] == x.shape[2:]:
+            return y
+        smaller = kind == "interpolation" and max(out.shape[2:]) < max(x.shape[2:])
+        up = kind in UP and not smaller
         if facts.get("source") is not None:
             facts.setdefault("holder", label)
         if not type(module).__module__.startswith("torch.nn"):
             label = f"{label}.{name}()".lstrip(".")
         mode = f"{given.get('mode') or 'nearest'} " if kind == "interpolation" else ""
+        again = _again(func, kind, given, facts["stride"], more)
         free = again if up and kind != "unpooling" else None
         return self.journal.note(label, mode + kind, up, x, y, free, facts)
 
@@ -241,3 +238,26 @@ class Watch(TorchFunctionMode):
 
         kind = type(module).__name__
         return self.journal.note(name, kind, True, x, y, again if free else None, facts)
+
+
+def _over_maps(kind: str, given: dict[str, Any]) -> bool:
+    """Whether a call is over a map: neither over vectors nor with a quantised, packed weight."""
+    axes = given["input"].ndim
+    packed = "volution" in kind and getattr(given["weight"], "ndim", 0) != axes
+    return axes > 2 and not packed
+
+
+def _again(
+    func: Any, kind: str, given: dict[str, Any], strides: Sequence[float], more: tuple[Any, Any]
+) -> Callable[[Tensor], Any]:
+    """The same call on another input. It keeps none of the maps."""
+    args, kwargs = more
+    if kind != "interpolation":
+        return lambda x: func(x, *args, **kwargs)
+    how = {k: given[k] for k in ("mode", "align_corners") if k in given}
+
+    def resize(x: Tensor) -> Any:
+        size = [round(n * s) for n, s in zip(x.shape[2:], strides, strict=True)]
+        return func(x, size=size, **how)
+
+    return resize

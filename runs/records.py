@@ -163,11 +163,23 @@ def read(path: str | os.PathLike[str]) -> Record:
 
 
 def _validate(fields: Any) -> None:
+    """Refuse what is no record: each check relies on those before it."""
     if not isinstance(fields, dict):
         raise ValueError(f"a record is a JSON object, not {type(fields).__name__}")
     version = fields.get("schema_version")
     if version != SCHEMA_VERSION or isinstance(version, bool):
         raise ValueError(f"schema_version={version!r} is not {SCHEMA_VERSION}, the one known here")
+    _check_fields(fields)
+    _check_values(fields)
+    if fields["status"] not in STATUSES:
+        raise ValueError(f"status={fields['status']!r} is unknown: use {', '.join(STATUSES)}")
+    _check_metrics(fields)
+    check_extent(fields)
+    _check_checkpoint(fields["checkpoint"])
+
+
+def _check_fields(fields: Mapping[str, Any]) -> None:
+    """Refuse other fields than a record's, other types than theirs and other keys in them."""
     _same_keys("the record", set(fields) | OPTIONAL, TYPES.keys())
     for name, kinds in TYPES.items():
         if name in OPTIONAL and name not in fields:
@@ -177,25 +189,31 @@ def _validate(fields: Any) -> None:
             raise ValueError(f"{name} is {type(fields[name]).__name__}, expected {wanted}")
     for name, keys in KEYS.items():
         _same_keys(name, set(fields[name]) | OPTIONAL_KEYS.get(name, set()), keys)
-    _check_values(fields)
-    if fields["status"] not in STATUSES:
-        raise ValueError(f"status={fields['status']!r} is unknown: use {', '.join(STATUSES)}")
-    for budget in fields.get("budgets", []):
+
+
+def _check_metrics(fields: Mapping[str, Any]) -> None:
+    """Refuse metrics that are not split: {name: score}, the run's and those of its budgets."""
+    budgets = fields.get("budgets", [])
+    for budget in budgets:
         if not isinstance(budget, dict):
             raise ValueError(f"budgets holds a {type(budget).__name__}, expected an object")
         _same_keys("an entry of budgets", budget, BUDGET)
         if not isinstance(budget["metrics"], dict):
             raise ValueError(f"budgets: metrics is {budget['metrics']!r:.60}, expected name: score")
-    for metrics in (fields["metrics"], *(b["metrics"] for b in fields.get("budgets", []))):
+    for metrics in (fields["metrics"], *(budget["metrics"] for budget in budgets)):
         for split, scores in metrics.items():
             if not isinstance(scores, dict):
                 kind = type(scores).__name__
                 raise ValueError(f"metrics[{split!r}] is {kind}, expected name: score")
-    check_extent(fields)
-    checkpoint = fields["checkpoint"]
-    if checkpoint is not None and PurePath(checkpoint).is_absolute():
+
+
+def _check_checkpoint(checkpoint: str | None) -> None:
+    """Refuse a path that is not in the record's folder."""
+    if checkpoint is None:
+        return
+    if PurePath(checkpoint).is_absolute():
         raise ValueError(f"checkpoint={checkpoint!r} is absolute: give it relative to the record")
-    if checkpoint is not None and ".." in PurePath(checkpoint).parts:
+    if ".." in PurePath(checkpoint).parts:
         raise ValueError(f"checkpoint={checkpoint!r} leaves the record's folder: give one in it")
 
 
