@@ -150,39 +150,17 @@ def swap(
     kept_convs = [call.conv["holder"] for call in recorder.calls.values() if call.conv]
     for call in recorder.calls.values():
         module = net.get_submodule(call.owner)
-        replaced = isinstance(module, MODULES)
-        shown = call.owner if replaced else call.name
+        shown = call.owner if isinstance(module, MODULES) else call.name
         if not fnmatchcase(call.owner, where) and not fnmatchcase(shown, where):
             swaps.left[shown] = f"where={where!r} does not name it"
             continue
         alone = call.conv is not None and _runs_alone(net, call, kept_convs)
-        old = describe(call, with_conv=alone)
-        if isinstance(old, str):
-            if old:
-                swaps.left[shown] = old
-            continue
         try:
-            done = begin(old, name, options, start)
-        except ValueError as error:
-            swaps.left[shown] = str(error)
-            continue
-        one = Swap(
-            name=call.owner,
-            site=None if replaced else call.site,
-            old=old.kind,
-            operator=name,
-            options=done.options,
-            channels=(old.x.shape[1], old.y.shape[1]),
-            scale=old.scale,
-            bias=None if done.placed.bias is None else list(done.placed.bias.shape),
-            less=old.less,
-            conv=call.conv["holder"] if call.conv is not None and old.conv else None,
-            start=done.start,
-            error=done.error,
-            bare=isinstance(module, Upsample),
-        )
-        swaps.replaced.append(one)
-        placed.append((one, done.placed))
+            placed.append(_replacement(call, module, alone, (name, options, start)))
+        except ValueError as reason:
+            if str(reason):
+                swaps.left[shown] = str(reason)
+    swaps.replaced.extend(one for one, _ in placed)
     if not placed:
         reasons = "; ".join(f"{n}: {why}" for n, why in swaps.left.items())
         raise ValueError(
@@ -207,6 +185,36 @@ def _operator(operator: str | Callable[..., nn.Module]) -> tuple[str, dict[str, 
         if needs:
             raise ValueError(f"operator={name!r} needs {what}, which this net does not hand it")
     return name, options
+
+
+def _replacement(
+    call: Call, module: nn.Module, alone: bool, operator: tuple[str, dict[str, Any], str]
+) -> tuple[Swap, Placed]:
+    """What stands in the place of a call, by an operator's name, its options and how it starts.
+
+    Raises:
+        ValueError: why the call is left as it is; without words where it enlarges nothing.
+    """
+    old = describe(call, with_conv=alone)
+    if isinstance(old, str):
+        raise ValueError(old)
+    done = begin(old, *operator)
+    one = Swap(
+        name=call.owner,
+        site=None if isinstance(module, MODULES) else call.site,
+        old=old.kind,
+        operator=operator[0],
+        options=done.options,
+        channels=(old.x.shape[1], old.y.shape[1]),
+        scale=old.scale,
+        bias=None if done.placed.bias is None else list(done.placed.bias.shape),
+        less=old.less,
+        conv=call.conv["holder"] if call.conv is not None and old.conv else None,
+        start=done.start,
+        error=done.error,
+        bare=isinstance(module, Upsample),
+    )
+    return one, done.placed
 
 
 def _runs_alone(net: nn.Module, call: Call, convs: list[str]) -> bool:
