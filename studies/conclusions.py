@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import mean
@@ -191,16 +191,16 @@ class Reversal:
     equal: bool
 
 
-def reversals(evidence: Evidence) -> list[Reversal]:
+def reversals(evidence: Evidence, steps: Sequence[int] | None = None) -> list[Reversal]:
     """Pairs that differ at a budget and differ the other way, or are equivalent, at the longest.
 
-    The latest budget at which they differ is named.
+    The latest budget at which they differ is named; `steps` are those to look at, all by default.
     """
     last = evidence.budgets[-1]
     at_end = {(p.first, p.second): p for p in _pairs(evidence, last)}
     same = {(p.first, p.second) for p in equivalent(evidence, last)}
     found: dict[tuple[str, str], Reversal] = {}
-    for step in evidence.budgets[:-1]:
+    for step in evidence.budgets[:-1] if steps is None else steps:
         for pair in _pairs(evidence, step):
             key = (pair.first, pair.second)
             if not pair.differs or key not in at_end:

@@ -111,32 +111,39 @@ class Evidence:
             if values and None not in values.values()
         }
 
+    def figures(self, variant: str, step: int) -> dict[str, np.ndarray]:
+        """The setting's figures of each image at a budget, name → (seeds, images, …)."""
+        runs = [self.own[variant][seed] for seed in self.seeds]
+        places = [run.images["steps"].tolist().index(step) for run in runs]
+        return {
+            name: np.stack(
+                [
+                    run.images[f"{self.setting.split}.{name}"][place].astype(float)
+                    for run, place in zip(runs, places, strict=True)
+                ]
+            )
+            for name in self.setting.figures
+        }
+
+    @cached_property
+    def image_names(self) -> list[str]:
+        """Of the setting's split, in the order of `figures`."""
+        run = next(iter(next(iter(self.own.values())).values()))
+        return [str(name) for name in run.images[f"{self.setting.split}.images"]]
+
     def draws(self, variant: str, step: int) -> np.ndarray:
         """The mean primary score in draws of seeds and images at once, (draws,).
 
         The draws are alike for all variants and budgets, so that differences are paired.
         """
-        setting = self.setting
-        runs = [self.own[variant][seed] for seed in self.seeds]
-        places = [run.images["steps"].tolist().index(step) for run in runs]
-        names = setting.figures
-        if not names:  # a score of all images together: seeds alone are drawn
+        figures = self.figures(variant, step)
+        if not figures:  # a score of all images together: seeds alone are drawn
             values = np.array(list(self.scores(step)[variant].values()))
             return resampling.draw(resampling.mean_of(values[:, None]), resampling.ratio, DRAWS)
-        stacked = {
-            name: np.stack(
-                [
-                    run.images[f"{setting.split}.{name}"][place].astype(float)
-                    for run, place in zip(runs, places, strict=True)
-                ]
-            )
-            for name in names
-        }
-        if len(names) == 1:  # one value an image: its mean
-            figures, statistic = resampling.mean_of(stacked[names[0]]), resampling.ratio
-        else:
-            figures, statistic = stacked, resampling.mean_iou
-        return resampling.draw(figures, statistic, DRAWS)
+        if len(figures) == 1:  # one value an image: its mean
+            (values,) = figures.values()
+            return resampling.draw(resampling.mean_of(values), resampling.ratio, DRAWS)
+        return resampling.draw(figures, resampling.mean_iou, DRAWS)
 
     @property
     def trainings(self) -> list[Trained]:

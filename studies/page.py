@@ -11,7 +11,7 @@ from pathlib import Path
 
 from comparison import inference
 from runs import console
-from studies import across, conclusions, cost, figures, literature, short
+from studies import across, conclusions, cost, figures, labels, literature, short
 from studies.conclusions import Costs
 from studies.evidence import Evidence, read
 from studies.section import FEWEST_SEEDS, brief, listed, names, section
@@ -57,7 +57,8 @@ def page(evidence: Sequence[Evidence], costs: Mapping[str, Costs], folder: Path)
     lines = [INTRODUCTION.format(records=records)]
     lines += [*trained(evidence), ""]
     for each in evidence:
-        lines += [*section(each, costs.get(each.name, {}), folder), ""]
+        lines += [*section(each, costs.get(each.name, {}), folder)]
+        lines += [*labels.order(each), *labels.drives(each), *labels.without_grid(each), ""]
     lines += [*literature.section({each.name: each for each in evidence}), ""]
     lines += variants(evidence)
     return "\n".join(lines).rstrip() + "\n"

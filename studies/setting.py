@@ -63,6 +63,7 @@ class Setting:
         margin: differences below it are none, in the score's unit.
         act: differences up to it are not worth acting on.
         secondary: further scores of the page's table, split and name.
+        parts: of the test split that are also scored alone, by how their images' names begin.
         hypotheses: tested at their budgets, one Holm family.
         seeds: of the study.
         common: the learning rate that every variant is trained at, too.
@@ -85,6 +86,7 @@ class Setting:
     margin: float
     act: float
     secondary: Sequence[tuple[str, str]] = ()
+    parts: Mapping[str, str] = field(default_factory=dict)
     hypotheses: Sequence[Hypothesis] = ()
     pilot: Pilot | None = None
     overrides: Sequence[str] = ()

@@ -22,6 +22,7 @@ _CAMVID: dict[str, Any] = {
         ("test", "shift_consistency"),
         ("val", "miou"),
     ),
+    "parts": {"0001TP": "in training too", "Seq05VD": "not in training"},
     "pilot": Pilot(
         rates=(1e-3, 3e-3, 9e-3),
         overrides=(

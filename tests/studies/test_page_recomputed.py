@@ -52,6 +52,8 @@ class Records:
             record = json.loads(path.read_text(encoding="utf-8"))
             variant = path.relative_to(ROOT / "results" / "study" / name).parts[0]
             if record["status"] == "finished":
+                with np.load(path.with_name("per_image.npz")) as images:
+                    record["images"] = dict(images)
                 self.runs[variant][record["choices"]["seed"]] = record
         self.own = {v: self.runs[v] for v in self.setting.variants if v in self.runs}
         self.seeds = sorted(set.intersection(*(set(runs) for runs in self.own.values())))
@@ -312,6 +314,111 @@ def test_hypotheses(records):
         assert says(row[3], scale * gap)
         assert row[4] == "< 0.001" if p < 0.001 else says(row[4], p)
         assert (row[5] == "supported") == (p < 0.05)
+
+
+def test_scores_by_test_drive(records):
+    found = [t for t in tables(body(records)) if "frames)" in t[0][1]]
+    if not records.setting.parts:
+        assert not found
+        return
+    ((heads, _, *rows),) = found
+    for variant, *cells in rows:
+        run = records.runs[label(variant)]
+        for head, cell in zip(heads[1:], cells, strict=False):
+            part = re.match(r"(\w+), .*\((\d+) frames\)", head)
+            if part is None:
+                continue
+            scores = []
+            for seed in records.seeds:
+                images = run[seed]["images"]
+                here = np.char.startswith(images["test.images"], part[1])
+                assert here.sum() == int(part[2])
+                place = list(images["steps"]).index(records.budgets[-1])
+                hits, truth, predicted = (
+                    images[f"test.{n}"][place][here].sum(0, dtype=np.int64)
+                    for n in ("hits", "truth", "predicted")
+                )
+                union = truth + predicted - hits
+                scores.append(100 * (hits[union > 0] / union[union > 0]).mean())
+            mean, *rest = NUMBER.findall(cell)
+            assert says(mean, np.mean(scores)), (variant, head)
+            assert not rest or says(rest[0], half(np.array(scores)))
+    assert {label(row[0]) for row in rows} == set(records.own)
+
+
+def test_intervals_over_seeds_and_images(records):
+    """By a plain loop over draws of its own: bounds agree as far as chance lets them."""
+    found = [t for t in tables(body(records)) if t[0][-1].startswith("less ")]
+    if not records.setting.parts or len(records.seeds) < 3:
+        assert not found
+        return
+    ((_, _, *rows),) = found
+    random = np.random.default_rng(12)
+    draws = [
+        (
+            random.integers(len(records.seeds), size=len(records.seeds)),
+            random.integers(233, size=233),
+        )
+        for _ in range(400)
+    ]
+    reference = two_way(records, "bilinear_fixed", draws)
+    for row in rows:
+        if label(row[0]) == "bilinear_fixed":
+            continue
+        low, high = (float(x.replace("−", "-")) for x in NUMBER.findall(row[-1]))
+        expected = np.quantile(two_way(records, label(row[0]), draws) - reference, [0.025, 0.975])
+        assert np.abs(expected - [low, high]).max() < 0.1 + 0.25 * (high - low), row
+
+
+def two_way(records: Records, variant: str, draws: list) -> np.ndarray:
+    """Mean IoU in %, over drawn seeds of drawn images, for each draw."""
+    counts = []
+    for seed in records.seeds:
+        images = records.runs[variant][seed]["images"]
+        place = list(images["steps"]).index(records.budgets[-1])
+        counts.append([images[f"test.{n}"][place] for n in ("hits", "truth", "predicted")])
+    stacked = np.array(counts, dtype=np.int64)  # (seeds, 3, images, classes)
+    made = []
+    for seeds, images in draws:
+        hits, truth, predicted = stacked[:, :, images].sum(2).transpose(1, 0, 2)
+        made.append(100 * np.nanmean(hits / (truth + predicted - hits), axis=1)[seeds].mean())
+    return np.array(made)
+
+
+def test_what_the_grid_changes(records):
+    found = [t for t in tables(body(records)) if t[0][1].startswith("labels flipped")]
+    measured = (
+        "periodic" in next(iter(records.own.values()))[records.seeds[0]]["metrics"]["test"]
+        if (records.setting.split == "test")
+        else False
+    )
+    assert bool(found) == measured
+    if not measured:
+        return
+    ((heads, _, *rows),) = found
+    names = {"labels flipped, %": "labels_flipped", "mean IoU gained, points": "miou_without_grid"}
+    reach = {}
+    for variant, *cells in rows:
+        runs = [records.runs[label(variant)][seed] for seed in records.seeds]
+        for head, cell in zip(heads[1:], cells, strict=True):
+            words, periods = head.rsplit(", ", 1)
+            for period, shown in zip(NUMBER.findall(periods), NUMBER.findall(cell), strict=True):
+                values = [r["metrics"]["test"]["periodic"][period][names[words]] for r in runs]
+                assert says(shown, 100 * np.mean(values)), (variant, head)
+                if names[words] == "miou_without_grid" and period in ("8", "32"):
+                    reach[label(variant), period] = 100 * (
+                        abs(np.mean(values)) + half(np.array(values))
+                    )
+    told = re.search(
+        r"is (not )?supported: of all 95 % intervals over seeds that of `(\w+)` at period (\d+) "
+        r"reaches furthest from 0, to (\d+\.\d+)",
+        body(records),
+    )
+    compared = {key: value for key, value in reach.items() if key[0] not in TWINS}
+    assert told is not None
+    assert (told[2], told[3]) == max(compared, key=compared.__getitem__)
+    assert says(told[4], compared[told[2], told[3]])
+    assert (told[1] is None) == (max(compared.values()) < 0.1)
 
 
 def test_the_table_over_the_settings_of_super_resolution():
