@@ -24,8 +24,8 @@ from upzoo.atomic import whole
 if TYPE_CHECKING:
     from torch import nn
 
-#: Bytes of the weights of one checkpoint: the repository holds many.
-MAX_BYTES = 4_000_000
+#: Bytes of the weights of one checkpoint and of all, and how many the repository holds.
+MAX_BYTES, ALL_BYTES, MOST = 4_000_000, 30_000_000, 40
 #: What a shipped config keeps of a run's: all that scoring and comparing need.
 CONFIG_KEYS = ("seed", "init", "average", "artifacts", "data", "task", "trainer")
 
@@ -48,7 +48,8 @@ def ship(run: str | Path, name: str, seeds: Mapping[str, Any] | None = None) -> 
 
     Raises:
         FileNotFoundError: there is no run.
-        ValueError: a run that is not finished, a name that is not its own, too many weights.
+        TooLargeError: too many weights for one checkpoint, or for all.
+        ValueError: a run that is not finished, a name that is not its own.
     """
     from release import card
 
@@ -59,12 +60,7 @@ def ship(run: str | Path, name: str, seeds: Mapping[str, Any] | None = None) -> 
     net, metadata = checkpoint.load(Path(run) / record.checkpoint)
     halved = halve(net)
     part, spec = used_part(halved, metadata["model"])
-    size = sum(t.numel() * t.element_size() for t in part.state_dict().values())
-    if size > MAX_BYTES:
-        raise ValueError(
-            f"{run}: {size:,} bytes of weights, more than the {MAX_BYTES:,} of a shipped "
-            "checkpoint: train a narrower net (model.width=…)"
-        )
+    refuse_large(run, name, sum(t.numel() * t.element_size() for t in part.state_dict().values()))
     net.load_state_dict(halved.state_dict())  # as float32 again
     metrics, images = rescore(net, metadata, record.metrics)
     options = {key: metadata["config"][key] for key in CONFIG_KEYS if key in metadata["config"]}
@@ -81,6 +77,30 @@ def ship(run: str | Path, name: str, seeds: Mapping[str, Any] | None = None) -> 
     (folder / card.FILE).write_text(card.write(name, part, metadata, record))
     write_manifest()
     return folder
+
+
+class TooLargeError(ValueError):
+    """A net that the repository has no room for."""
+
+
+def refuse_large(run: str | Path, name: str, size: int) -> None:
+    """Refuse weights of so many bytes, by themselves or beside the checkpoints that are there.
+
+    Raises:
+        TooLargeError: one line that says which limit, and what would fit.
+    """
+    if size > MAX_BYTES:
+        raise TooLargeError(
+            f"{run}: {size:,} bytes of weights, more than the {MAX_BYTES:,} of a shipped "
+            "checkpoint: train a narrower net (model.width=…)"
+        )
+    others = {path for path in zoo.ROOT.glob("[!.]*/model.safetensors") if path.parent.name != name}
+    total = size + sum(path.stat().st_size for path in others)
+    if total > ALL_BYTES or len(others) >= MOST:
+        raise TooLargeError(
+            f"{run}: with {name} there would be {len(others) + 1} checkpoints of {total:,} bytes, "
+            f"more than {MOST} or {ALL_BYTES:,}: remove one from {zoo.ROOT.name}/"
+        )
 
 
 def halve(net: nn.Module) -> nn.Module:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 import evaluate
 from release import listing
-from release.ship import halve, ship, used_part, write_manifest
+from release.ship import TooLargeError, halve, refuse_large, ship, used_part, write_manifest
 from runs import console, records, scrub
 from tests.conftest import compose_config
 from upzoo import checkpoint, zoo
@@ -138,6 +138,22 @@ def test_what_is_not_shipped(trained, tmp_path, monkeypatch):
     stopped = dataclasses.replace(record, status="interrupted")
     records.write(tmp_path / "run" / "record.json", stopped)
     assert "this run is interrupted" in refused(tmp_path / "run", NAME)
+
+
+def test_the_checkpoints_together_have_limits(monkeypatch, tmp_path):
+    monkeypatch.setattr(zoo, "ROOT", tmp_path)
+    for name in ("one.shapes", "other.shapes"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_bytes(bytes(400))
+    monkeypatch.setattr("release.ship.ALL_BYTES", 1000)
+    refuse_large("run", "third.shapes", 200)
+    refuse_large("run", "one.shapes", 600)  # which it replaces
+    with pytest.raises(TooLargeError, match=r"3 checkpoints of 1,001 bytes, more than 40 or 1,000"):
+        refuse_large("run", "third.shapes", 201)
+    monkeypatch.setattr("release.ship.MOST", 2)
+    with pytest.raises(TooLargeError, match="more than 2 or 1,000: remove one"):
+        refuse_large("run", "third.shapes", 1)
+    refuse_large("run", "other.shapes", 1)
 
 
 def test_weights_beyond_float16_are_refused():
