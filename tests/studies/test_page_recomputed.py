@@ -287,6 +287,21 @@ def test_noise_floor_and_convergence(records):
     assert all(says(shown[variant], gain) for variant, gain in rising.items())
 
 
+def test_limits_in_the_readme(records):
+    """They are those of the page, which the tests above recompute."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    line = re.search(rf"^\* \*\*{re.escape(records.setting.title)}\*\*.*\((.+)\)\.$", readme, re.M)
+    assert (line is None) == (len(records.seeds) < len(records.setting.seeds))
+    if line is None:
+        return
+    text = SECTIONS[records.setting.title]
+    found = re.search(r"finds a difference of (\S+ \w+) in 80", text)
+    rising = re.search(r"^\* Not converged.*$", text, re.M)
+    count = rising[0].count("`") // 2 if rising else 0
+    assert found is not None
+    assert line[1] == f"{found[1]}; {count} of {len(records.compared)}"
+
+
 def test_hypotheses(records):
     found = [t for t in tables(body(records)) if t[0][1:2] == ["claim"]]
     rows = [row for table in found for row in table[2:]]
