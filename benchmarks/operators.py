@@ -5,7 +5,9 @@ python -m benchmarks.operators --only NAME  # measures one operator and merges i
 python -m benchmarks.operators --report     # draws tables and plot in docs/ from that file
 
 Forward is measured without gradients, "training" is forward and backward. Everything is
-channels-last, weights and input of one dtype.
+channels-last, weights and input of one dtype. A rival that leaves its map channels-first hands the
+work of reordering it to the next layer: it and the operator are timed with a 3×3 convolution behind
+them, too.
 """
 
 import argparse
@@ -23,6 +25,7 @@ from benchmarks.handwritten import Rival, rivals
 from benchmarks.memory import peak_bytes
 from benchmarks.timing import here, in_turn, ratio, spread, write
 from upzoo.upsampling import OPERATORS
+from upzoo.upsampling.base import is_channels_last
 
 RESULTS = Path("benchmarks/results/operators.json")
 DTYPES = (torch.float32, torch.bfloat16)
@@ -147,7 +150,8 @@ def operator_rows(name: str, setting: Setting, dtype: torch.dtype, effort: Effor
     for key, rival in rivals(name, operator, x).items():
         sides[key] = ByHand(rival, operator, given)
     with torch.no_grad():
-        output = operator(x, **given).nbytes
+        maps = {key: side(x) for key, side in sides.items()}
+    output = maps["ours"].nbytes
     weights = sum(p.nbytes for p in operator.parameters())
     facts = {
         "operator": name,
@@ -156,7 +160,25 @@ def operator_rows(name: str, setting: Setting, dtype: torch.dtype, effort: Effor
         "flops": flops(operator, x, given),
         "bytes": x.nbytes + sum(t.nbytes for t in given.values()) + weights + output,
     }
-    return [{**facts, **row} for row in compare(sides, x, [operator], effort)]
+    rows = [{**facts, **row} for row in compare(sides, x, [operator], effort)]
+    reordered = [key for key, y in maps.items() if not is_channels_last(y) and key != "ours"]
+    del maps
+    if reordered and is_channels_last(x):
+        asked = {key: sides[key] for key in ("ours", *reordered)}
+        for row, then in zip(rows, convolved(asked, x, operator, effort), strict=True):
+            row["then_convolution"] = {key: then[key] for key in ("seconds", "times_faster")}
+    return rows
+
+
+def convolved(
+    sides: Mapping[str, Callable[[Tensor], Tensor]], x: Tensor, operator: nn.Module, effort: Effort
+) -> list[dict[str, Any]]:
+    """`compare` of sides that a 3×3 convolution follows, as many channels to as many."""
+    channels = operator.out_channels
+    conv = nn.Conv2d(channels, channels, 3, padding=1)
+    conv.to(dtype=x.dtype, memory_format=torch.channels_last)
+    followed = {key: lambda x, side=side: conv(side(x)) for key, side in sides.items()}
+    return compare(followed, x, [operator, conv], effort)
 
 
 def peer_rows(setting: Setting, dtype: torch.dtype, effort: Effort) -> list[dict]:

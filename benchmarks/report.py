@@ -208,6 +208,26 @@ def fast_table(results: Results) -> str:
     return table(head, rows)
 
 
+def followed_table(results: Results) -> str:
+    """Operators and rivals that leave their map channels-first, a 3×3 convolution behind both."""
+    cells: dict[tuple[str, str, str], dict[tuple[str, str], str]] = {}
+    for row in results["operators"]:
+        then = row.get("then_convolution", {"times_faster": {}})
+        for rival in then["times_faster"]:
+            alone, followed = times(row, rival), times(then, rival)
+            found = cells.setdefault((row["operator"], rival, row["setting"]), {})
+            found[row["dtype"], row["pass"]] = f"{followed} ({alone})"
+    if not cells:
+        return "Not in this record yet."
+    columns = [(dtype, part) for dtype in DTYPES for part in ("forward", "training")]
+    head = ("", "rival", "setting", *(f"{dtype}, {part}" for dtype, part in columns))
+    rows = (
+        (f"`{name}`", rival, setting, *(found.get(column, "–") for column in columns))
+        for (name, rival, setting), found in cells.items()
+    )
+    return table(head, rows)
+
+
 def speed_table(results: Results, dtype: str) -> str:
     """Milliseconds of forward and backward by operator and setting, and against by hand."""
     first = results["operators"][0]["operator"]  # the largest map is for some alone
@@ -274,6 +294,7 @@ def parts(results: Results) -> dict[str, str]:
         "machine": machine_line(results),
         "targets": targets_table(results),
         "fast paths": fast_table(results),
+        "followed": followed_table(results),
         "speed": "\n\n".join(speed_table(results, dtype) for dtype in DTYPES),
         "peers": peers_table(results),
     }

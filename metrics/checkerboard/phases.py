@@ -33,7 +33,7 @@ def fold(values: Tensor, period: int) -> Tensor:
         (..., p, p).
 
     Example:
-        >>> fold(torch.arange(12.0).remainder(3).expand(12, 12), 3)
+        >>> fold(torch.arange(12.0).remainder(3).expand(12, 12), 3).round(decimals=3)
         tensor([[0., 1., 2.],
                 [0., 1., 2.],
                 [0., 1., 2.]])
@@ -42,13 +42,19 @@ def fold(values: Tensor, period: int) -> Tensor:
 
 
 def folds(values: Tensor, periods: Sequence[int]) -> list[Tensor]:
-    """`fold` by several periods, in one pass over the values: (..., H, W) -> (..., p, p) each."""
-    rows, columns = (
-        [_folding(n, period).to(values.device) for period in periods] for n in values.shape[-2:]
-    )
-    # in this order the larger product is the wider one
-    parts = (torch.cat(rows, 1).T @ values).split(list(periods), dim=-2)
-    return [part @ column for part, column in zip(parts, columns, strict=True)]
+    """`fold` by several periods: (..., H, W) -> (..., p, p) each.
+
+    The phases of a period are those of a multiple of it, summed: those values are not read again.
+    """
+    sums: dict[int, Tensor] = {}
+    for period in sorted(set(periods), reverse=True):
+        multiple = next((known for known in sums if known % period == 0), None)
+        if multiple is None:
+            sums[period] = _phase_sums(values, period)
+        else:
+            cells = (multiple // period, period)
+            sums[period] = sums[multiple].unflatten(-1, cells).unflatten(-3, cells).sum((-4, -2))
+    return [sums[period] / _weight(*values.shape[-2:], period).to(values) for period in periods]
 
 
 def grid_maps(images: Tensor, period: int) -> Tensor:
@@ -187,8 +193,22 @@ def laplacian(images: Tensor, mode: str = "replicate") -> Tensor:
     return torch.sub(images, around.view_as(images), alpha=0.25)
 
 
+def _phase_sums(values: Tensor, period: int) -> Tensor:
+    """Σ_(t≡φ) w(t)·v(t) of each phase: (..., H, W) -> (..., p, p)."""
+    height, width = values.shape[-2:]
+    window = hann(height, values.device)
+    rows = [window[phase::period] @ values[..., phase::period, :] for phase in range(period)]
+    return torch.stack(rows, -2) @ _folding(width, period).to(values.device)
+
+
 @lru_cache(maxsize=64)
 def _folding(n: int, period: int) -> Tensor:
-    """Weights (n, p) of every pixel of an axis in the mean of every phase; columns sum to 1."""
-    weights = hann(n)[:, None] * (torch.arange(n)[:, None] % period == torch.arange(period))
-    return weights / weights.sum(0)
+    """The window at every pixel of an axis, by phase, (n, p)."""
+    return hann(n)[:, None] * (torch.arange(n)[:, None] % period == torch.arange(period))
+
+
+@lru_cache(maxsize=64)
+def _weight(height: int, width: int, period: int) -> Tensor:
+    """Σ_(t≡φ) w(t) of each phase, (p, p)."""
+    rows, columns = (_folding(n, period).sum(0) for n in (height, width))
+    return rows[:, None] * columns

@@ -27,7 +27,7 @@ CHUNK = 2**18  # values that are worked on at a time, so that they stay in the c
 
 
 def check_images(images: Tensor, periods: Sequence[int]) -> None:
-    """Refuse what is not (B, C, H, W) finite floats, and images too small for a period."""
+    """Refuse what is not (B, C, H, W) floats, and images too small for a period."""
     if images.ndim != 4 or not images.is_floating_point():
         raise ValueError(
             f"images are {images.dtype} {tuple(images.shape)}: give floats (B, C, H, W)"
@@ -41,9 +41,6 @@ def check_images(images: Tensor, periods: Sequence[int]) -> None:
                 f"images of {height}×{width} are too small for period {period}: "
                 f"give {least}×{least} pixels or more, or leave the period out"
             )
-    low, high = images.aminmax()  # of which any nan is both
-    if not (low.isfinite() and high.isfinite()):
-        raise ValueError("images hold nan or infinite values: leave those images out")
 
 
 def check_periods(periods: Sequence[int]) -> None:
@@ -86,45 +83,46 @@ def power_spectrum(
         tensor([ 0.0000,  0.0000,  7.1100, 28.4400,  7.1100])
     """
     images = images.float()
-    least = floor(images) if least is None else least
+    least = floor(mean_square(images)) if least is None else least
     count, channels, height, width = images.shape
     tall, wide = (size, size) if size else (height, width)
     down, along = (hann(n, images.device) for n in (tall, wide))
     lobe = _lobe(tall, wide).to(images.device)
     tops, lefts = starts(height, tall), starts(width, wide)
-    maps = images.flatten(0, 1)
-    kept = wide // 2 + 1 if columns is None else len(columns)
-    # complex numbers, beside those that they are transformed to
-    together = max(1, CHUNK // (4 * len(maps) * tall * kept))
-    strip = images.new_empty(len(maps), height, wide)
-    windowed = images.new_empty(together, len(maps), tall, kept, 2)
-    power = images.new_zeros(count, kept, 2 * tall)
-    for left in lefts:
-        torch.mul(maps[..., left : left + wide], along, out=strip)
-        lines = torch.fft.rfft(strip)  # (B·C, H, wide // 2 + 1)
-        if columns is not None:
-            lines = lines.gather(-1, columns.expand(*lines.shape[:-1], -1))
-        parts = torch.view_as_real(lines)
-        for start in range(0, len(tops), together):
-            some = windowed[: len(tops) - start]
-            for tile, top in zip(some, tops[start:], strict=False):
-                torch.mul(parts[:, top : top + tall], down[:, None, None], out=tile)
-            half = torch.fft.fft(torch.view_as_complex(some), dim=-2)
+    kept = torch.arange(wide // 2 + 1) if columns is None else columns
+    # each tile's columns, in the plane of transformed rows
+    rows = torch.tensor(tops)[:, None, None] + torch.arange(tall)
+    places = (rows.to(kept) * (wide // 2 + 1) + kept[:, None]).flatten().to(images.device)
+    # for real and imaginary parts: (tops, columns, tall, 2)
+    shape = (len(tops), len(kept), tall, 2)
+    windows = down[:, None].expand(shape[1:]).contiguous()
+    power = images.new_zeros(count, *shape[1:])
+    # a strip is worked on beside its lines, its tiles and their transforms
+    parts = math.ceil(3 * count * channels * height * wide / CHUNK)
+    for some in images.tensor_split(min(parts, channels), dim=1):
+        maps = some.flatten(0, 1)
+        strip = maps.new_empty(len(maps), height, wide)
+        index = places.expand(len(maps), -1)
+        tiles = maps.new_empty(len(maps), len(places), dtype=torch.complex64)
+        windowed = torch.view_as_real(tiles).view(len(maps), *shape)
+        for left in lefts:
+            torch.mul(maps[..., left : left + wide], along, out=strip)
+            torch.gather(torch.fft.rfft(strip).flatten(1), 1, index, out=tiles)
+            windowed.mul_(windows)
+            half = torch.fft.fft(torch.view_as_complex(windowed))  # (maps, tops, columns, tall)
             if columns is None:
-                half = _without_mean(half, lobe)
-            # torch lays a transform out along its own axis
-            squares = torch.view_as_real(half.mT).flatten(-2).square_()
-            power += squares.unflatten(1, (count, channels)).sum((0, 2))
+                _without_mean(half.mT, lobe)
+            power += torch.view_as_real(half).square_().unflatten(0, (count, -1)).sum((1, 2))
     scale = len(tops) * len(lefts) * channels * down.square().sum() * along.square().sum()
-    asked = power.unflatten(-1, (-1, 2)).sum(-1).mT / scale  # (B, tall, columns)
+    asked = power.sum(-1).mT / scale  # (B, tall, columns)
     if columns is not None:
         plane = asked.new_full((count, tall, wide // 2 + 1), torch.nan)
         asked = plane.index_copy_(-1, columns, asked)
     return _whole(asked, wide) + least[:, None, None]
 
 
-def _without_mean(half: Tensor, lobe: Tensor) -> Tensor:
-    """Take each tile's mean under the window off its transform, in place.
+def _without_mean(half: Tensor, lobe: Tensor) -> None:
+    """Take each tile's mean under the window off its transform (..., tall, columns), in place.
 
     The mean x̄ = Y(0) / W(0), and a Hann window's own transform W has but the bins 0 and ±1.
     """
@@ -132,7 +130,6 @@ def _without_mean(half: Tensor, lobe: Tensor) -> Tensor:
     half[..., :2, :2] -= constant * lobe[:2]
     if half.shape[-2] > 2:
         half[..., -1:, :2] -= constant * lobe[2:]
-    return half
 
 
 @lru_cache(maxsize=64)
@@ -142,10 +139,18 @@ def _lobe(tall: int, wide: int) -> Tensor:
     return (torch.fft.rfft2(window) / window.sum())[[0, 1, -1], :2]
 
 
-def floor(images: Tensor) -> Tensor:
-    """Power (B,) that is added at every frequency: what lies below is rounding."""
-    energy = torch.linalg.vector_norm(images, dim=(1, 2, 3)).square()
-    return FLOOR * energy / images[0].numel() + BLACK
+def floor(energy: Tensor) -> Tensor:
+    """Power that is added at every frequency: what lies below is rounding.
+
+    Args:
+        energy: (B,), the images' mean square.
+    """
+    return FLOOR * energy + BLACK
+
+
+def mean_square(images: Tensor) -> Tensor:
+    """Mean square of each image, (B, C, H, W) -> (B,)."""
+    return torch.linalg.vector_norm(images, dim=(1, 2, 3)).square() / images[0].numel()
 
 
 def tile_size(height: int, width: int, period: int) -> int:
@@ -181,8 +186,9 @@ def starts(n: int, side: int, align: int = 1) -> list[int]:
     return [round(k * (n - side) / max(steps, 1)) // align * align for k in range(steps + 1)]
 
 
+@lru_cache(maxsize=64)
 def hann(n: int, device: torch.device | None = None) -> Tensor:
-    """Periodic Hann window, (n,)."""
+    """Periodic Hann window, (n,), the same tensor at every call."""
     return torch.hann_window(n, periodic=True, device=device)
 
 

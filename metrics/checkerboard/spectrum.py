@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from upzoo.metrics.checkerboard.power import (
@@ -22,6 +23,7 @@ from upzoo.metrics.checkerboard.power import (
     MIN_PERIODS,
     decibels,
     floor,
+    mean_square,
     near_grid,
     starts,
     tile_size,
@@ -80,12 +82,11 @@ def grid_powers(power: Tensor, period: int, known: Sequence[int] = ()) -> tuple[
             f"a spectrum of {height}×{width} has no bins for period {period}: take tiles whose "
             f"sides are multiples of {period}, {MIN_PERIODS * period} pixels or more"
         )
-    flat = power.flatten(-2)
-    peaks, levels = [], []
-    for peak, ring in _bins(height, width, period, tuple(known)):
-        peaks.append(flat[..., peak])
-        levels.append(_log_median(flat[..., ring.to(flat.device)]))
-    return torch.stack(peaks, -1), torch.stack(levels, -1)
+    bins = _bins(height, width, period, tuple(known))
+    peaks, rings, counts = (each.to(power.device) for each in bins)
+    # behind the plane lies a value that no median of a ring is
+    flat = F.pad(power.flatten(-2), (0, 1), value=torch.inf)
+    return flat[..., peaks], _log_median(flat[..., rings], counts)
 
 
 def cell_powers(
@@ -110,43 +111,31 @@ def cell_powers(
     images = images.float()
     height, width = images.shape[-2:]
     size = tile_size(height, width, period)
-    rows = _steps(height, size, period).to(images.device)
-    columns = _phase_steps(width, size, period).to(images.device)
+    steps, spread = (each.to(images.device) for each in _steps(size // period, period))
+    tops, lefts = (starts(n, size, align=period) for n in (height, width))
     # sums over the cells of each phase, first of rows, then of columns; the mean of a tile, the
     # same for all phases, shows at f = 0 alone
-    cells = images[..., : len(rows) * period, :].unflatten(-2, (-1, period)).flatten(-2)
-    folded = (rows.T @ cells).unflatten(-1, (period, width)) @ columns  # (B, C, tiles, p, tiles·p)
-    phases = folded.unflatten(-1, (-1, period)).transpose(-3, -2).flatten(-2)
+    whole = images[..., : height // period * period, :].flatten(0, 1)
+    rows = whole.unflatten(-2, (-1, period)).flatten(-2)  # (B·C, cells, p·W)
+    bands = [steps @ rows[:, top // period : (top + size) // period] for top in tops]
+    band = torch.stack(bands, 1).unflatten(-1, (period, width))  # (B·C, tops, p, W)
+    folded = torch.stack([band[..., left : left + size] @ spread for left in lefts], 2)
     # the DFT at f = (i/p, j/p) needs but the sums over each phase
-    waves = (phases @ _waves(period, tuple(known)).to(images.device)).square_()
-    total = waves.sum((-3, -2)).mean(1).unflatten(-1, (2, -1)).sum(-2)  # (B, F)
-    window = rows[:, 0].square().sum() * period  # Σ w² along one axis
-    scale = rows.shape[1] * (columns.shape[1] // period) * window.square()
-    least = floor(images) if least is None else least
+    waves = folded.flatten(-2) @ _waves(period, tuple(known)).to(images.device)
+    total = waves.square_().sum((1, 2)).unflatten(0, images.shape[:2]).mean(1)
+    total = total.unflatten(-1, (2, -1)).sum(-2)  # (B, F)
+    window = steps.square().sum() * period  # Σ w² along one axis
+    scale = len(tops) * len(lefts) * window.square()
+    least = floor(mean_square(images)) if least is None else least
     return total / scale + least[:, None]
 
 
 @lru_cache(maxsize=64)
-def _steps(n: int, size: int, period: int) -> Tensor:
-    """A window with steps p pixels wide in each tile of an axis of n pixels, (n // p, tiles)."""
-    count = size // period
+def _steps(count: int, period: int) -> tuple[Tensor, Tensor]:
+    """A window of so many steps, (count,), and that of each phase's pixels, (count·p, p)."""
     centres = (torch.arange(count) + 0.5) / count
     steps = (math.pi * centres).sin().square()
-    firsts = [left // period for left in starts(n, size, align=period)]
-    weights = torch.zeros(n // period, len(firsts))
-    for tile, first in enumerate(firsts):
-        weights[first : first + count, tile] = steps
-    return weights
-
-
-@lru_cache(maxsize=64)
-def _phase_steps(n: int, size: int, period: int) -> Tensor:
-    """The same for the pixels of each phase by themselves, (n, tiles·p)."""
-    steps = _steps(n, size, period)
-    weights = torch.zeros(n, steps.shape[1], period)
-    for phase in range(period):
-        weights[phase : len(steps) * period : period, :, phase] = steps
-    return weights.flatten(1)
+    return steps, torch.kron(steps[:, None], torch.eye(period))
 
 
 @lru_cache(maxsize=64)
@@ -189,11 +178,13 @@ def peak_excess(
     return decibels(peaks / levels)
 
 
-def _log_median(values: Tensor) -> Tensor:
+def _log_median(values: Tensor, counts: Tensor) -> Tensor:
+    """Median in logarithms of the `counts` smallest of the values, (..., F, n) -> (..., F)."""
     ordered = values.sort(-1).values
-    count = values.shape[-1]
+    places = torch.stack(((counts - 1) // 2, counts // 2), -1)  # the two in the middle
+    middle = ordered.gather(-1, places.expand(*ordered.shape[:-1], 2))
     # each root by itself, for a product may be too small for float32
-    return ordered[..., (count - 1) // 2].sqrt() * ordered[..., count // 2].sqrt()
+    return middle.sqrt().prod(-1)
 
 
 @lru_cache(maxsize=64)
@@ -209,16 +200,21 @@ def columns_read(side: int, periods: tuple[tuple[int, tuple[int, ...]], ...]) ->
         tensor([0, 4, 5, 6, 7, 8])
     """
     rings = [_bins(side, side, period, known) for period, known in periods]
-    bins = torch.cat([torch.cat((torch.tensor([peak]), ring)) for of in rings for peak, ring in of])
-    columns = bins % side
+    bins = torch.cat([each.flatten() for peaks, ring, _ in rings for each in (peaks, ring)])
+    columns = bins[bins < side * side] % side
     return columns.minimum(side - columns).unique()
 
 
 @lru_cache(maxsize=64)
-def _bins(height: int, width: int, period: int, known: tuple[int, ...]) -> list[tuple[int, Tensor]]:
-    """For each harmonic its bin and those of its ring, as indices into the flattened plane."""
+def _bins(
+    height: int, width: int, period: int, known: tuple[int, ...]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Bins of the harmonics (F,), those of their rings (F, n) and how many these are (F,).
+
+    They are indices into the flattened plane. Rings are filled up to n with the index behind it.
+    """
     rows, columns = near_grid(height, period), near_grid(width, period)
-    rings = []
+    peaks, rings = [], []
     for i, j in harmonics(period, known):
         u, v = i * height // period, j * width // period
         across = _offsets(height, period, thin=bool(j)) if i else [0]
@@ -230,8 +226,11 @@ def _bins(height: int, width: int, period: int, known: tuple[int, ...]) -> list[
             if not (rows[(u + a) % height] and columns[(v + b) % width])
             and not (i and j and (_on_axis(u, a, height) or _on_axis(v, b, width)))
         ]
-        rings.append((u * width + v, torch.tensor(ring)))
-    return rings
+        peaks.append(u * width + v)
+        rings.append(torch.tensor(ring))
+    counts = torch.tensor([len(ring) for ring in rings])
+    filled = torch.nn.utils.rnn.pad_sequence(rings, batch_first=True, padding_value=height * width)
+    return torch.tensor(peaks), filled, counts
 
 
 def _offsets(n: int, period: int, thin: bool) -> list[int]:

@@ -57,19 +57,27 @@ def measured(images: Tensor, periods: Sequence[int], compared: bool = True) -> T
             nan, and half of each spectrum need not be made.
 
     Raises:
-        ValueError: for what `check_images` refuses.
+        ValueError: for what `check_images` refuses, and values that are not finite.
     """
     check_images(images, periods)
     rows = max(1, CHUNK // math.prod(images.shape[1:]))
     parts = [_measured(chunk.float(), tuple(periods), compared) for chunk in images.split(rows)]
-    return {name: torch.cat([part[name] for part in parts]) for name in NAMES}
+    terms = {name: torch.cat([part[name] for part in parts]) for name in NAMES}
+    # a variance is finite where all values are, but for huge ones
+    if not (terms["spread"][:, 0].isfinite().all() or images.isfinite().all()):
+        raise ValueError("images hold nan or infinite values: leave those images out")
+    return terms
 
 
 def _measured(images: Tensor, periods: tuple[int, ...], compared: bool) -> Terms:
     height, width = images.shape[-2:]
     own = [(period, periods[:place]) for place, period in enumerate(periods)]
     sides = [tile_size(height, width, period) for period in periods]
-    least, powers = floor(images), {}
+    # in two passes, which is quicker than torch's var
+    means = images.mean((-2, -1), keepdim=True)
+    variance = (images - means).square_().mean((-3, -2, -1))
+    # E[x²] = Var x + mean_c (E x_c)²
+    least, powers = floor(variance + means.square().mean((-3, -2, -1))), {}
     for side in sorted(set(sides)):
         # the smallest tiles are those of the smallest period, and the most
         whole = compared and side == min(sides)
@@ -81,8 +89,6 @@ def _measured(images: Tensor, periods: tuple[int, ...], compared: bool) -> Terms
         cells = cell_powers(images, period, known, least)
         # √(P(f) / level)
         peak.append(10 ** (peak_excess(powers[side], period, known, cells) / 20))
-    # in two passes, which is quicker than torch's var
-    variance = (images - images.mean((-2, -1), keepdim=True)).square_().mean((-3, -2, -1))
     power = powers[min(sides)]
     profile = power.new_full((len(images), min(sides) // 2 + 1), torch.nan)
     share = torch.full_like(variance, torch.nan)

@@ -100,7 +100,8 @@ class Upsample(nn.Module):
         Raises:
             ValueError: for a size that does not map back, or where switches or a guide are missing.
         """
-        self.check_input(x, size, switches, guide)
+        if size is not None or self.needs_switches or self.needs_guide:
+            self.check_input(x, size, switches, guide)
         y = self.enlarge_to(x, size, switches, guide)
         if self.residual:
             y = y + crop(bilinear_additive(x, self.out_channels, self.scale), size)

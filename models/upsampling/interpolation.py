@@ -6,6 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+#: Values of a map from which its gradient is laid out first: on smaller ones that takes longer.
+LAID_OUT = 2**13
+
 
 def resize(x: Tensor, scale: int, mode: str, align_corners: bool = False) -> Tensor:
     """(B, C, H, W) -> (B, C, scale·H, scale·W), aligned by pixel edges or by corner centres."""
@@ -16,7 +19,8 @@ def resize_to(x: Tensor, size: Sequence[int], mode: str, align_corners: bool = F
     """(B, C, H, W) -> (B, C, *size), each axis by its own ratio."""
     corners = None if mode == "nearest" else align_corners
     y = F.interpolate(x, list(size), mode=mode, align_corners=corners)
-    if y.requires_grad and not (torch.compiler.is_compiling() or torch.jit.is_tracing()):
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    if y.requires_grad and not traced and y.numel() >= LAID_OUT:
         # A slice of a concatenation's gradient takes torch's slow path, nine times as long.
         last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
         layout = torch.channels_last if last else torch.contiguous_format

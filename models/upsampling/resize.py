@@ -173,4 +173,4 @@ def folding_pays(x: Tensor, scale: int) -> bool:
     """
     if torch.compiler.is_compiling():  # no question about sizes, which may be dynamic
         return scale <= 4
-    return scale <= 4 and x.shape[0] * x.shape[-2] * x.shape[-1] * scale**2 >= 4096
+    return scale <= 4 and x.numel() * scale**2 >= 4096 * x.shape[1]

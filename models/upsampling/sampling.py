@@ -28,18 +28,25 @@ def sample(x: Tensor, offset: Tensor, scale: int) -> Tensor:
     """
     if banding_pays(x, scale):
         return sample_in_bands(x, offset, scale)
+    if blocks_pay(x):
+        B, C, H, W = x.shape
+        y = x.new_empty(B, scale * H, scale * W, C).permute(0, 3, 1, 2)
+        put(y, planes_sampled(x, offset, scale))
+        return y
     return sample_reference(x, offset, scale)
 
 
 def sample_reference(x: Tensor, offset: Tensor, scale: int) -> Tensor:
     """`sample`, written as its definition (Liu et al. 2023, section 3.2)."""
-    B, C, H, W = x.shape
-    y = (
-        bilinear(by_group(x, offset), grid_of(offset, scale, H, W))
-        .view(B, C, scale * H, scale * W)
-        .to(x.dtype)
-    )
+    y = planes_sampled(x, offset, scale).to(x.dtype)
     return y.contiguous(memory_format=memory_format(x))
+
+
+def planes_sampled(x: Tensor, offset: Tensor, scale: int) -> Tensor:
+    """The samples as `grid_sample` makes them: channels-first, in the type of the positions."""
+    B, C, H, W = x.shape
+    y = bilinear(by_group(x, offset), grid_of(offset, scale, H, W))
+    return y.view(B, C, scale * H, scale * W)
 
 
 def by_group(x: Tensor, offset: Tensor) -> Tensor:
@@ -93,6 +100,16 @@ def banding_pays(x: Tensor, scale: int) -> bool:
         return False
     least = 20 if torch.is_grad_enabled() else 32
     return x.shape[1] >= least and x.numel() * scale**2 >= 2**20
+
+
+def blocks_pay(x: Tensor) -> bool:
+    """Whether `put` is faster than `contiguous`: many channels, on a CPU, without gradients.
+
+    Measured: 0.3 to 0.5 of the time for 64 channels; for 21 as long, for 16 longer.
+    """
+    if is_traced() or torch.is_grad_enabled() or x.device.type != "cpu":
+        return False
+    return x.shape[1] >= 32 and is_channels_last(x)
 
 
 def sample_in_bands(x: Tensor, offset: Tensor, scale: int) -> Tensor:

@@ -28,6 +28,16 @@ def test_rows_of_an_operator(dtype):
     assert rows[0]["bytes"] == (4 * 16 + 4 * 64 + weights) * dtype.itemsize
 
 
+def test_what_leaves_its_map_channels_first_is_timed_with_a_convolution_too():
+    for row in operator_rows("dysample", TINY, torch.float32, EFFORT):
+        then = row["then_convolution"]
+        assert then["seconds"].keys() == {"ours", "by hand"}
+        assert then["times_faster"].keys() == {"by hand"}
+        assert then["times_faster"]["by hand"]["median"] > 0
+    for row in operator_rows("resize_conv", TINY, torch.float32, EFFORT):
+        assert "then_convolution" not in row
+
+
 def test_training_takes_the_memory_of_gradients():
     forward, training = operator_rows("interpolate", TINY, torch.float32, EFFORT)
     output, gradient = 4 * 8 * 8 * 4, 4 * 4 * 4 * 4

@@ -65,6 +65,17 @@ def test_too_much_memory_misses_the_target():
     assert "**no**" in report.targets_table(results(found))
 
 
+def test_what_a_convolution_follows_has_a_row_for_each_setting():
+    assert report.followed_table(results(row())) == "Not in this record yet."
+    ours = {"median": 1.25, "min": 1.0, "max": 1.5}
+    then = {"seconds": {}, "times_faster": {"by hand": ours}}
+    found = {**row(ours=0.002, rival=0.0015), "then_convolution": then}
+    lines = report.followed_table(results(found)).splitlines()
+    assert len(lines) == 3
+    assert lines[-1].startswith("| `resize_conv` | by hand | 64→64 ×2, 8×32×32 | ")
+    assert "| 1.25× (0.75×) |" in lines[-1]
+
+
 def test_speed_table():
     table = report.speed_table(results(row(ours=0.002, rival=0.003)), "float32")
     assert table.splitlines()[-1] == "| `resize_conv` | 2.00 (1.50×) |"

@@ -131,8 +131,9 @@ def test_no_detail_at_all_is_even():
     assert set_ratio(torch.ones(2, 1, 16, 16), 2) == 1
 
 
-def test_several_periods_are_folded_as_each_by_itself():
+@pytest.mark.parametrize("periods", [(2, 3, 8), (2, 4, 8), (12, 2, 6, 4, 5)])
+def test_several_periods_are_folded_as_each_by_itself(periods):
     values = torch.rand(2, 3, 37, 50, generator=torch.Generator().manual_seed(0))
-    for period, folded in zip((2, 3, 8), folds(values, (2, 3, 8)), strict=True):
+    for period, folded in zip(periods, folds(values, periods), strict=True):
         assert folded.shape == (2, 3, period, period)
         assert torch.allclose(folded, fold(values, period), atol=1e-6)

@@ -157,6 +157,21 @@ def test_bands_make_the_whole(shape, scale, dtype):
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(2, 34, 9, 5), (1, 64, 1, 3), (3, 32, 4, 4)])
+def test_without_gradients_many_channels_are_reordered_in_blocks(shape, dtype):
+    x = torch.randn(shape).to(dtype, memory_format=torch.channels_last)
+    offset = torch.randn(shape[0], 4, 2 * shape[2], 2 * shape[3], dtype=dtype)
+    with torch.no_grad():
+        assert sampling.blocks_pay(x)
+        assert not sampling.blocks_pay(x[:, :16])
+        found = sampling.sample(x, offset, 2)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert found.dtype == dtype
+    assert torch.equal(found, sampling.sample_reference(x, offset, 2))
+    assert not sampling.blocks_pay(x)
+
+
 def test_bands_cover_every_row_once():
     for shape, dtype in [((1, 4, 9, 5), torch.float32), ((40, 4, 2, 3), torch.bfloat16)]:
         seen = torch.zeros(shape[0], 2 * shape[2])

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from upzoo.upsampling import BilinearAdditive, Interpolate, ResizeConv
-from upzoo.upsampling.interpolation import group_channels, resize
+from upzoo.upsampling.interpolation import LAID_OUT, group_channels, resize
 from upzoo.upsampling.resize import folding_pays
 
 
@@ -133,15 +133,20 @@ class Layouts(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
-def test_a_slice_of_a_gradient_reaches_the_backward_pass_in_the_layout_of_the_map(mode):
-    x = torch.randn(2, 16, 5, 4).contiguous(memory_format=torch.channels_last).requires_grad_()
-    plain = x.detach().clone().requires_grad_()
-    skip = torch.randn(2, 8, 10, 8).contiguous(memory_format=torch.channels_last)
-    weights = torch.randn(2, 24, 10, 8)
+@pytest.mark.parametrize(("height", "width"), [(16, 10), (5, 4)])
+def test_a_slice_of_a_gradient_reaches_the_backward_pass_in_the_layout_of_the_map(
+    mode, height, width
+):
+    x = torch.randn(2, 16, height, width).contiguous(memory_format=torch.channels_last)
+    plain = x.clone().requires_grad_()
+    x.requires_grad_()
+    skip = torch.randn(2, 8, 2 * height, 2 * width).contiguous(memory_format=torch.channels_last)
+    weights = torch.randn(2, 24, 2 * height, 2 * width)
     with Layouts() as noted:
-        (torch.cat([skip, resize(x, 2, mode)], 1) * weights).sum().backward()
+        y = resize(x, 2, mode)
+        (torch.cat([skip, y], 1) * weights).sum().backward()
+    assert noted.seen == [y.numel() >= LAID_OUT]  # on small maps it would take longer
     corners = None if mode == "nearest" else False
     y = F.interpolate(plain, scale_factor=2, mode=mode, align_corners=corners)
     (torch.cat([skip, y], 1) * weights).sum().backward()
-    assert noted.seen == [True]
     torch.testing.assert_close(x.grad, plain.grad)
