@@ -150,16 +150,14 @@ def fastest_form(x: Tensor, scale: int, border: str) -> str:
     Measured forward and backward on a CPU (`benchmarks/operators.py`).
     """
     exact = border == "replicate"  # `resize` knows no other
-    half = x.element_size() < 4
-    if is_compiled_for_cpu(x):  # interpolation becomes gathers and scattered sums, pixel by pixel
-        return "products" if half else "stamps"
-    if torch.compiler.is_compiling():  # no question about sizes, which may be dynamic
+    compiled = is_compiled_for_cpu(x)  # sizes may be dynamic then, and are not asked
+    if torch.compiler.is_compiling() and not compiled:
         return "resize" if exact else "products"
-    if not is_channels_last(x):
+    if not compiled and not is_channels_last(x):
         return "products"
-    longest = max(x.shape[-2:])
-    wide = x.shape[1] >= (16 if scale == 2 else 32)
-    if exact and (wide or (scale <= 3 and (half or longest <= 64))):
+    wide, half = x.shape[1] >= (16 if scale == 2 else 32), x.element_size() < 4
+    small = half or (not compiled and max(x.shape[-2:]) <= 64)
+    if exact and (wide or (scale <= 3 and small)):
         return "resize"
     return "products" if half else "stamps"
 

@@ -136,11 +136,13 @@ def test_scores_are_channels_first_where_both_layouts_take_products():
     assert not learned.scores_channels_first(x.bfloat16())
 
 
-def test_a_compiler_for_a_cpu_gets_no_interpolation_and_an_export_what_it_got(monkeypatch):
+def test_a_compiler_for_a_cpu_gets_forms_by_channels_and_an_export_what_it_got(monkeypatch):
     x = torch.ones(1, 16, 8, 8)
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    assert fastest_form(x, 2, "replicate") == fastest_form(x, 8, "zero") == "stamps"
-    assert fastest_form(x.bfloat16(), 2, "replicate") == "products"
+    assert fastest_form(x, 8, "replicate") == fastest_form(x, 8, "zero") == "stamps"
+    assert fastest_form(x.bfloat16(), 8, "replicate") == "products"
+    assert fastest_form(x, 2, "replicate") == "resize"
+    assert fastest_form(x[:, :3], 2, "replicate") == "stamps"
     assert fastest_form(x.to("meta"), 2, "replicate") == "resize"
     monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
     assert fastest_form(x, 2, "replicate") == "resize"
