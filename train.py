@@ -88,7 +88,7 @@ def train(cfg: DictConfig) -> str | None:
         print(data.inventory(), flush=True)
 
     if cfg.compile:
-        net.compile()
+        task.compile()
     with recording(run, record, lambda: steps_done(trainer)):
         training.fit(cfg, trainer, task, data, ckpt)
         record.cost |= training.time_and_memory(trainer)

@@ -30,7 +30,7 @@ from benchmarks.peers import installed
 from benchmarks.plain_unet import PlainUNet
 from benchmarks.report import inserted, table
 from benchmarks.scoring import RESULTS, features
-from benchmarks.sides import Adversaries, Side
+from benchmarks.sides import DTYPES, Adversaries, Side
 from benchmarks.step import NETS, Segmented
 from benchmarks.timing import here, in_turn, interval, ratio, write
 from tasks.precision import resolve_precision
@@ -46,7 +46,6 @@ CLASSES = 11
 COMMON = (64, 128, 256, 512, 1024)
 #: Convolutions of the decoder of segmentation_models_pytorch's Unet, from fine to coarse.
 SMP = [[16, 16], [32, 32], [64, 64], [128, 128], [256, 256]]
-DTYPES = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16}
 LAST, FIRST = torch.channels_last, torch.contiguous_format
 PARTS = ("train", "infer")
 

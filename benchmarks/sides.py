@@ -8,6 +8,9 @@ from torch import Tensor, nn
 
 from tasks.adversarial import frozen
 
+#: Lightning's precision -> the type of the arithmetic.
+DTYPES = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16}
+
 
 def mixed(dtype: torch.dtype) -> torch.autocast:
     """Autocast to bfloat16 where `dtype` is, nothing otherwise."""

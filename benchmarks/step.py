@@ -1,9 +1,10 @@
 """What a training step takes beyond its convolutions, and what the rest is.
 
 python -m benchmarks.step      # writes benchmarks/results/step_<machine>.json, prints the table
+python -m benchmarks.step --precision bf16-mixed    # …/step_<machine>_bf16-mixed.json
 
-A step is the forward pass, the loss, the backward pass, the clipping of gradients and AdamW, in
-float32 and channels-last on one thread; of a GAN, one of each net. The calls of each kind that a
+A step is the forward pass, the loss, the backward pass, the clipping of gradients and AdamW,
+channels-last on one thread; of a GAN, one of each net. The calls of each kind that a
 step makes are recorded with their inputs and then run by themselves, forward and backward, in turn
 with the whole step and with that of a net under `compile=true`. Seconds are processor time; ratios
 are of one round each. `in_step` are the operators of torch by what they take within the step.
@@ -27,9 +28,11 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.report import table
+from benchmarks.sides import DTYPES, mixed
 from benchmarks.timing import here, in_turn, ratio, write
 from tasks.adversarial import frozen, non_saturating
 from tasks.allocator import keep_freed_memory
+from tasks.segmentation import cross_entropy
 from upzoo.checkpoint import build
 
 RESULTS = Path("benchmarks/results")
@@ -60,7 +63,13 @@ class Segmented:
         self.net = net.to(memory_format=torch.channels_last)
         self.images = torch.randn(shape).contiguous(memory_format=torch.channels_last)
         self.mask = torch.randint(0, CLASSES, (shape[0], *shape[2:]))
+        self.cross_entropy = cross_entropy
         self.optimizers = [torch.optim.AdamW(net.parameters(), lr=0.0, fused=True)]
+
+    def compile(self) -> None:
+        """As compile=true."""
+        self.net.compile()
+        self.cross_entropy = torch.compile(cross_entropy)
 
     def clip(self) -> None:
         """Clip the gradients by their norm."""
@@ -70,7 +79,7 @@ class Segmented:
         """One step."""
         self.net.zero_grad()
         logits = self.net(self.images).contiguous()
-        F.cross_entropy(logits, self.mask, ignore_index=255).backward()
+        self.cross_entropy(logits, self.mask).backward()
         self.clip()
         self.optimizers[0].step()
 
@@ -87,6 +96,10 @@ class Adversarial:
         self.parts = (self.net.discriminator, self.net.generator)
         self.optimizers = [torch.optim.Adam(p.parameters(), lr=0.0, fused=True) for p in self.parts]
         self.clip = None
+
+    def compile(self) -> None:
+        """As compile=true."""
+        self.net.compile()
 
     def step(self) -> None:
         """One step of the discriminator, then one of the generator."""
@@ -179,6 +192,16 @@ def replay(calls: Sequence[Call]) -> Callable[[], None]:
     return run
 
 
+def in_precision(work: Callable[[], None], dtype: torch.dtype) -> Callable[[], None]:
+    """The work with autocast, as a step of Lightning's has it."""
+
+    def run() -> None:
+        with mixed(dtype):
+            work()
+
+    return run
+
+
 def _tensors(value: Any) -> list[Tensor]:
     if isinstance(value, Tensor):
         return [value]
@@ -222,25 +245,30 @@ def measure(
     shape: tuple[int, int, int, int],
     rounds: int,
     compiled: bool,
+    dtype: torch.dtype = torch.float32,
 ) -> dict[str, Any]:
     """Seconds of a step, of each kind of work by itself, and what they are of the convolutions."""
     training = kind(shape, **spec)
+    step = in_precision(training.step, dtype)
     recorder = Recorder()
     with recorder:
-        training.step()
+        step()
     found: dict[str, Any] = {"batch": list(shape)}
     found["parameters"] = sum(p.numel() for p in training.net.parameters())
-    sides: dict[str, Callable[[], object]] = {"step": training.step}
+    sides: dict[str, Callable[[], object]] = {"step": step}
     if compiled:
         counters.clear()
         program = kind(shape, **spec)
-        program.net.compile()  # as compile=true
+        program.compile()
+        compiled_step = in_precision(program.step, dtype)
         start = time.perf_counter()
-        program.step()
+        compiled_step()
         found["first_compiled_step_seconds"] = time.perf_counter() - start
         found["graph_breaks"] = sum(counters["graph_break"].values())
-        sides["step, compiled"] = program.step
-    sides |= {name: replay(calls) for name, calls in recorder.calls.items() if calls}
+        sides["step, compiled"] = compiled_step
+    with mixed(dtype):
+        replays = {name: replay(calls) for name, calls in recorder.calls.items() if calls}
+    sides |= {name: in_precision(run, dtype) for name, run in replays.items()}
     name = type(training.optimizers[0]).__name__
     sides[name] = lambda: [each.step() for each in training.optimizers]
     plain = [type(each)(_parameters(each), lr=0.0) for each in training.optimizers]
@@ -255,9 +283,7 @@ def measure(
         found["compiled_speed"] = ratio(seconds["step"], seconds["step, compiled"])
     alone = statistics.median(seconds["convolutions"])
     found["in_step"] = {
-        operator: took / alone
-        for operator, took in in_step(training.step).items()
-        if took >= LEAST * alone
+        operator: took / alone for operator, took in in_step(step).items() if took >= LEAST * alone
     }
     return found
 
@@ -297,11 +323,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--only", default="", help="nets whose name holds this; nothing is written")
     parser.add_argument("--eager", action="store_true", help="compile nothing")
+    parser.add_argument("--precision", default="32-true", choices=DTYPES)
     given = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()  # as train.py
     nets = {
-        name: measure(*net, rounds=given.rounds, compiled=not given.eager)
+        name: measure(*net, given.rounds, not given.eager, DTYPES[given.precision])
         for name, net in NETS.items()
         if given.only in name
     }
@@ -310,8 +337,9 @@ def main() -> None:
         return
     machine = here()["machine"]
     features = [name for name in ("amx_bf16", "avx512_bf16") if machine[name]]
-    path = RESULTS / f"step_{features[0] if features else 'plain'}.json"
-    write(path, {"rounds": given.rounds, "nets": nets})
+    suffix = "" if given.precision == "32-true" else f"_{given.precision}"
+    path = RESULTS / f"step_{features[0] if features else 'plain'}{suffix}.json"
+    write(path, {"precision": given.precision, "rounds": given.rounds, "nets": nets})
     print(report(nets))
 
 

@@ -11,6 +11,7 @@ from upzoo.counts import check_counts
 from upzoo.fitting import refuse_needs
 from upzoo.pointwise import Pointwise
 from upzoo.upsampling import Interpolate
+from upzoo.upsampling.base import enlarge_scores
 
 #: ResNets whose bottlenecks torchvision can dilate.
 BACKBONES = ("resnet50", "resnet101")
@@ -88,4 +89,4 @@ class DilatedFCN(Net):
         scores = self.head(self.backbone(x)[8])
         if self.stretch:
             return self.upsample.stretch(scores, x.shape[-2:])  # type: ignore[operator]
-        return self.upsample(scores, size=x.shape[-2:])
+        return enlarge_scores(self.upsample, scores, x.shape[-2:])

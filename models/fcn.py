@@ -10,6 +10,7 @@ from upzoo.base import Net
 from upzoo.counts import check_counts
 from upzoo.fitting import refuse_needs
 from upzoo.pointwise import Pointwise
+from upzoo.upsampling.base import enlarge_scores
 
 #: Crops of the paper's padded layout, by stride: one for each skip's score, then the final one.
 CROPS = {32: (19,), 16: (5, 27), 8: (5, 9, 31)}
@@ -100,7 +101,7 @@ class FCN(Net):
         total = scores[0]
         for skip, up in zip(scores[1:], self.upsamples, strict=False):
             total = skip + up(total, size=skip.shape[-2:])
-        return self.upsamples[-1](total, size=image.shape[-2:])
+        return enlarge_scores(self.upsamples[-1], total, image.shape[-2:])
 
     def _fuse_padded(self, scores: list[Tensor], image: Tensor) -> Tensor:
         """The same with the paper's unpadded upsamplings and its crops."""

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from upzoo.tracing import is_compiled_for_cpu, is_traced
+
 
 class Pointwise(nn.Conv2d):
     """A 1×1 convolution, (B, in_channels, H, W) -> (B, out_channels, H, W).
@@ -27,7 +29,9 @@ class Pointwise(nn.Conv2d):
 
 
 def _leaves_onednn(x: Tensor) -> bool:
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if is_compiled_for_cpu(x):
+        return True  # no question about layout and threads, which a compiled net must not fix
+    if is_traced():
         return False
     last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
     return last and x.device.type == "cpu" and torch.get_num_threads() == 1

@@ -56,6 +56,10 @@ class Task(pl.LightningModule):
         self.results: dict[str, Any] = {}
         self.per_image: dict[str, Tensor] = {}
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile what a training step runs, in place: the net, whose tensors keep their names."""
+        self.net.compile(*args, **kwargs)
+
     @staticmethod
     def outputs(data: Any) -> int:
         """Channels that the net must give for this data."""

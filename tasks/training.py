@@ -180,7 +180,7 @@ def fit_other_rank(
 ) -> None:
     """Train as one of several processes, of which the first scores, writes and prints."""
     if cfg.compile:
-        task.net.compile()
+        task.compile()
     with contextlib.suppress(SystemExit):  # the first says that it was stopped
         fit(cfg, trainer, task, data, ckpt)
 

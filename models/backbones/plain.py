@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from upzoo.backbones.base import Backbone, initialise
 from upzoo.backbones.compact import ConvBlock
 from upzoo.counts import check_counts, is_count
-from upzoo.upsampling.base import is_traced
+from upzoo.tracing import is_traced
 
 
 class Plain(Backbone):

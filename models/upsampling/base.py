@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from upzoo.counts import check_counts
 from upzoo.pointwise import Pointwise
+from upzoo.tracing import is_exported, is_traced
 from upzoo.upsampling.interpolation import bilinear_additive
 
 
@@ -121,6 +122,13 @@ class Upsample(nn.Module):
         """The whole map, (B, out_channels, scale·H, scale·W)."""
         raise NotImplementedError
 
+    def scores_channels_first(self, x: Tensor) -> bool:
+        """Whether a last map of class scores is made faster channels-first, as a softmax reads it.
+
+        From a channels-last one it takes a copy, and another one backward.
+        """
+        return False
+
     def starts(self) -> dict[str, Tensor]:
         """Learned parameters that start as an interpolation, by name, with that start.
 
@@ -168,6 +176,21 @@ class Upsample(nn.Module):
         return f"{self.in_channels}, {self.out_channels}, scale={self.scale}"
 
 
+def enlarge_scores(up: nn.Module, x: Tensor, size: Sequence[int]) -> Tensor:
+    """Class scores enlarged by an operator to the image's size, in the layout that is fastest.
+
+    Args:
+        up: the operator.
+        x: (B, classes, H, W).
+        size: of the image.
+
+    Returns:
+        (B, classes, *size).
+    """
+    first = isinstance(up, Upsample) and up.scores_channels_first(x)
+    return up(x.contiguous() if first else x, size=size)
+
+
 def crop(y: Tensor, size: Sequence[int] | None) -> Tensor:
     """The top-left `size` of `y`; all of it by default."""
     if size is None:
@@ -177,17 +200,6 @@ def crop(y: Tensor, size: Sequence[int] | None) -> Tensor:
         # A slice asks whether it cuts anything, which would fix the parity of dynamic sizes.
         return F.pad(y, (0, w - y.shape[-1], 0, h - y.shape[-2]))
     return y[..., :h, :w]
-
-
-def is_traced() -> bool:
-    """Whether a program is being recorded, in which sizes are symbols that must not be asked."""
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()
-
-
-def is_exported() -> bool:
-    """Whether `torch.export` records, and so turns every question about sizes into a condition."""
-    exporting = getattr(torch.compiler, "is_exporting", None)  # of PyTorch 2.7 and later
-    return exporting is not None and bool(exporting())
 
 
 def is_channels_last(x: Tensor) -> bool:

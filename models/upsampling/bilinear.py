@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from upzoo.tracing import is_compiled_for_cpu
 from upzoo.upsampling.base import (
     Summary,
     Upsample,
     check_choice,
     check_kernel,
     is_channels_last,
-    is_exported,
     projection,
 )
 from upzoo.upsampling.functional import bilinear_kernel, conv_transpose_same, replicate_border
@@ -95,6 +95,10 @@ class BilinearInit(Upsample):
             bilinear_separable(x, self.scale, self.border) if form == "products" else self.stamp(x)
         )
 
+    def scores_channels_first(self, x: Tensor) -> bool:
+        """In half precision on a CPU, where both layouts take matrix products."""
+        return not self.trainable and x.element_size() < 4 and x.device.type == "cpu"
+
     def starts(self) -> dict[str, Tensor]:
         """The bilinear kernel, of one that is learned."""
         if not self.trainable:
@@ -146,15 +150,14 @@ def fastest_form(x: Tensor, scale: int, border: str) -> str:
     Measured forward and backward on a CPU (`benchmarks/operators.py`).
     """
     exact = border == "replicate"  # `resize` knows no other
-    if torch.compiler.is_compiling():  # no question about sizes, which may be dynamic
-        if x.device.type == "cpu" and not is_exported():
-            return "stamps"  # interpolation becomes gathers and scattered sums, pixel by pixel
+    compiled = is_compiled_for_cpu(x)  # sizes may be dynamic then, and are not asked
+    if torch.compiler.is_compiling() and not compiled:
         return "resize" if exact else "products"
-    if not is_channels_last(x):
+    if not compiled and not is_channels_last(x):
         return "products"
-    longest, half = max(x.shape[-2:]), x.element_size() < 4
-    wide = x.shape[1] >= (16 if scale == 2 else 32)
-    if exact and (wide or (scale <= 3 and (half or longest <= 64))):
+    wide, half = x.shape[1] >= (16 if scale == 2 else 32), x.element_size() < 4
+    small = half or (not compiled and max(x.shape[-2:]) <= 64)
+    if exact and (wide or (scale <= 3 and small)):
         return "resize"
     return "products" if half else "stamps"
 

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upzoo.counts import check_counts
-from upzoo.upsampling.base import Summary, Upsample, check_kernel, is_traced, projection
+from upzoo.tracing import is_traced
+from upzoo.upsampling.base import Summary, Upsample, check_kernel, projection
 from upzoo.upsampling.reassembly import memory_format, reassemble
 
 #: Weights of an image that are held at a time where no gradient is to come: 20 MB of float32.

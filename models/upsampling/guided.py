@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from upzoo.counts import check_counts
-from upzoo.upsampling.base import Upsample, crop, is_traced
+from upzoo.tracing import is_traced
+from upzoo.upsampling.base import Upsample, crop
 
 
 class GuidedUpsample(Upsample):

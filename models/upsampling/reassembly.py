@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from upzoo.upsampling.base import is_exported, is_traced
+from upzoo.tracing import is_exported, is_traced
 
 
 def neighbours(x: Tensor, kernel: int, scale: int) -> Tensor:

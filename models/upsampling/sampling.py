@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from upzoo.upsampling.base import is_channels_last, is_traced
+from upzoo.tracing import is_traced
+from upzoo.upsampling.base import is_channels_last
 from upzoo.upsampling.reassembly import memory_format
 
 

@@ -38,11 +38,26 @@ def test_replaying_runs_the_backward_pass_too(monkeypatch):
     assert seen == [1]  # of the weight; nothing of the rectifier asks for one
 
 
+def test_what_is_timed_in_half_precision_runs_in_it():
+    x, weight = torch.randn(1, 2, 4, 4), torch.randn(3, 2, 3, 3, requires_grad=True)
+    seen = []
+
+    def convolve(*given):
+        seen.append(F.conv2d(*given))
+        return seen[-1]
+
+    with step.mixed(torch.bfloat16):
+        run = step.replay([(convolve, (x, weight), {})])
+    step.in_precision(run, torch.bfloat16)()
+    assert [y.dtype for y in seen] == [torch.bfloat16] * 2
+    assert not torch.is_autocast_enabled("cpu")
+
+
 def test_the_record_names_the_step_and_its_parts():
-    (path,) = (ROOT / "benchmarks" / "results").glob("step_*.json")
-    nets = json.loads(path.read_text())["nets"]
-    assert nets.keys() <= step.NETS.keys()
-    for found in nets.values():
+    records = list((ROOT / "benchmarks" / "results").glob("step_*.json"))
+    nets = [json.loads(path.read_text())["nets"] for path in records]
+    assert all(found.keys() <= step.NETS.keys() for found in nets)
+    for found in (found for each in nets for found in each.values()):
         over = found["over_convolutions"]
         assert over["convolutions"]["median"] == 1.0
         (optimizer,) = {"Adam", "AdamW"} & over.keys()

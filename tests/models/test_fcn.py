@@ -206,6 +206,19 @@ def test_channels_last_is_kept_and_changes_nothing(backbone, padded):
     assert torch.equal(fast, again)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_scores_in_half_precision_are_those_of_float32_channels_first(layout):
+    net = open_up(build(8, OPERATORS["bilinear_init"])).eval().to(memory_format=layout)
+    x = torch.randn(2, 3, 50, 70).contiguous(memory_format=layout)
+    with torch.no_grad():
+        expected = net(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            scores = net(x)
+    assert scores.dtype == torch.bfloat16
+    assert scores.stride(-1) == 1
+    assert (scores - expected).abs().max() < 0.05 * expected.abs().max()
+
+
 @pytest.mark.parametrize("in_channels", [1, 4])
 def test_other_image_channels(in_channels):
     assert build(in_channels=in_channels)(torch.zeros(1, in_channels, 9, 9)).shape == (1, 5, 9, 9)

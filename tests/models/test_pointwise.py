@@ -73,6 +73,21 @@ def test_what_is_recorded_is_a_plain_convolution(threads):
     assert len(call.args) < 6  # input, weight, bias; stride, padding and dilation as by default
 
 
+def test_a_compiler_for_a_cpu_gets_the_dilated_one_at_any_size():
+    torch.compiler.reset()
+    graphs = []
+    net = Pointwise(5, 3)
+    compiled = torch.compile(
+        net, backend=lambda graph, _: graphs.append(graph) or graph, fullgraph=True, dynamic=True
+    )
+    for size in ((4, 7), (6, 3)):
+        x = torch.randn(2, 5, *size)
+        torch.testing.assert_close(compiled(x), F.conv2d(x, net.weight, net.bias))
+    (graph,) = graphs  # no question about size or layout was asked
+    (call,) = [node for node in graph.graph.nodes if node.target is torch.conv2d]
+    assert call.kwargs["dilation"] == 2
+
+
 def test_a_plain_one_loads_its_weights():
     plain, ours = nn.Conv2d(5, 3, 1), Pointwise(5, 3)
     ours.load_state_dict(plain.state_dict())

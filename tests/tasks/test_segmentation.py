@@ -67,6 +67,25 @@ def test_loss_of_bf16_logits_is_computed_in_float32(logits_and_mask):
     torch.testing.assert_close(loss, task().loss(logits.bfloat16().float(), mask))
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+@pytest.mark.parametrize("class_weights", [None, "median_frequency"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_compiled_it_has_the_same_loss_gradients_and_names(logits_and_mask, class_weights, dtype):
+    torch.compiler.reset()
+    logits, mask = logits_and_mask
+    plain, compiled = (task(class_weights=class_weights) for _ in range(2))
+    compiled.compile(backend="aot_eager")
+    assert compiled.state_dict().keys() == plain.state_dict().keys()
+    found = []
+    for each in (plain, compiled):
+        leaf = logits.to(dtype).contiguous(memory_format=torch.channels_last).requires_grad_()
+        loss = each.loss(leaf, mask)
+        loss.backward()
+        found.append((loss.detach(), leaf.grad))
+        assert each.loss(leaf, torch.full_like(mask, 255)).item() == 0
+    torch.testing.assert_close(found[1], found[0])
+
+
 def test_schedule_rises_then_falls_to_zero():
     factors = [warmup_cosine(s, steps=100, warmup=10) for s in range(101)]
     assert factors[0] == pytest.approx(0.1)

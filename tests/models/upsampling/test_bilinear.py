@@ -111,10 +111,38 @@ def test_every_form_is_taken_somewhere():
     assert fastest_form(thick.contiguous(**last), 3, "replicate") == "stamps"
 
 
-def test_a_compiler_for_a_cpu_gets_the_stamps_and_an_export_what_it_got(monkeypatch):
+@pytest.mark.parametrize("border", ["replicate", "zero"])
+def test_compiled_in_half_precision_it_is_the_same_map_at_any_size(border):
+    torch.compiler.reset()
+    operator = BilinearInit(3, 3, 4, border=border)
+    compiled = torch.compile(operator, backend="aot_eager", fullgraph=True, dynamic=True)
+    for size in ((5, 6), (7, 4)):
+        x = torch.randn(2, 3, *size).bfloat16().contiguous(memory_format=torch.channels_last)
+        x.requires_grad_()
+        y = compiled(x)
+        y.sum().backward()
+        expected = operator.stamp(x.detach().float())
+        torch.testing.assert_close(y.float(), expected, rtol=2e-2, atol=2e-2)
+        leaf = x.detach().float().requires_grad_()
+        operator.stamp(leaf).sum().backward()
+        torch.testing.assert_close(x.grad.float(), leaf.grad, rtol=2e-2, atol=2e-2)
+
+
+def test_scores_are_channels_first_where_both_layouts_take_products():
+    x = torch.ones(1, 3, 4, 4)
+    fixed, learned = BilinearInit(3, 3, 8), BilinearInit(3, 3, 8, trainable=True)
+    assert fixed.scores_channels_first(x.bfloat16())
+    assert not fixed.scores_channels_first(x)  # stamps
+    assert not learned.scores_channels_first(x.bfloat16())
+
+
+def test_a_compiler_for_a_cpu_gets_forms_by_channels_and_an_export_what_it_got(monkeypatch):
     x = torch.ones(1, 16, 8, 8)
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    assert fastest_form(x, 2, "replicate") == fastest_form(x, 8, "zero") == "stamps"
+    assert fastest_form(x, 8, "replicate") == fastest_form(x, 8, "zero") == "stamps"
+    assert fastest_form(x.bfloat16(), 8, "replicate") == "products"
+    assert fastest_form(x, 2, "replicate") == "resize"
+    assert fastest_form(x[:, :3], 2, "replicate") == "stamps"
     assert fastest_form(x.to("meta"), 2, "replicate") == "resize"
     monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
     assert fastest_form(x, 2, "replicate") == "resize"

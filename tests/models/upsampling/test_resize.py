@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from upzoo.upsampling import BilinearAdditive, Interpolate, ResizeConv
-from upzoo.upsampling.interpolation import LAID_OUT, group_channels, resize
+from upzoo.upsampling.interpolation import LAID_OUT, group_channels, opaque_bilinear, resize
 from upzoo.upsampling.resize import folding_pays
 
 
@@ -150,3 +150,35 @@ def test_a_slice_of_a_gradient_reaches_the_backward_pass_in_the_layout_of_the_ma
     y = F.interpolate(plain, scale_factor=2, mode=mode, align_corners=corners)
     (torch.cat([skip, y], 1) * weights).sum().backward()
     torch.testing.assert_close(x.grad, plain.grad)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("align_corners", [True, False])
+def test_what_a_compiler_does_not_look_into_is_interpolation(layout, align_corners):
+    x = torch.randn(2, 3, 5, 4, dtype=torch.double).contiguous(memory_format=layout)
+    x.requires_grad_()
+    y = opaque_bilinear(x, [9, 11], align_corners)
+    expected = F.interpolate(x, [9, 11], mode="bilinear", align_corners=align_corners)
+    assert torch.equal(y, expected)
+    assert y.stride() == expected.stride()
+    gradient = torch.randn_like(y)
+    ours, truth = (torch.autograd.grad(each, x, gradient)[0] for each in (y, expected))
+    torch.testing.assert_close(ours, truth)
+    torch.library.opcheck(opaque_bilinear, (x, [9, 11], align_corners))
+
+
+def test_compiled_for_a_cpu_interpolation_stays_one_call():
+    torch.compiler.reset()
+    graphs = []
+    compiled = torch.compile(
+        lambda x: resize(x, 3, "bilinear"),
+        backend=lambda graph, _: graphs.append(graph) or graph,
+        fullgraph=True,
+        dynamic=True,
+    )
+    for size in ((4, 7), (6, 3)):
+        x = torch.randn(2, 5, *size)
+        torch.testing.assert_close(compiled(x), resize(x, 3, "bilinear"))
+    (graph,) = graphs
+    assert torch.ops.upzoo.bilinear.default in [node.target for node in graph.graph.nodes]
