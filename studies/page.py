@@ -22,7 +22,8 @@ from upzoo.atomic import whole
 #: What stands in the brackets of a line.
 BRACKETS = (
     "In brackets: the smallest difference that such a setting finds in 80 of 100 cases, and how "
-    "many variants still gained in the last doubling of their training."
+    "many variants still gained in the last doubling of their training: where they did, what is "
+    "best after a longer one is not known."
 )
 PAGE, README, FIGURES = Path("docs/results.md"), Path("README.md"), Path("docs/figures")
 #: The page of one kind of setting, by the name of its data.
