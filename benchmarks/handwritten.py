@@ -158,12 +158,12 @@ def plain_dysample(op: dysample.DySample, x: Tensor, given: Given) -> Tensor:
 
 def sampled_at_once(op: dysample.DySample, x: Tensor, given: Given) -> Tensor:
     """The operator with the readable sampling, which holds the map channels-first too."""
-    choices = sampling.banding_pays, sampling.blocks_pay
-    sampling.banding_pays = sampling.blocks_pay = lambda *_: False
+    choices = sampling.takes_bands, sampling.blocks_pay
+    sampling.takes_bands = sampling.blocks_pay = lambda *_: False
     try:
         return op(x)
     finally:
-        sampling.banding_pays, sampling.blocks_pay = choices
+        sampling.takes_bands, sampling.blocks_pay = choices
 
 
 def unfolded(op: carafe.Carafe | fade.Fade | sapa.Sapa, x: Tensor, given: Given) -> Tensor:

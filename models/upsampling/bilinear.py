@@ -147,7 +147,7 @@ class BilinearInit(Upsample):
 def fastest_form(x: Tensor, scale: int, border: str) -> str:
     """Which of three forms of the same map, "resize", "products" or "stamps", is fastest for `x`.
 
-    Measured forward and backward on a CPU (`benchmarks/operators.py`).
+    Measured on a CPU (`benchmarks/operators.py`): interpolation wins by its gradient above all.
     """
     exact = border == "replicate"  # `resize` knows no other
     compiled = is_compiled_for_cpu(x)  # sizes may be dynamic then, and are not asked
@@ -155,7 +155,8 @@ def fastest_form(x: Tensor, scale: int, border: str) -> str:
         return "resize" if exact else "products"
     if not compiled and not is_channels_last(x):
         return "products"
-    wide, half = x.shape[1] >= (16 if scale == 2 else 32), x.element_size() < 4
+    half = x.element_size() < 4
+    wide = x.shape[1] >= (16 if scale == 2 and (half or torch.is_grad_enabled()) else 32)
     small = half or (not compiled and max(x.shape[-2:]) <= 64)
     if exact and (wide or (scale <= 3 and small)):
         return "resize"

@@ -27,7 +27,7 @@ def sample(x: Tensor, offset: Tensor, scale: int) -> Tensor:
     Returns:
         (B, C, scale·H, scale·W), in the memory format and the type of `x`.
     """
-    if banding_pays(x, scale):
+    if takes_bands(x, scale):
         return sample_in_bands(x, offset, scale)
     if blocks_pay(x):
         B, C, H, W = x.shape
@@ -92,10 +92,11 @@ def grid_of(offset: Tensor, scale: int, height: int, width: int, first: int = 0)
     return torch.stack((x, y), -1).flatten(0, 1)
 
 
-def banding_pays(x: Tensor, scale: int) -> bool:
-    """Whether `sample_in_bands` is faster: a large channels-last map of many channels, on a CPU.
+def takes_bands(x: Tensor, scale: int) -> bool:
+    """Whether `sample_in_bands` is taken: for a large channels-last map of many channels, on a CPU.
 
-    Measured (`benchmarks/operators.py`); forward alone it takes more channels to be.
+    It takes no more memory than the published form, which leaves its map channels-first, and with
+    a convolution behind both no more time (`benchmarks/operators.py`).
     """
     if is_traced() or x.device.type != "cpu" or not is_channels_last(x):
         return False
@@ -166,12 +167,12 @@ def _backward(grad: Tensor, pixels: Tensor, grid: Tensor, doffset: Tensor) -> Te
 
 
 def parts(x: Tensor, scale: int) -> Iterator[tuple[slice, list[slice]]]:
-    """Images, and rows of their output, to take at a time: an eighth of all, less in bfloat16.
+    """Images, and rows of their output, to take at a time: an eighth of all, a twentieth in bfloat16.
 
     What a band needs besides its part of the output is float32 in any precision.
     """
     B, h = x.shape[0], scale * x.shape[-2]
-    count = 8 if x.element_size() >= 4 else 32
+    count = 8 if x.element_size() >= 4 else 20
     images = max(1, B // count)
     rows = h if count <= B else -(-B * h // count)
     for image in range(0, B, images):

@@ -109,6 +109,9 @@ def test_every_form_is_taken_somewhere():
     assert fastest_form(thin.contiguous(**last), 2, "replicate") == "stamps"
     assert fastest_form(thick.contiguous(**last), 2, "replicate") == "resize"
     assert fastest_form(thick.contiguous(**last), 3, "replicate") == "stamps"
+    with torch.no_grad():  # whose gradient is what interpolation is quick at
+        assert fastest_form(thick.contiguous(**last), 2, "replicate") == "stamps"
+        assert fastest_form(thick.bfloat16().contiguous(**last), 2, "replicate") == "resize"
 
 
 @pytest.mark.parametrize("border", ["replicate", "zero"])

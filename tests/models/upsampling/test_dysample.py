@@ -183,12 +183,12 @@ def test_bands_cover_every_row_once():
 
 def test_large_channels_last_maps_go_in_bands():
     large = torch.empty(1, 24, 128, 128).contiguous(memory_format=torch.channels_last)
-    assert sampling.banding_pays(large, 2)
-    assert not sampling.banding_pays(large, 1)
+    assert sampling.takes_bands(large, 2)
+    assert not sampling.takes_bands(large, 1)
     with torch.no_grad():
-        assert not sampling.banding_pays(large, 2)  # of fewer than 32 channels
-    assert not sampling.banding_pays(large.contiguous(), 2)
-    assert not sampling.banding_pays(large.to("meta"), 2)
+        assert not sampling.takes_bands(large, 2)  # of fewer than 32 channels
+    assert not sampling.takes_bands(large.contiguous(), 2)
+    assert not sampling.takes_bands(large.to("meta"), 2)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -208,7 +208,7 @@ def test_no_more_memory_than_the_plain_form(dtype):
 
 
 def test_official_values_survive_the_bands(monkeypatch):
-    monkeypatch.setattr(sampling, "banding_pays", lambda *_: True)
+    monkeypatch.setattr(sampling, "takes_bands", lambda *_: True)
     operator = stirred(8, 8).float()
     x = torch.randn(2, 8, 6, 5).contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(operator(x), plain(operator, x), rtol=1e-6, atol=3e-6)

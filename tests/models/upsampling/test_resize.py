@@ -117,6 +117,9 @@ def test_small_outputs_and_large_scales_are_not_folded():
     assert not folding_pays(torch.ones(8, 1, 8, 8), 2)
     assert folding_pays(torch.ones(4, 1, 16, 16), 2)
     assert not folding_pays(torch.ones(4, 1, 16, 16), 8)
+    with torch.no_grad():
+        assert not folding_pays(torch.ones(4, 1, 16, 16), 2)
+        assert folding_pays(torch.ones(8, 1, 16, 16), 2)
 
 
 class Layouts(TorchDispatchMode):
