@@ -231,15 +231,24 @@ def draw(records: Sequence[Mapping[str, Any]]) -> None:
             ax.plot(minutes, scores, color=colour, marker=marker, ms=5, label=name)
         ax.axhline(factor * result["wanted"], color="black", lw=0.8, ls=":")
         ax.set_xscale("log")
-        ax.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        plain(ax.xaxis)
         if result["falls"]:
             ax.set_yscale("log")
-            ax.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+            plain(ax.yaxis)
         ax.set(title=result["title"], xlabel="minutes of training, one thread", ylabel=label)
         ax.legend(frameon=False, fontsize=8)
     figure.tight_layout()
     figure.savefig(FIGURE, dpi=110, metadata={"Software": None})
     print(f"written: {FIGURE}")
+
+
+def plain(axis: Any) -> None:
+    """Label a logarithmic axis with plain numbers, at 1, 2 and 5 of each decade."""
+    import matplotlib as mpl
+
+    axis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(mpl.ticker.NullFormatter())
 
 
 def main() -> None:

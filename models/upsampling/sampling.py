@@ -167,7 +167,7 @@ def _backward(grad: Tensor, pixels: Tensor, grid: Tensor, doffset: Tensor) -> Te
 
 
 def parts(x: Tensor, scale: int) -> Iterator[tuple[slice, list[slice]]]:
-    """Images, and rows of their output, to take at a time: an eighth of all, a twentieth in bfloat16.
+    """Images, and rows of their output, to take at a time: an eighth of all, less in bfloat16.
 
     What a band needs besides its part of the output is float32 in any precision.
     """
