@@ -184,4 +184,4 @@ def test_compiled_for_a_cpu_interpolation_stays_one_call():
         x = torch.randn(2, 5, *size)
         torch.testing.assert_close(compiled(x), resize(x, 3, "bilinear"))
     (graph,) = graphs
-    assert torch.ops.upzoo.bilinear.default in [node.target for node in graph.graph.nodes]
+    assert "upzoo.bilinear.default" in [str(node.target) for node in graph.graph.nodes]
