@@ -135,6 +135,9 @@ def test_the_digits_distances_are_those_of_the_records():
     assert f"reaches {fid[1]:.1f} in {theirs['seconds'] / 60:.0f} minutes" in README
     assert fid[0] < fid[1] / 2
     assert f"after {ours.cost['train_seconds'] / 60:.0f} minutes on one core" in README
+    long = records.read(ROOT / "results/mnist/dcgan-transposed_conv-long/record.json")
+    minutes = f"after {long.cost['train_seconds'] / 60:.0f} minutes of a faster core"
+    assert f"reaches {long.metrics['test']['fid']:.2f} {minutes}" in README.replace("\n", " ")
 
 
 def test_the_emojis_distances_are_those_of_the_records():

@@ -39,19 +39,18 @@ def resize_to(x: Tensor, size: Sequence[int], mode: str, align_corners: bool = F
 @torch.library.custom_op("upzoo::bilinear", mutates_args=())
 def opaque_bilinear(x: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:
     """(B, C, H, W) -> (B, C, *size), bilinear, in the memory format of `x`."""
-    return F.interpolate(x, list(size), mode="bilinear", align_corners=align_corners)
+    y = F.interpolate(x, list(size), mode="bilinear", align_corners=align_corners)
+    return y.contiguous(memory_format=_layout(x))  # of one pixel both formats are the same
 
 
 @torch.library.custom_op("upzoo::bilinear_backward", mutates_args=())
 def opaque_gradient(gradient: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:
     """The gradient for an input of `size` (H, W), in the memory format of the output's."""
     shape = [*gradient.shape[:2], *size]
-    return torch.ops.aten.upsample_bilinear2d_backward(
-        gradient.contiguous(memory_format=_layout(gradient)),
-        list(gradient.shape[-2:]),
-        shape,
-        align_corners,
-    )
+    layout = _layout(gradient)
+    given = gradient.contiguous(memory_format=layout), list(gradient.shape[-2:]), shape
+    found = torch.ops.aten.upsample_bilinear2d_backward(*given, align_corners)
+    return found.contiguous(memory_format=layout)
 
 
 @opaque_bilinear.register_fake

@@ -6,7 +6,13 @@ import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from upzoo.upsampling import BilinearAdditive, Interpolate, ResizeConv
-from upzoo.upsampling.interpolation import LAID_OUT, group_channels, opaque_bilinear, resize
+from upzoo.upsampling.interpolation import (
+    LAID_OUT,
+    group_channels,
+    opaque_bilinear,
+    opaque_gradient,
+    resize,
+)
 from upzoo.upsampling.resize import folding_pays
 
 
@@ -169,6 +175,9 @@ def test_what_a_compiler_does_not_look_into_is_interpolation(layout, align_corne
     ours, truth = (torch.autograd.grad(each, x, gradient)[0] for each in (y, expected))
     torch.testing.assert_close(ours, truth)
     torch.library.opcheck(opaque_bilinear, (x, [9, 11], align_corners))
+    pixel = torch.randn(2, 3, 1, 1).contiguous(memory_format=layout)  # of either format
+    torch.library.opcheck(opaque_bilinear, (pixel, [2, 2], align_corners))
+    torch.library.opcheck(opaque_gradient, (torch.randn(2, 3, 1, 1), [2, 2], align_corners))
 
 
 def test_compiled_for_a_cpu_interpolation_stays_one_call():
