@@ -10,7 +10,7 @@ from comparison import resampling
 from comparison.statistics import estimate
 from studies import conclusions
 from studies.evidence import Evidence
-from studies.section import cell, grid
+from studies.section import cell, grid, named
 from studies.variants import TWINS
 from upzoo.metrics.catalogue import SCORES
 
@@ -47,7 +47,7 @@ def drives(evidence: Evidence) -> list[str]:
             gaps = evidence.draws(variant, step) - reference
             low, high = (SCORES["miou"].text(x) for x in resampling.interval(gaps))
             cells.append("–" if variant == REFERENCE else f"{low} to {high}")
-        rows.append([_label(variant), *cells])
+        rows.append([named(variant), *cells])
     heads = [f"{part}, {words} ({counts[part]} frames)" for part, words in parts.items()]
     more = [f"less `{REFERENCE}`, both drives"] if reference is not None else []
     note = (
@@ -98,7 +98,7 @@ def without_grid(evidence: Evidence) -> list[str]:
             for name in (FLIPPED, GAINED)
             for period, control in pairs
         ]
-        rows.append([_label(variant), *cells])
+        rows.append([named(variant), *cells])
     heads = [
         f"{words}, {period} ({control})"
         for words in ("labels flipped, %", "mean IoU gained, points")
@@ -150,7 +150,3 @@ def _periodic(evidence: Evidence, variant: str, seed: int) -> dict[str, dict[str
 def _mean(by: dict[int, dict], period: str, name: str) -> str:
     """Over seeds, as it is shown."""
     return SCORES[name].text(float(np.mean([each[period][name] for each in by.values()])))
-
-
-def _label(variant: str) -> str:
-    return f"`{variant}`" + (" (A/A)" if variant in TWINS else "")

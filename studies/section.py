@@ -97,7 +97,7 @@ def table(evidence: Evidence, costs: Costs) -> list[str]:
     heads += ["step, ms"] * bool(costs) + ["parameters of upsampling, k"]
     rows, labels = [], {}
     for variant in sorted(primary, key=lambda v: -setting.better * sum(primary[v].values())):
-        label = f"`{variant}`" + (" (A/A)" if variant in TWINS else "")
+        label = named(variant)
         labels[variant] = f"**{label}**" if variant in near else label
         run = evidence.own[variant][evidence.seeds[0]]
         cells = [labels[variant], f"{run.lr:g}"]
@@ -287,6 +287,11 @@ def pairs_text(pairs: Sequence[Pair]) -> str:
 def names(variants: Sequence[str]) -> str:
     """Variants in one line."""
     return ", ".join(f"`{variant}`" for variant in variants)
+
+
+def named(variant: str) -> str:
+    """A variant in a row, the A/A pair's second marked."""
+    return f"`{variant}`" + (" (A/A)" if variant in TWINS else "")
 
 
 def listed(texts: Sequence[str]) -> str:
