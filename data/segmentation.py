@@ -88,6 +88,13 @@ class SegmentationData(ImageData):
         weights[seen] = (frequency.quantile(0.5) / frequency).float()
         return weights
 
+    def enet_weights(self) -> Tensor:
+        """Class weights 1 / ln(1.02 + share), (num_classes,): from 1.4 to 50.5 at most.
+
+        The share is `class_frequencies`'s. Source: Paszke et al. 2016, "ENet", section 5.1.
+        """
+        return (1 / (self.class_frequencies() + 1.02).log()).float()
+
     def _pixel_counts(self) -> Tensor:
         """Pixels of each class in each training image, float64 (images, num_classes)."""
         if self._counts is None:

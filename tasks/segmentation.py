@@ -1,5 +1,6 @@
 """Semantic segmentation: pixel-wise cross-entropy, scored over the whole data set."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from tasks.base import Batch, Made, Samples
-from tasks.optimisation import LossNotFiniteError, Optimisation, warmup_cosine
+from tasks.optimisation import LossNotFiniteError, Optimisation, check_choice, warmup_cosine
 from tasks.pictures import prediction_panel
 from tasks.supervised import Supervised
 from upzoo.metrics.boundary import BoundaryF1
@@ -16,6 +17,12 @@ from upzoo.metrics.boundary_iou import BoundaryIoU
 from upzoo.metrics.segmentation import ClassCounts, SegmentationScores
 
 __all__ = ["LossNotFiniteError", "Segmentation", "warmup_cosine"]
+
+#: Ways to weigh the classes of the data, by the name in configs.
+CLASS_WEIGHTS: dict[str, Callable[[Any], Tensor]] = {
+    "median_frequency": lambda data: data.median_frequency_weights(),
+    "enet": lambda data: data.enet_weights(),
+}
 
 
 def cross_entropy(
@@ -42,7 +49,8 @@ class Segmentation(Supervised):
     Args:
         net: (B, C, H, W) images -> (B, classes, H, W) logits.
         data: the data to train on; its `classes`, `ignore_index` and class weights are used.
-        class_weights: "median_frequency" weighs the loss by median(f) / f of each class, as SegNet.
+        class_weights: a key of `CLASS_WEIGHTS`, of the weights of classes in the loss: as SegNet,
+            or as ENet, which raises rare classes less; by default all weigh alike.
         options: `card`, and options of `Optimisation` that differ from `defaults`.
 
     Raises:
@@ -60,13 +68,11 @@ class Segmentation(Supervised):
         self, net: nn.Module, data: Any, *, class_weights: str | None = None, **options: Any
     ) -> None:
         super().__init__(net, **options)
-        if class_weights not in (None, "median_frequency"):
-            raise ValueError(
-                f"task.class_weights={class_weights!r} must be null or median_frequency"
-            )
+        if class_weights is not None:
+            check_choice("class_weights", class_weights, ("null", *CLASS_WEIGHTS))
         self.classes = tuple(data.classes)
         self.ignore_index = data.ignore_index
-        weights = data.median_frequency_weights() if class_weights else None
+        weights = CLASS_WEIGHTS[class_weights](data) if class_weights else None
         self.register_buffer("class_weights", weights, persistent=False)
         self.cross_entropy = cross_entropy
         labelled = (len(self.classes), self.ignore_index)

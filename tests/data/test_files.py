@@ -221,6 +221,11 @@ def test_class_statistics_by_hand(tmp_path):
         weights[:4], torch.tensor([1, (4 / 7) / (1 / 4), (4 / 7) / (2 / 3), 1])
     )
     assert (weights[3:] == 1).all()
+    # ln(1.02 + 4/7) = 0.46463, ln(1.02 + 1/7) = 0.15088, ln(1.02) = 0.01980
+    weights = data.enet_weights()
+    torch.testing.assert_close(
+        weights[[0, 1, 3]], torch.tensor([2.15224, 6.62778, 50.49835]), rtol=1e-5, atol=0
+    )
 
 
 def test_fingerprint_follows_names_and_sizes_not_the_place(tmp_path):

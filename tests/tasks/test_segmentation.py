@@ -14,6 +14,7 @@ DATA = SimpleNamespace(
     classes=("a", "b", "c"),
     ignore_index=255,
     median_frequency_weights=lambda: torch.tensor([0.5, 1.0, 4.0]),
+    enet_weights=lambda: torch.tensor([2.0, 5.0, 30.0]),
 )
 
 
@@ -42,13 +43,16 @@ def test_loss_is_the_mean_over_pixels_that_are_not_void(logits_and_mask):
     assert task().loss(logits, mask).item() == pytest.approx(sum(picked) / len(picked), rel=1e-5)
 
 
-def test_weighted_loss_is_the_weighted_mean(logits_and_mask):
+@pytest.mark.parametrize(
+    ("name", "weights"), [("median_frequency", [0.5, 1.0, 4.0]), ("enet", [2.0, 5.0, 30.0])]
+)
+def test_weighted_loss_is_the_weighted_mean(logits_and_mask, name, weights):
     logits, mask = logits_and_mask
-    weights = torch.tensor([0.5, 1.0, 4.0])
+    weights = torch.tensor(weights)
     each = F.cross_entropy(logits, mask, ignore_index=255, reduction="none")
     w = torch.where(mask == 255, torch.zeros(()), weights[mask.clamp(max=2)])
     expected = (each * w).sum() / w.sum()
-    loss = task(class_weights="median_frequency").loss(logits, mask)
+    loss = task(class_weights=name).loss(logits, mask)
     torch.testing.assert_close(loss, expected)
 
 
