@@ -1,6 +1,6 @@
 """What 1,000 runs cost to compare and to take up again: `python -m benchmarks.many_runs`.
 
-The runs are fabricated: records of results/short/ with more seeds, and scores that differ by one
+The runs are fabricated: records of results/study/ with more seeds, and scores that differ by one
 per cent. Processor time of `compare.py`, of which imports are a part; of finding, for each of the
 jobs, that it is finished; and the size of what TensorBoard is given of the comparison.
 
@@ -43,7 +43,7 @@ TRAININGS = {
         "model.width=2", "data.size=[32,32]",
     ],
 }  # fmt: skip
-SOURCE = ROOT / "results" / "short" / "fcn8s_camvid"
+SOURCE = ROOT / "results" / "study" / "fcn8s_camvid"
 
 
 def fabricate(folder: Path, count: int) -> list[dict[str, Any]]:

@@ -176,13 +176,8 @@ def over_seeds(seeds: Mapping[str, Any]) -> str:
     """
     score = catalogue.find(seeds["score"])
     value = f"{score.text(seeds['mean'])} ± {score.text(seeds['half'])}"
-    about = f"Over the {seeds['count']} seeds of its training"
-    if seeds.get("records"):
-        about = (
-            f"Over {seeds['count']} other trainings with these options, by an earlier version "
-            f"(`{seeds['records']}`)"
-        )
-    return f"{about}: {score.heading} {value} on {seeds['split']} (95 % interval of the mean)."
+    about = f"Over the {seeds['count']} seeds of its training: {score.heading} {value}"
+    return f"{about} on {seeds['split']} (95 % interval of the mean)."
 
 
 def over_images(images: Mapping[str, Any]) -> str:

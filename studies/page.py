@@ -11,7 +11,7 @@ from pathlib import Path
 
 from comparison import inference
 from runs import console
-from studies import across, conclusions, cost, figures, labels, literature, short
+from studies import across, conclusions, cost, figures, labels, literature
 from studies.conclusions import Costs
 from studies.evidence import Evidence, read
 from studies.section import FEWEST_SEEDS, amount, brief, listed, names, section
@@ -32,8 +32,6 @@ OF_DATA = {"super_resolution": Path("docs/super_resolution.md")}
 ENOUGH = 3
 #: Lines of a page between which the study's lines stand.
 BEGIN, END = "<!-- begin study -->", "<!-- end study -->"
-#: Records and page of the earlier trainings.
-SHORT, SHORT_PAGE = Path("short"), Path("docs/short_trainings.md")
 
 INTRODUCTION = """\
 # Which upsampling: the study
@@ -124,8 +122,8 @@ def overview(evidence: Sequence[Evidence], costs: Mapping[str, Costs]) -> list[s
     if titles:
         lines += [
             *([""] if lines else []),
-            f"**What to take after a full training is not known yet** for {listed(titles)}: "
-            "their trainings are not finished.",
+            f"**What to take is not known yet** for {listed(titles)}: "
+            "they are not trained with all variants and seeds.",
         ]
     where = "Tables, figures, variants and what is not known: [the study](docs/results.md)."
     return [*lines, "", where]
@@ -171,7 +169,7 @@ def of_data(data: str, evidence: Sequence[Evidence], costs: Mapping[str, Costs])
             lines += [f"### {each.setting.title}", "", *brief(each, costs.get(each.name, {}))]
     if titles:
         lines += [
-            f"Nothing is known yet of {listed(titles)}: their trainings are not finished.",
+            f"Nothing is known yet of {listed(titles)}: they are not trained with all seeds.",
             "",
         ]
     return [*lines, "Figures, tests and learning rates: [the study](results.md)."]
@@ -200,12 +198,9 @@ def texts(results: Path) -> dict[Path, str]:
     """The pages and the README as the records have them."""
     evidence = collect(results)
     costs = {name: cost.read(results / "study" / name) for name in SETTINGS}
-    settings, left_out = short.read(results / SHORT)
-    lines = [*overview(evidence, costs), "", *short.overview(settings)]
     return {
         PAGE: page(evidence, costs, FIGURES),
-        SHORT_PAGE: short.page(settings, left_out, FIGURES),
-        README: between(README, lines),
+        README: between(README, overview(evidence, costs)),
     } | {path: between(path, of_data(data, evidence, costs)) for data, path in OF_DATA.items()}
 
 

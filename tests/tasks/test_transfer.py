@@ -169,15 +169,16 @@ def test_the_model_takes_the_sources_options_where_none_were_chosen(tmp_path, ca
     assert capsys.readouterr().out == "", "nothing is left to change"
 
 
-@pytest.mark.parametrize("chosen", [["model.width=8"], ["experiment=study/unet_camvid"]])
+@pytest.mark.parametrize("chosen", [["model.width=8"], ["experiment=unet_camvid"]])
 def test_what_was_chosen_stays(tmp_path, chosen):
     source, options = narrow(tmp_path)
     cfg = compose_config("train", [f"init={source}", "model=unet", *chosen])
     transfer.inherit_options(cfg)
-    assert cfg.model.width == 8
+    given = chosen == ["model.width=8"]
+    assert cfg.model.width == (8 if given else 12)
     assert cfg.model.backbone == "compact"
-    widths = [[16], [24], [32], [48], [64]]
-    expected = options["decoder_widths"] if chosen == ["model.width=8"] else widths
+    widths = [[16], [32], [48, 48], [64, 64], [96]]
+    expected = options["decoder_widths"] if given else widths
     assert cfg.model.decoder_widths == expected
 
 
