@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.artifacts_images import GRIDS
 from benchmarks.artifacts_plot import draw, find
-from benchmarks.report import inserted, table
+from comparison.pages import inserted, table
 
 PAGE = Path("docs/artifacts.md")
 FIGURES = Path("docs/figures")

@@ -28,11 +28,11 @@ from benchmarks import dcgan_example
 from benchmarks.memory import peak_bytes
 from benchmarks.peers import installed
 from benchmarks.plain_unet import PlainUNet
-from benchmarks.report import inserted, table
 from benchmarks.scoring import RESULTS, features
 from benchmarks.sides import DTYPES, Adversaries, Side
 from benchmarks.step import NETS, Segmented
 from benchmarks.timing import here, in_turn, interval, ratio, write
+from comparison.pages import inserted, table
 from tasks.precision import resolve_precision
 from upzoo.checkpoint import build
 from upzoo.dcgan import DCGAN

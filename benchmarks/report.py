@@ -2,13 +2,14 @@
 
 import inspect
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.facts import CHANNELS, SCALE, facts
 from benchmarks.handwritten import REFERENCES
 from benchmarks.plot import draw
+from comparison.pages import inserted, table
 from upzoo.upsampling import OPERATORS, Upsample
 from upzoo.upsampling.base import Summary
 
@@ -61,13 +62,6 @@ def find(results: Results, operator: str, setting: str, dtype: str, part: str) -
         if all(row[key] == value for key, value in wanted.items()):
             return row
     return None
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table, the first column to the left and the others to the right."""
-    head = list(head)
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
 
 
 def count(value: float) -> str:
@@ -298,21 +292,6 @@ def parts(results: Results) -> dict[str, str]:
         "speed": "\n\n".join(speed_table(results, dtype) for dtype in DTYPES),
         "peers": peers_table(results),
     }
-
-
-def inserted(page: str, parts: Mapping[str, str]) -> str:
-    """`page` with each part between its markers, <!-- begin name --> and <!-- end name -->.
-
-    Raises:
-        ValueError: for a part that has no markers.
-    """
-    for name, text in parts.items():
-        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
-        if begin not in page or end not in page:
-            raise ValueError(f"{name!r} has no place in the page: add {begin} and {end}")
-        before, rest = page.split(begin)
-        page = f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}"
-    return page
 
 
 def write(results: Results) -> None:

@@ -27,9 +27,9 @@ from torch._dynamo.utils import counters
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmarks.report import table
 from benchmarks.sides import DTYPES, mixed
 from benchmarks.timing import here, in_turn, ratio, write
+from comparison.pages import table
 from tasks.adversarial import frozen, non_saturating
 from tasks.allocator import keep_freed_memory
 from tasks.segmentation import cross_entropy

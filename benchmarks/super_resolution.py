@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.report import inserted, table
 from benchmarks.timing import in_turn, ratio, spread, write
+from comparison.pages import inserted, table
 from data.t91 import T91
 from upzoo.bicubic import enlarge
 from upzoo.espcn import ESPCN

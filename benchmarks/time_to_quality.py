@@ -25,8 +25,8 @@ from typing import Any
 import torch
 
 from benchmarks.peer_trainings import Peer, PlainESPCN, PlainGAN, PlainUNet
-from benchmarks.report import inserted, table
 from benchmarks.timing import write
+from comparison.pages import inserted, table
 from data.camvid import CamVid
 from data.mnist import MNIST
 from data.t91 import T91

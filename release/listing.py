@@ -53,7 +53,7 @@ def _table(key: tuple[str, ...], entries: Mapping[str, Mapping[str, Any]]) -> Ta
     table.add_column("pretrained=", no_wrap=True, style="bold")
     names = columns(name for entry in entries.values() for name in entry["scores"])
     headings = [_heading(name) for name in names]
-    uncertain = any(_interval(entry) for entry in entries.values())
+    uncertain = any(interval(entry) for entry in entries.values())
     headings[1:1] = [INTERVAL] if uncertain else []
     for heading in (*headings, "size"):
         whole = heading in (INTERVAL, "size")
@@ -61,8 +61,8 @@ def _table(key: tuple[str, ...], entries: Mapping[str, Mapping[str, Any]]) -> Ta
         table.add_column(heading, justify="right", no_wrap=whole, min_width=longest)
     for name, entry in sorted(entries.items(), key=lambda item: _rank(item[1], names)):
         cells = [find(score).text(entry["scores"].get(score)) for score in names]
-        cells[1:1] = [_interval(entry) or "–"] if uncertain else []
-        table.add_row(name, *cells, size_text(_bytes(entry)))
+        cells[1:1] = [interval(entry) or "–"] if uncertain else []
+        table.add_row(name, *cells, size_text(size(entry)))
     return table
 
 
@@ -87,7 +87,7 @@ def _intervals(entries: Mapping[str, Mapping[str, Any]]) -> str:
     return "one seed"
 
 
-def _interval(entry: Mapping[str, Any]) -> str:
+def interval(entry: Mapping[str, Any]) -> str:
     """Over seeds, else over images, else nothing."""
     if seeds := entry.get("seeds"):
         score = find(seeds["score"])
@@ -98,7 +98,8 @@ def _interval(entry: Mapping[str, Any]) -> str:
     return ""
 
 
-def _bytes(entry: Mapping[str, Any]) -> int:
+def size(entry: Mapping[str, Any]) -> int:
+    """Bytes of all files of a shipped net."""
     return sum(file["bytes"] for file in entry["files"].values())
 
 

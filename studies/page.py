@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from comparison import inference
+from comparison.pages import inserted
 from runs import console
 from studies import across, conclusions, cost, figures, labels, literature
 from studies.conclusions import Costs
@@ -30,8 +31,8 @@ PAGE, README, FIGURES = Path("docs/results.md"), Path("README.md"), Path("docs/f
 OF_DATA = {"super_resolution": Path("docs/super_resolution.md")}
 #: Seeds from which README tells of a setting that is not finished.
 ENOUGH = 3
-#: Lines of a page between which the study's lines stand.
-BEGIN, END = "<!-- begin study -->", "<!-- end study -->"
+#: Markers of a page between which the study's lines stand.
+PART = "study"
 
 INTRODUCTION = """\
 # Which upsampling: the study
@@ -175,17 +176,9 @@ def of_data(data: str, evidence: Sequence[Evidence], costs: Mapping[str, Costs])
     return [*lines, "Figures, tests and learning rates: [the study](results.md)."]
 
 
-def between(path: Path, lines: Sequence[str]) -> str:
-    """The text of a page with lines put between its marks.
-
-    Raises:
-        ValueError: a mark is missing.
-    """
-    text = path.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"{path} lacks the lines {BEGIN} and {END}: the study stands between")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    return "\n".join([before + BEGIN, "", *lines, "", END + after])
+def with_study(path: Path, lines: Sequence[str]) -> str:
+    """The text of a page with the study's lines in their place."""
+    return inserted(path.read_text(encoding="utf-8"), {PART: "\n".join(["", *lines, ""])})
 
 
 def collect(results: Path) -> list[Evidence]:
@@ -200,8 +193,8 @@ def texts(results: Path) -> dict[Path, str]:
     costs = {name: cost.read(results / "study" / name) for name in SETTINGS}
     return {
         PAGE: page(evidence, costs, FIGURES),
-        README: between(README, overview(evidence, costs)),
-    } | {path: between(path, of_data(data, evidence, costs)) for data, path in OF_DATA.items()}
+        README: with_study(README, overview(evidence, costs)),
+    } | {path: with_study(path, of_data(data, evidence, costs)) for data, path in OF_DATA.items()}
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from benchmarks import artifacts, artifacts_detection, artifacts_images, artifacts_plot
 from benchmarks import artifacts_report as report
-from benchmarks.report import inserted
+from comparison.pages import inserted
 from upzoo.metrics.checkerboard.terms import measured
 
 ROOT = Path(__file__).parents[2]

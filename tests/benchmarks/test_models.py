@@ -9,8 +9,8 @@ from torch import nn
 
 from benchmarks import models
 from benchmarks.peers import installed
-from benchmarks.report import inserted
 from benchmarks.sides import Adversaries, Side
+from comparison.pages import inserted
 from tests.conftest import ROOT
 
 SPEED = {"median": 1.2, "low": 1.1, "high": 1.3, "min": 1.0, "max": 1.4, "level": 0.98}

@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks import plot, report
 from benchmarks.facts import build
+from comparison.pages import inserted
 from upzoo.upsampling import OPERATORS
 
 ROOT = Path(__file__).parents[2]
@@ -81,15 +82,6 @@ def test_speed_table():
     assert table.splitlines()[-1] == "| `resize_conv` | 2.00 (1.50×) |"
 
 
-def test_a_part_replaces_what_stood_between_its_markers():
-    page = "a\n<!-- begin x -->\nold \\1\n<!-- end x -->\nb"
-    once = report.inserted(page, {"x": r"new \2"})
-    assert once == "a\n<!-- begin x -->\nnew \\2\n<!-- end x -->\nb"
-    assert report.inserted(once, {"x": r"new \2"}) == once
-    with pytest.raises(ValueError, match=r"^'y' has no place in the page: add <!-- begin y -->"):
-        report.inserted(page, {"y": ""})
-
-
 def test_rows_of_another_machine_are_marked_and_have_their_own_roofline():
     found = {
         **results(row(), row(operator="carafe", ours=0.002)),
@@ -127,7 +119,7 @@ def test_plot(tmp_path):
 def test_page_holds_what_the_generator_makes():
     found = json.loads((ROOT / "benchmarks/results/operators.json").read_text())
     page = PAGE.read_text()
-    assert report.inserted(page, report.parts(found)) == page
+    assert inserted(page, report.parts(found)) == page
 
 
 def formulas():

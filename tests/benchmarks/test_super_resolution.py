@@ -5,8 +5,8 @@ import json
 import torch
 
 from benchmarks import super_resolution
-from benchmarks.report import inserted
 from benchmarks.super_resolution import BicubicFirst, fitting, flops, start
+from comparison.pages import inserted
 from tests.conftest import ROOT
 
 

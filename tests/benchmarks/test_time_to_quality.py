@@ -11,8 +11,8 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 from torchvision.transforms.v2.functional import to_pil_image
 
 from benchmarks import time_to_quality
-from benchmarks.report import inserted
 from benchmarks.time_to_quality import AT_EVERY_LENGTH, TASKS, PlainESPCN, minutes_to, train_peer
+from comparison.pages import inserted
 from data.t91 import T91
 
 ROOT = Path(__file__).parents[2]

@@ -64,4 +64,4 @@ def test_a_list_says_what_its_intervals_are_of():
     images = {"count": 233, "score": "miou", "split": "test", "low": 0.531, "high": 0.56}
     assert listing._intervals({"a": entry}) == "one seed"
     assert listing._intervals({"a": {"images": images}}) == "one seed, interval over its 233 images"
-    assert listing._interval({"images": images}) == "53.1 – 56.0"
+    assert listing.interval({"images": images}) == "53.1 – 56.0"

@@ -189,15 +189,11 @@ def test_the_readmes_answer_is_of_finished_settings_alone(found, tmp_path):
     assert "ESPCN ×3" in lines[0]
     assert not any("take `" in line for line in lines)
     path = tmp_path / "page.md"
-    path.write_text(f"a\n{page.BEGIN}\nreplaced\n{page.END}\nb")
-    text = page.between(path, lines)
-    assert text.startswith(f"a\n{page.BEGIN}\n")
-    assert "replaced" not in text
-    path.write_text(text)
-    assert page.between(path, lines) == text
-    path.write_text("a")
-    with pytest.raises(ValueError, match="lacks the lines"):
-        page.between(path, lines)
+    path.write_text("a\n<!-- begin study -->\nreplaced\n<!-- end study -->\nb")
+    text = page.with_study(path, lines)
+    assert text == "\n".join(
+        ["a", "<!-- begin study -->", "", *lines, "", "<!-- end study -->", "b"]
+    )
 
 
 def test_the_readme_tells_what_the_seeds_of_an_unfinished_setting_say(found, monkeypatch):
