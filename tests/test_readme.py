@@ -141,14 +141,21 @@ def test_the_digits_distances_are_those_of_the_records():
 
 
 def test_the_emojis_distances_are_those_of_the_records():
-    ours = records.read(ROOT / "results/emoji/dcgan-transposed_conv/record.json")
+    text = README.replace("\n", " ")
+    ours = records.read(ROOT / "results/emoji/dcgan-resize_conv/record.json")
+    before = records.read(ROOT / "results/emoji/dcgan-transposed_conv/record.json")
     theirs = benchmark("dcgan_example_emoji")
-    swd = ours.metrics["test"]["swd"], theirs["test"]["swd"]
-    assert f"distance of {swd[0]:.1f} in {ours.cost['train_seconds'] / 60:.1f} minutes" in README
-    assert f"example {swd[1]:.1f} in {theirs['seconds'] / 60:.1f} minutes" in README.replace(
-        "\n", " "
-    )
-    assert swd[0] < swd[1] / 2
+    swd, grid = ours.metrics["test"]["swd"], ours.metrics["test"]["checkerboard_db"]
+    minutes = ours.cost["train_seconds"] / 60
+    assert f"distance of {swd:.1f} after {minutes:.0f} minutes on one core, without" in text
+    assert f"visible checkerboard: {grid:.1f} dB above real emoji, below the 6 dB" in text
+    assert grid < 6
+    scores = before.metrics["test"]
+    said = f"after {before.cost['train_seconds'] / 60:.1f} minutes, had {scores['swd']:.1f} and a"
+    assert f"{said} checkerboard of {scores['checkerboard_db']:.1f} dB" in text
+    seconds = theirs["seconds"]
+    assert f"example has {theirs['test']['swd']:.1f} after {seconds / 60:.1f} minutes" in text
+    assert swd < scores["swd"] < theirs["test"]["swd"]
 
 
 def test_the_speeds_of_training_are_those_of_the_records():
