@@ -186,7 +186,10 @@ def test_camvids_validation_scores_are_those_of_the_records():
         for model in ("fcn8s", "unet")
     ]
     fcn, unet = (f"{100 * scores['miou']:.1f}" for scores in found)
-    assert f"where they score {fcn} and {unet}:" in README.replace("\n", " ")
+    text = README.replace("\n", " ")
+    assert f"where they score {fcn} and {unet}:" in text
+    lite0 = records.read(ROOT / "results/camvid/unet_lite0-bilinear_init/record.json")
+    assert f"It scores {100 * lite0.metrics['val']['miou']:.1f} on the validation clip" in text
 
 
 def test_the_studys_lines_and_page_are_those_of_its_records(monkeypatch):
