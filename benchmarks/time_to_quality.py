@@ -236,6 +236,7 @@ def draw(records: Sequence[Mapping[str, Any]]) -> None:
             ax.set_yscale("log")
             plain(ax.yaxis)
         ax.set(title=result["title"], xlabel="minutes of training, one thread", ylabel=label)
+        ax.margins(y=0.2)  # room for the legend
         ax.legend(frameon=False, fontsize=8)
     figure.tight_layout()
     figure.savefig(FIGURE, dpi=110, metadata={"Software": None})
