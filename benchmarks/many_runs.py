@@ -48,7 +48,7 @@ SOURCE = ROOT / "results" / "study" / "fcn8s_camvid"
 
 def fabricate(folder: Path, count: int) -> list[dict[str, Any]]:
     """Write so many finished runs of the source's variants; gives their configs."""
-    records = [json.loads(p.read_text()) for p in sorted(SOURCE.glob("*/*/" + folders.RECORD))]
+    records = [json.loads(p.read_text()) for p in sorted(SOURCE.rglob(folders.RECORD))]
     variants = {json.dumps(r["config"]["upsample"], sort_keys=True): r for r in records}
     draw, configs = random.Random(0), []
     for number in range(count):
@@ -93,7 +93,7 @@ def seconds_a_job(folder: Path, lines: bool) -> float:
     logs = folder / "logs"
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         cfg = compose("train", [f"logs={logs}", "name=study"])
-    (first, *_) = sorted(SOURCE.glob("*/*/" + folders.RECORD))
+    (first, *_) = sorted(SOURCE.rglob(folders.RECORD))
     record = json.loads(first.read_text())
     for cfg.seed in range(MORE):
         run = logs / "study" / "variant" / f"seed{cfg.seed}-0"
