@@ -35,6 +35,11 @@ def resolve_precision(precision: str | int) -> str | int:
     return "bf16-mixed" if fast else "32-true"
 
 
+def exact_float32() -> None:
+    """Let float32 be float32 on CUDA: torch's convolutions take TF32, of 10 bits, by default."""
+    torch.backends.cudnn.allow_tf32 = False
+
+
 def made_by_amd() -> bool:
     """Whether this processor says so."""
     try:

@@ -12,6 +12,7 @@ from torch import Tensor
 from tasks.artifacts import EXAMPLES, Pictures, assess, look
 from tasks.callbacks.divergence import Divergence
 from tasks.callbacks.scoring import ScoringProgress, Watch
+from tasks.precision import exact_float32
 
 #: Pixels beyond which images are scored one by one: together their maps leave the cache. Not those
 #: of generators, whose noise and diversity are of a batch.
@@ -80,6 +81,7 @@ def score(
 
 def _trainer(accelerator: str, limit: Any, beside: list[pl.Callback]) -> pl.Trainer:
     """A trainer that scores, in one process and silently."""
+    exact_float32()
     return pl.Trainer(
         accelerator=accelerator,
         devices=1,

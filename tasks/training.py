@@ -24,7 +24,7 @@ from tasks.callbacks import (
 )
 from tasks.optimisation import LossNotFiniteError, planned_steps, steps_done
 from tasks.pooled_norm import PooledNorms
-from tasks.precision import resolve_precision
+from tasks.precision import exact_float32, resolve_precision
 from upzoo import checkpoint
 from upzoo.metrics import catalogue
 
@@ -73,6 +73,7 @@ def build_trainer(cfg: DictConfig) -> pl.Trainer:
         chosen.append(Budgets(cfg.budgets))
     chosen.append(SameStatistics())
     chosen.sort(key=turn)  # stable: the others keep their order
+    exact_float32()
     pooled = cfg.trainer.get("sync_batchnorm", False)
     by_us = pooled and not checks.on_gpu(cfg.trainer.accelerator)
     return hydra.utils.instantiate(
