@@ -11,6 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from runs import console, records
 from runs import folders as runs
 from studies import archive, arguments
@@ -44,6 +46,8 @@ def measure(run: Path, root: Path) -> dict[str, Any]:
 
     net, card = checkpoint.load(run)
     task, data = rebuild(card, net, root=str(root))
+    if torch.cuda.is_available():
+        task.to("cuda")
     dataset = data.prepared(data.test_split)
     if isinstance(task, Segmentation):
         return of_labels(task, (dataset[index] for index in range(len(dataset))))

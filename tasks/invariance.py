@@ -20,7 +20,7 @@ from upzoo.metrics.equivariance import ShiftConsistency, ShiftEquivariance, wind
 from upzoo.metrics.periodic import PeriodicPart
 from upzoo.upsampling import Upsample
 
-#: The largest shift of labels, in pixels: a period of the coarsest features.
+#: The largest shift, in pixels: a period of the coarsest features of most nets.
 REACH = 32
 #: What is cut off a picture at every side, in pixels of the low resolution: borders are padded.
 MARGIN = 4
@@ -64,7 +64,8 @@ def of_pictures(task: Reconstruction, samples: Iterable[Batch], seed: int = 0) -
 
     For super-resolution the original is shifted, by up to two pixels of the low resolution, and
     then reduced: shifts of whole pixels of the low resolution would show nothing, as every net of
-    convolutions commutes with them. For reconstruction the image itself is shifted.
+    convolutions commutes with them. For reconstruction the image itself is shifted, by up to 32 pixels
+    and a quarter of its shorter side.
 
     Args:
         task: with the net, in evaluation mode.
@@ -75,11 +76,12 @@ def of_pictures(task: Reconstruction, samples: Iterable[Batch], seed: int = 0) -
         shift_equivariance.
     """
     scale = int(getattr(task, "scale", 1))
-    reach, margin = 2 * scale if scale > 1 else REACH, MARGIN * scale
+    margin = MARGIN * scale
     score = ShiftEquivariance()
     generator = torch.Generator().manual_seed(seed)
     for sample in samples:
         truth = task.truth(sample)[None].to(task.device)
+        reach = 2 * scale if scale > 1 else min(REACH, min(truth.shape[-2:]) // 4)
         first, second = torch.randint(reach + 1, (2, 2), generator=generator).tolist()
         made = []
         for shift in (first, second):

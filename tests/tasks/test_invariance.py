@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks import invariance
+from tasks.reconstruction import Reconstruction
 from tasks.segmentation import Segmentation
 from tasks.super_resolution import SuperResolution
 from upzoo.base import Net
@@ -111,3 +112,19 @@ def test_a_smooth_scene_is_enlarged_alike_wherever_it_lies_but_for_a_grid():
     assert pictures(plain) > 60
     # a quarter of the pixels is .1 too bright: at most 10·log₁₀(1 / (.01 / 2)) dB where it moves
     assert 20 < pictures(striped) < 35
+
+
+class Copy(Net):
+    label, takes, makes = "copy", "images", "images"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clone()
+
+
+def test_shifts_of_small_images_leave_something_that_both_windows_show():
+    data = SimpleNamespace(mean=(0.0,), std=(1.0,), size=(64, 64), scale=1, in_channels=1)
+    task = Reconstruction(Copy(), data).eval()
+    generator = torch.Generator().manual_seed(0)
+    samples = [{"image": torch.rand(1, 64, 64, generator=generator)} for _ in range(8)]
+    found = invariance.of_pictures(task, samples)["shift_equivariance"]
+    assert found == float("inf")  # a copy shifts exactly
