@@ -64,8 +64,8 @@ def of_pictures(task: Reconstruction, samples: Iterable[Batch], seed: int = 0) -
 
     For super-resolution the original is shifted, by up to two pixels of the low resolution, and
     then reduced: shifts of whole pixels of the low resolution would show nothing, as every net of
-    convolutions commutes with them. For reconstruction the image itself is shifted, by up to 32 pixels
-    and a quarter of its shorter side.
+    convolutions commutes with them. For reconstruction the image itself is shifted, by up to 32
+    pixels and a quarter of its shorter side.
 
     Args:
         task: with the net, in evaluation mode.
