@@ -12,6 +12,7 @@ from torch import Tensor
 from tasks.artifacts import EXAMPLES, Pictures, assess, look
 from tasks.callbacks.divergence import Divergence
 from tasks.callbacks.scoring import ScoringProgress, Watch
+from tasks.precision import without_tf32
 
 #: Pixels beyond which images are scored one by one: together their maps leave the cache. Not those
 #: of generators, whose noise and diversity are of a batch.
@@ -43,7 +44,8 @@ def score(
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Tensor]]]:
     """Run a task's weights over splits of a data module, in float32.
 
-    Training may run in bfloat16 where that is faster; scores are what every machine repeats.
+    Training may run in bfloat16 or TF32 where that is faster; scores are what every machine
+    repeats.
 
     Args:
         options: a config's `trainer`, or a trainer: its accelerator and limits of batches.
@@ -72,7 +74,8 @@ def score(
         if progress:
             trainer.callbacks.append(ScoringProgress(split, _images(loader, limit)))  # type: ignore[attr-defined]
         run = trainer.validate if split == "val" else trainer.test
-        run(task, dataloaders=loader, verbose=False)
+        with without_tf32():
+            run(task, dataloaders=loader, verbose=False)
         scores[split] = dict(task.results)
         per_image[split] = dict(task.per_image)
     return scores, per_image
