@@ -129,9 +129,9 @@ def test_one_comparison_is_merged_and_reported(tmp_path, monkeypatch):
         "<!-- begin peers --><!-- end peers --><!-- begin precision --><!-- end precision -->"
     )
     monkeypatch.setattr(models, "PAGE", page)
-    monkeypatch.setattr(models, "by_precision", lambda rounds: {"a net": SPEED})
+    monkeypatch.setattr(models, "by_precision", lambda *_: {"a net": SPEED})
     monkeypatch.setattr(
-        models, "COMPARISONS", {"x": (lambda: {"ours": Fake, "peer": Fake}, "X", False, 1)}
+        models, "COMPARISONS", {"x": (lambda device: {"ours": Fake, "peer": Fake}, "X", False, 1)}
     )
     monkeypatch.setattr(
         models,
