@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks import dcgan_example, devices
+from benchmarks import dcgan_example, devices, gpu_report
 from benchmarks.devices import CPU
 from benchmarks.memory import peak_bytes
 from benchmarks.peers import installed
@@ -232,7 +232,15 @@ def verdict(auto: str, speed: Mapping[str, float]) -> str:
 
 
 def report(record: Mapping[str, Any]) -> dict[str, str]:
-    """The tables of `docs/training.md`, by their markers."""
+    """The tables of `docs/training.md`, by their markers: the CPU's, and a GPU's if there are."""
+    machine, found = record["machine"], tables(record)
+    where = f"{machine['cpu']}, {record['threads']} threads, torch {record['versions']['torch']}"
+    peers = f"{where}:\n\n{found['peers']}"
+    return {**found, "peers": peers, "GPU": gpu_report.training(tables)}
+
+
+def tables(record: Mapping[str, Any]) -> dict[str, str]:
+    """The tables of one machine, by name."""
     rows = []
     for name, (_, title, _, _) in COMPARISONS.items():
         found = record["comparisons"].get(name)
@@ -246,9 +254,7 @@ def report(record: Mapping[str, Any]) -> dict[str, str]:
         for name, speed in record["bf16_over_float32"].items()
     ]
     head = ("net", "bf16 over float32, training", f"auto ({record['precision']}) is right")
-    machine = record["machine"]
-    where = f"{machine['cpu']}, {record['threads']} threads, torch {record['versions']['torch']}"
-    return {"peers": f"{where}:\n\n{peers}", "precision": table(head, precision)}
+    return {"peers": peers, "precision": table(head, precision)}
 
 
 def cell(speed: Mapping[str, float]) -> str:
@@ -267,7 +273,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="the machine's record unless given")
     devices.add_options(parser)
     options = parser.parse_args()
-    device = devices.asked(parser, options)
+    device = CPU if options.report else devices.asked(parser, options)
     out = options.out or RESULTS / f"models_{devices.label(here()['machine'], device)}.json"
     if options.report:
         PAGE.write_text(inserted(PAGE.read_text(), report(json.loads(out.read_text()))))

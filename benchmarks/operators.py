@@ -234,8 +234,8 @@ def measure(
 ) -> dict:
     """All of it."""
     results: dict[str, Any] = {
-        "setting": {"threads": torch.get_num_threads(), "layout": "channels-last"}
-        | devices.arithmetic(device),
+        **devices.arithmetic(device),
+        "setting": {"threads": torch.get_num_threads(), "layout": "channels-last"},
         "effort": effort._asdict(),
         "roofline": roofline(size, size // 8, device),
         "operators": [],
