@@ -299,6 +299,7 @@ def main() -> None:
             record["comparisons"][name] = compare(
                 sides, images * devices.times(device), options.rounds, device, options.seconds
             )
+            write(out, record)  # a later one may fail
     if not options.only or "precision" in options.only:
         record["bf16_over_float32"] = by_precision(options.rounds, device, options.seconds)
     write(out, record)

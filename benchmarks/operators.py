@@ -162,6 +162,8 @@ def operator_rows(
     sides = {"ours": lambda x: operator(x, **given)}
     for key, rival in rivals(name, operator, x).items():
         sides[key] = ByHand(rival, operator, given)
+    if device != CPU:
+        sides = {key: s for key, s in sides.items() if key == "ours" or runs(s, x, operator)}
     with torch.no_grad():
         maps = {key: side(x) for key, side in sides.items()}
     output = maps["ours"].nbytes
@@ -181,6 +183,16 @@ def operator_rows(
         for row, then in zip(rows, convolved(asked, x, operator, effort), strict=True):
             row["then_convolution"] = {key: then[key] for key in ("seconds", "times_faster")}
     return rows
+
+
+def runs(rival: Callable[[Tensor], Tensor], x: Tensor, operator: nn.Module) -> bool:
+    """Whether a GPU has the kernels and the memory for a rival; says so in a line where not."""
+    try:
+        as_trained(rival, x, [operator])()
+    except RuntimeError as error:
+        print(f"left out, {type(operator).__name__}'s rival: {str(error).splitlines()[0]}")
+        return False
+    return True
 
 
 def convolved(
@@ -249,7 +261,14 @@ def measure(
                     continue
                 if OPERATORS[name].needs_guide and setting.scale > 8 and setting != LARGEST:
                     continue  # its reference would take gigabytes
-                results["operators"] += operator_rows(name, setting, dtype, effort, device)
+                try:
+                    results["operators"] += operator_rows(name, setting, dtype, effort, device)
+                except RuntimeError as error:  # what CUDA has no kernel for, or no memory
+                    if device == CPU:
+                        raise
+                    failed = results.setdefault("failed", [])
+                    failed.append(f"{name}, {setting}, {dtype}: {str(error).splitlines()[0]}")
+                    print(failed[-1], flush=True)
             if setting in settings[:2] and names == list(OPERATORS):
                 results["peers"] += peer_rows(setting, dtype, effort, device)
     return results

@@ -355,15 +355,16 @@ def main() -> None:
         torch.set_num_threads(1)
     keep_freed_memory()  # as train.py
     how = (given.rounds, not given.eager, DTYPES[given.precision], device, given.seconds)
-    nets = {name: measure(*net, *how) for name, net in NETS.items() if given.only in name}
-    if given.only:
-        print(report(nets))
-        return
     machine = devices.label(here()["machine"], device)
     suffix = "" if given.precision == "32-true" else f"_{given.precision}"
     path = RESULTS / f"step_{machine}{suffix}.json"
     about = devices.arithmetic(device) | {"precision": given.precision, "rounds": given.rounds}
-    write(path, {**about, "nets": nets})
+    nets: dict[str, Any] = {}
+    for name, net in NETS.items():
+        if given.only in name:
+            nets[name] = measure(*net, *how)
+            if not given.only:
+                write(path, {**about, "nets": nets})  # a later one may fail
     print(report(nets))
 
 
