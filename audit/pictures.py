@@ -98,7 +98,7 @@ def _planes(y: Tensor) -> Tensor | None:
 
 def _mean(terms: Terms) -> Terms:
     count = len(terms["peak"])
-    return averaged(terms, torch.full((1, count), 1 / count))
+    return averaged(terms, terms["peak"].new_full((1, count), 1 / count))
 
 
 def chance(images: Tensor, period: int, harmonics: int) -> float:

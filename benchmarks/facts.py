@@ -25,7 +25,7 @@ def build(name: str, in_channels: int, out_channels: int, scale: int, seed: int 
 def extras(operator: Upsample, x: Tensor) -> dict[str, Tensor]:
     """Random switches and a random guide for `x`, where the operator wants them."""
     shape = (len(x), operator.out_channels, *(operator.scale * n for n in x.shape[-2:]))
-    fine = torch.randn(shape).contiguous(memory_format=torch.channels_last)
+    fine = torch.randn(shape, device=x.device).contiguous(memory_format=torch.channels_last)
     given = {}
     if operator.needs_switches:
         s = operator.scale

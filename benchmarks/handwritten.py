@@ -140,13 +140,14 @@ def plain_dysample(op: dysample.DySample, x: Tensor, given: Given) -> Tensor:
     """DySample as published: the grid made at the input's size at every call, moved, shuffled."""
     x = op.project(x)
     (B, _, H, W), s, groups = x.shape, op.scale, op.groups
-    phase = (torch.arange(s, dtype=x.dtype) - (s - 1) / 2) / s
+    like = {"dtype": x.dtype, "device": x.device}
+    phase = (torch.arange(s, **like) - (s - 1) / 2) / s
     start = torch.stack((phase.expand(s, s), phase[:, None].expand(s, s)))  # x, then y
     offset = (0.25 * op.offset(x)).view(B, 2, groups, s, s, H, W)
     offset = offset + start.view(1, 2, 1, s, s, 1, 1)
-    lines = torch.arange(W, dtype=x.dtype) + 0.5, torch.arange(H, dtype=x.dtype) + 0.5
+    lines = torch.arange(W, **like) + 0.5, torch.arange(H, **like) + 0.5
     centres = torch.stack(torch.meshgrid(*lines, indexing="xy")).view(1, 2, 1, 1, 1, H, W)
-    extent = torch.tensor([W, H], dtype=x.dtype).view(1, 2, 1, 1, 1, 1, 1)
+    extent = torch.tensor([W, H], **like).view(1, 2, 1, 1, 1, 1, 1)
     grid = 2 * (offset + centres) / extent - 1
     grid = F.pixel_shuffle(grid.reshape(B, 2 * groups * s * s, H, W), s)
     grid = grid.view(B, 2, groups, s * H, s * W).permute(0, 2, 3, 4, 1).flatten(0, 1)
@@ -217,13 +218,15 @@ REFERENCES = {
 def rivals(name: str, operator: Upsample, x: Tensor) -> dict[str, Rival]:
     """The rivals of an operator that take no minutes and no gigabytes at this input.
 
-    Left out are two-dimensional filters at scale 32, and unfolded copies of over 256 MB in fp32.
+    Left out are two-dimensional filters at scale 32, and unfolded copies of over 256 MB in fp32,
+    on a GPU of over 8 GB.
     """
     if name in ("smooth_transposed", "fir_transposed") and operator.scale > 8:
         return {}
     if name in ("carafe", "fade", "sapa"):
         channels = operator.query.out_features if name == "sapa" else operator.out_channels
+        most = 2**31 if x.device.type == "cuda" else 2**26
         copies = (operator.kernel_up * operator.scale) ** 2
-        if channels * copies * x[:, 0].numel() > 2**26:
+        if channels * copies * x[:, 0].numel() > most:
             return {}
     return RIVALS.get(name, {})

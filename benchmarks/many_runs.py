@@ -26,7 +26,8 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from benchmarks.scoring import RESULTS, features
+from benchmarks.devices import label
+from benchmarks.scoring import RESULTS
 from benchmarks.timing import here, seconds_of, write
 from runs import finished, folders, sweeps
 from runs.console import ROOT
@@ -152,7 +153,7 @@ def main() -> None:
         "seconds_a_skipped_job": skipping,
         "tensorboard_bytes_a_training": each,
     }
-    write(RESULTS / f"many_runs_{features(here()['machine'])}.json", result)
+    write(RESULTS / f"many_runs_{label(here()['machine'])}.json", result)
 
 
 if __name__ == "__main__":

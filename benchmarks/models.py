@@ -2,6 +2,7 @@
 
 python -m benchmarks.models            # writes benchmarks/results/models_<machine>.json
 python -m benchmarks.models --only unet dcgan   # measures these and merges them into it
+python -m benchmarks.models --device cuda       # on a GPU, with batches eight times as large
 python -m benchmarks.models --report   # brings the tables of docs/training.md up to date
 
 All sides of a comparison run in one process, round by round in turn after a warm-up, in the
@@ -24,11 +25,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks import dcgan_example
+from benchmarks import dcgan_example, devices, gpu_report
+from benchmarks.devices import CPU
 from benchmarks.memory import peak_bytes
 from benchmarks.peers import installed
 from benchmarks.plain_unet import PlainUNet
-from benchmarks.scoring import RESULTS, features
+from benchmarks.scoring import RESULTS
 from benchmarks.sides import DTYPES, Adversaries, Side
 from benchmarks.step import NETS, Segmented
 from benchmarks.timing import here, in_turn, interval, ratio, write
@@ -53,16 +55,20 @@ PARTS = ("train", "infer")
 Make = Callable[[torch.dtype, torch.memory_format], Any]
 
 
-def segmenters(shape: tuple[int, ...], **nets: Callable[[], nn.Module]) -> dict[str, Make]:
+def segmenters(
+    shape: tuple[int, ...], device: torch.device, **nets: Callable[[], nn.Module]
+) -> dict[str, Make]:
     """Sides from nets, by name; the first is ours."""
-    image = torch.randn(shape)
+    image = torch.randn(devices.batch(shape, device), device=device)
     return {
         name.replace("_", " "): lambda dtype, layout, net=net: Side(net(), image, dtype, layout)
         for name, net in nets.items()
     }
 
 
-def common_unet(shape: tuple[int, ...] = (1, 3, 176, 240)) -> dict[str, Make]:
+def common_unet(
+    shape: tuple[int, ...] = (1, 3, 176, 240), device: torch.device = CPU
+) -> dict[str, Make]:
     """The 31 M-parameter U-Net."""
     transposed = partial(OPERATORS["transposed_conv"], kernel=2)
     nets: dict[str, Callable[[], nn.Module]] = {
@@ -71,7 +77,7 @@ def common_unet(shape: tuple[int, ...] = (1, 3, 176, 240)) -> dict[str, Make]:
     }
     if installed("monai"):
         nets["MONAI_BasicUNet"] = monai_unet
-    return segmenters(shape, **nets)
+    return segmenters(shape, device, **nets)
 
 
 def monai_unet() -> nn.Module:
@@ -84,7 +90,9 @@ def monai_unet() -> nn.Module:
     return net
 
 
-def resnet_unet(shape: tuple[int, ...] = (2, 3, 192, 256)) -> dict[str, Make]:
+def resnet_unet(
+    shape: tuple[int, ...] = (2, 3, 192, 256), device: torch.device = CPU
+) -> dict[str, Make]:
     """U-Net on a ResNet-34 as segmentation_models_pytorch builds it, with a 1×1 head on both."""
     nearest = partial(OPERATORS["interpolate"], mode="nearest")
     options: dict[str, Any] = {"backbone": "resnet34", "decoder_widths": SMP, "keep": True}
@@ -98,24 +106,27 @@ def resnet_unet(shape: tuple[int, ...] = (2, 3, 192, 256)) -> dict[str, Make]:
             return net
 
         nets["smp_Unet"] = peer
-    return segmenters(shape, **nets)
+    return segmenters(shape, device, **nets)
 
 
-def dilated_fcn(shape: tuple[int, ...] = (1, 3, 192, 256)) -> dict[str, Make]:
+def dilated_fcn(
+    shape: tuple[int, ...] = (1, 3, 192, 256), device: torch.device = CPU
+) -> dict[str, Make]:
     """The fcn_resnet50 of torchvision without its auxiliary classifier."""
     from torchvision.models.segmentation import fcn_resnet50
 
     options: dict[str, Any] = {"weights": None, "weights_backbone": None, "num_classes": CLASSES}
     return segmenters(
         shape,
+        device,
         ours=lambda: DilatedFCN(OPERATORS["interpolate"], CLASSES).train(),
         torchvision_fcn_resnet50=lambda: fcn_resnet50(**options),
     )
 
 
-def dcgan(shape: tuple[int, ...] = (64, 3, 64, 64)) -> dict[str, Make]:
+def dcgan(shape: tuple[int, ...] = (64, 3, 64, 64), device: torch.device = CPU) -> dict[str, Make]:
     """DCGAN 64×64 of width 64."""
-    batch = torch.randn(shape)
+    batch = torch.randn(devices.batch(shape, device), device=device)
 
     def ours(dtype: torch.dtype, layout: torch.memory_format) -> Adversaries:
         net = DCGAN(OPERATORS["transposed_conv"], 3, (64, 64))
@@ -132,7 +143,7 @@ def dcgan(shape: tuple[int, ...] = (64, 3, 64, 64)) -> dict[str, Make]:
 #: Pads by replication, whose gradient torch 2.15 does not compile channels-last.
 NOT_COMPILED = ("MONAI BasicUNet",)
 #: Name -> the sides, what it is called in the table, whether it is compiled too, images in a batch.
-COMPARISONS: Mapping[str, tuple[Callable[[], dict[str, Make]], str, bool, int]] = {
+COMPARISONS: Mapping[str, tuple[Callable[..., dict[str, Make]], str, bool, int]] = {
     "unet": (common_unet, "U-Net of 31 M", True, 1),
     "unet_resnet34": (resnet_unet, "U-Net on ResNet-34", False, 2),
     "dilated_fcn": (dilated_fcn, "FCN on ResNet-50", False, 1),
@@ -153,7 +164,13 @@ def sides_of(makes: Mapping[str, Make], dtype: torch.dtype, compiled: bool) -> d
     return sides
 
 
-def compare(sides: Mapping[str, Any], images: int, rounds: int) -> dict[str, Any]:
+def compare(
+    sides: Mapping[str, Any],
+    images: int,
+    rounds: int,
+    device: torch.device = CPU,
+    budget: float | None = None,
+) -> dict[str, Any]:
     """Images per second of both passes, our speed over each side's, and memory.
 
     A compiled side is compared with our compiled one.
@@ -161,14 +178,16 @@ def compare(sides: Mapping[str, Any], images: int, rounds: int) -> dict[str, Any
     found: dict[str, Any] = {}
     for part in PARTS:
         calls = {name: getattr(side, part) for name, side in sides.items()}
-        seconds = in_turn(calls, rounds, least=0.1)
+        for name in calls if device != CPU else ():
+            calls[name]()  # compiles, which the warm-up is not to take for the time of a call
+        seconds = in_turn(calls, rounds, **devices.timed(device, budget, least=0.1))
         found[part] = {}
         for name, times in seconds.items():
             ours = seconds["ours, compiled" if name.endswith(", compiled") else "ours"]
             found[part][name] = {
                 "images_per_second": images / statistics.median(times),
                 "our_speed_over_it": compared(times, ours),
-                "peak_bytes": peak_bytes(calls[name]),
+                "peak_bytes": peak_bytes(calls[name], device),
             }
         print(f"  {part}: {', '.join(_line(*item) for item in found[part].items())}", flush=True)
     return found
@@ -185,20 +204,23 @@ def _line(name: str, values: Mapping[str, Any]) -> str:
     return f"{name} {values['images_per_second']:.1f} img/s (ours ×{speed:.2f})"
 
 
-def by_precision(rounds: int) -> dict[str, Any]:
+def by_precision(
+    rounds: int, device: torch.device = CPU, budget: float | None = None
+) -> dict[str, Any]:
     """How many times faster than float32 bfloat16 trains each recipe's net, both channels-last."""
     found = {}
     for name, (kind, spec, shape) in NETS.items():
         if kind is not Segmented:
             continue
-        image = torch.randn(shape)
+        image = torch.randn(devices.batch(shape, device), device=device)
         net = partial(build, {**spec, "num_classes": CLASSES, "in_channels": shape[1]})
         sides = {p: Side(net(), image, dtype, LAST).train for p, dtype in DTYPES.items()}
-        seconds = in_turn(sides, rounds, least=0.1)
+        seconds = in_turn(sides, rounds, **devices.timed(device, budget, least=0.1))
         found[name] = compared(seconds["32-true"], seconds["bf16-mixed"])
         print(f"{name}: bf16-mixed ×{found[name]['median']:.2f} of float32", flush=True)
-    ours = dcgan()["ours"]
-    seconds = in_turn({p: ours(dtype, LAST).train for p, dtype in DTYPES.items()}, rounds)
+    ours = dcgan(device=device)["ours"]
+    sides = {p: ours(dtype, LAST).train for p, dtype in DTYPES.items()}
+    seconds = in_turn(sides, rounds, **devices.timed(device, budget))
     return {**found, "DCGAN 64×64": compared(seconds["32-true"], seconds["bf16-mixed"])}
 
 
@@ -210,7 +232,15 @@ def verdict(auto: str, speed: Mapping[str, float]) -> str:
 
 
 def report(record: Mapping[str, Any]) -> dict[str, str]:
-    """The tables of `docs/training.md`, by their markers."""
+    """The tables of `docs/training.md`, by their markers: the CPU's, and a GPU's if there are."""
+    machine, found = record["machine"], tables(record)
+    where = f"{machine['cpu']}, {record['threads']} threads, torch {record['versions']['torch']}"
+    peers = f"{where}:\n\n{found['peers']}"
+    return {**found, "peers": peers, "GPU": gpu_report.training(tables)}
+
+
+def tables(record: Mapping[str, Any]) -> dict[str, str]:
+    """The tables of one machine, by name."""
     rows = []
     for name, (_, title, _, _) in COMPARISONS.items():
         found = record["comparisons"].get(name)
@@ -224,9 +254,7 @@ def report(record: Mapping[str, Any]) -> dict[str, str]:
         for name, speed in record["bf16_over_float32"].items()
     ]
     head = ("net", "bf16 over float32, training", f"auto ({record['precision']}) is right")
-    machine = record["machine"]
-    where = f"{machine['cpu']}, {record['threads']} threads, torch {record['versions']['torch']}"
-    return {"peers": f"{where}:\n\n{peers}", "precision": table(head, precision)}
+    return {"peers": peers, "precision": table(head, precision)}
 
 
 def cell(speed: Mapping[str, float]) -> str:
@@ -243,19 +271,22 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="compiled ones of all, minutes")
     parser.add_argument("--report", action="store_true", help="tables of the page; no measuring")
     parser.add_argument("--out", type=Path, help="the machine's record unless given")
+    devices.add_options(parser)
     options = parser.parse_args()
-    out = options.out or RESULTS / f"models_{features(here()['machine'])}.json"
+    device = CPU if options.report else devices.asked(parser, options)
+    out = options.out or RESULTS / f"models_{devices.label(here()['machine'], device)}.json"
     if options.report:
         PAGE.write_text(inserted(PAGE.read_text(), report(json.loads(out.read_text()))))
         print(f"written: {PAGE}")
         return
     torch.manual_seed(0)
-    precision = str(resolve_precision("auto"))
+    precision = str(resolve_precision("auto", device.type))
     alike = {"precision": precision, "threads": torch.get_num_threads(), **here()}
+    alike |= devices.arithmetic(device)
     record = {**alike, "comparisons": {}, "bf16_over_float32": {}}
     if options.only and out.exists():
         old = json.loads(out.read_text())
-        if any(old[key] != value for key, value in alike.items()):
+        if any(old.get(key) != value for key, value in alike.items()):
             parser.error(
                 f"{out} is of another machine or other versions: measure all, or give --out"
             )
@@ -263,10 +294,14 @@ def main() -> None:
     for name, (makes, _, compiled, images) in COMPARISONS.items():
         if name in (options.only or COMPARISONS):
             print(name, flush=True)
-            sides = sides_of(makes(), DTYPES[precision], compiled or options.compile)
-            record["comparisons"][name] = compare(sides, images, options.rounds)
+            there = makes(device=device)
+            sides = sides_of(there, DTYPES[precision], compiled or options.compile)
+            record["comparisons"][name] = compare(
+                sides, images * devices.times(device), options.rounds, device, options.seconds
+            )
+            write(out, record)  # a later one may fail
     if not options.only or "precision" in options.only:
-        record["bf16_over_float32"] = by_precision(options.rounds)
+        record["bf16_over_float32"] = by_precision(options.rounds, device, options.seconds)
     write(out, record)
 
 

@@ -2,7 +2,8 @@
 
 python -m benchmarks.operators              # minutes; writes benchmarks/results/operators.json
 python -m benchmarks.operators --only NAME  # measures one operator and merges it into that file
-python -m benchmarks.operators --report     # draws tables and plot in docs/ from that file
+python -m benchmarks.operators --device cuda # on a GPU; writes …/operators_<GPU>.json
+python -m benchmarks.operators --report     # draws tables and plot in docs/ from these files
 
 Forward is measured without gradients, "training" is forward and backward. Everything is
 channels-last, weights and input of one dtype. A rival that leaves its map channels-first hands the
@@ -19,7 +20,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from benchmarks import peers, report
+from benchmarks import devices, peers, report
+from benchmarks.devices import CPU
 from benchmarks.facts import build, extras, flops
 from benchmarks.handwritten import Rival, rivals
 from benchmarks.memory import peak_bytes
@@ -48,9 +50,10 @@ class Setting(NamedTuple):
             f"{self.batch}×{self.height}×{self.width}"
         )
 
-    def input(self, dtype: torch.dtype) -> Tensor:
+    def input(self, dtype: torch.dtype, device: torch.device = CPU) -> Tensor:
         """A random input that wants a gradient."""
-        x = torch.randn(self.batch, self.in_channels, self.height, self.width, dtype=dtype)
+        shape = (self.batch, self.in_channels, self.height, self.width)
+        x = torch.randn(shape, dtype=dtype, device=device)
         return x.contiguous(memory_format=torch.channels_last).requires_grad_()
 
 
@@ -65,6 +68,13 @@ SETTINGS = (
 #: Beside them, where unfolded copies of 32×32 output pixels for each input pixel fit the memory.
 CONTENT_AWARE = ("carafe", "fade", "sapa")
 LARGEST = Setting(21, 21, 32, 1, 4, 4)
+#: Maps that give a GPU something to do.
+ON_GPU = (
+    Setting(64, 64, 2, 8, 128, 128),
+    Setting(128, 64, 2, 8, 64, 64),
+    Setting(21, 21, 8, 8, 64, 64),
+    Setting(21, 21, 32, 8, 16, 16),
+)
 QUICK = (Setting(16, 16, 2, 1, 8, 8), Setting(8, 8, 2, 1, 4, 4))
 
 
@@ -122,33 +132,38 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Time and memory of each side in both passes; the first side is ours."""
     rows = []
+    how = devices.timed(x.device, warmup=2, least=effort.least, budget=effort.budget)
     for name in PASSES:
         if name == "forward":
             calls = {key: as_applied(side, x) for key, side in sides.items()}
         else:
             calls = {key: as_trained(side, x, modules) for key, side in sides.items()}
-        seconds = in_turn(calls, effort.rounds, 2, least=effort.least, budget=effort.budget)
+        seconds = in_turn(calls, effort.rounds, **how)
         others = list(sides)[1:]
         rows.append(
             {
                 "pass": name,
                 "seconds": {key: spread(times) for key, times in seconds.items()},
                 "times_faster": {key: ratio(seconds[key], seconds["ours"]) for key in others},
-                "peak_bytes": {key: peak_bytes(call) for key, call in calls.items()},
+                "peak_bytes": {key: peak_bytes(call, x.device) for key, call in calls.items()},
             }
         )
     return rows
 
 
-def operator_rows(name: str, setting: Setting, dtype: torch.dtype, effort: Effort) -> list[dict]:
+def operator_rows(
+    name: str, setting: Setting, dtype: torch.dtype, effort: Effort, device: torch.device = CPU
+) -> list[dict]:
     """One operator at one setting beside its rivals."""
     operator = build(name, setting.in_channels, setting.out_channels, setting.scale)
-    operator.to(dtype=dtype, memory_format=torch.channels_last)
-    x = setting.input(dtype)
+    operator.to(device, dtype, memory_format=torch.channels_last)
+    x = setting.input(dtype, device)
     given = extras(operator, x)
     sides = {"ours": lambda x: operator(x, **given)}
     for key, rival in rivals(name, operator, x).items():
         sides[key] = ByHand(rival, operator, given)
+    if device != CPU:
+        sides = {key: s for key, s in sides.items() if key == "ours" or runs(s, x, operator)}
     with torch.no_grad():
         maps = {key: side(x) for key, side in sides.items()}
     output = maps["ours"].nbytes
@@ -170,51 +185,71 @@ def operator_rows(name: str, setting: Setting, dtype: torch.dtype, effort: Effor
     return rows
 
 
+def runs(rival: Callable[[Tensor], Tensor], x: Tensor, operator: nn.Module) -> bool:
+    """Whether a GPU has the kernels and the memory for a rival; says so in a line where not."""
+    try:
+        as_trained(rival, x, [operator])()
+    except RuntimeError as error:
+        print(f"left out, {type(operator).__name__}'s rival: {str(error).splitlines()[0]}")
+        return False
+    return True
+
+
 def convolved(
     sides: Mapping[str, Callable[[Tensor], Tensor]], x: Tensor, operator: nn.Module, effort: Effort
 ) -> list[dict[str, Any]]:
     """`compare` of sides that a 3×3 convolution follows, as many channels to as many."""
     channels = operator.out_channels
     conv = nn.Conv2d(channels, channels, 3, padding=1)
-    conv.to(dtype=x.dtype, memory_format=torch.channels_last)
+    conv.to(x.device, x.dtype, memory_format=torch.channels_last)
     followed = {key: lambda x, side=side: conv(side(x)) for key, side in sides.items()}
     return compare(followed, x, [operator, conv], effort)
 
 
-def peer_rows(setting: Setting, dtype: torch.dtype, effort: Effort) -> list[dict]:
+def peer_rows(
+    setting: Setting, dtype: torch.dtype, effort: Effort, device: torch.device = CPU
+) -> list[dict]:
     """Blocks of other libraries, those that are installed, beside ours."""
     rows = []
     for theirs, ours, peer, block in peers.pairs(setting.in_channels, setting.out_channels):
         modules = [peer, block]
         for module in modules:
-            module.to(dtype=dtype, memory_format=torch.channels_last)
+            module.to(device, dtype, memory_format=torch.channels_last)
         facts = {"peer": theirs, "ours": ours, "setting": str(setting)}
         facts["dtype"] = str(dtype).removeprefix("torch.")
-        found = compare({"ours": block, "peer": peer}, setting.input(dtype), modules, effort)
+        x = setting.input(dtype, device)
+        found = compare({"ours": block, "peer": peer}, x, modules, effort)
         rows += [{**facts, **row} for row in found]
     return rows
 
 
-def roofline(n: int, megabytes: int) -> dict[str, float]:
+def roofline(n: int, megabytes: int, device: torch.device = CPU) -> dict[str, float]:
     """What the machine can do at best: operations of a matrix product, bytes of a copy a second."""
-    found = {}
+    found, how = {}, devices.timed(device, warmup=2)
     for dtype in DTYPES:
-        a, b = torch.randn(2, n, n, dtype=dtype).unbind()
-        times = in_turn({"product": lambda a=a, b=b: a @ b}, 7, 2)["product"]
+        a, b = torch.randn(2, n, n, dtype=dtype, device=device).unbind()
+        times = in_turn({"product": lambda a=a, b=b: a @ b}, 7, **how)["product"]
         found[str(dtype).removeprefix("torch.")] = 2 * n**3 / min(times)
-    source = torch.randn(megabytes * 2**18)
+    source = torch.randn(megabytes * 2**18, device=device)
     target = torch.empty_like(source)
-    times = in_turn({"copy": lambda: target.copy_(source)}, 7, 2)["copy"]
+    times = in_turn({"copy": lambda: target.copy_(source)}, 7, **how)["copy"]
     found["copy"] = 2 * source.nbytes / min(times)  # read and written
     return found
 
 
-def measure(settings: tuple[Setting, ...], names: list[str], effort: Effort, size: int) -> dict:
+def measure(
+    settings: tuple[Setting, ...],
+    names: list[str],
+    effort: Effort,
+    size: int,
+    device: torch.device = CPU,
+) -> dict:
     """All of it."""
     results: dict[str, Any] = {
+        **devices.arithmetic(device),
         "setting": {"threads": torch.get_num_threads(), "layout": "channels-last"},
         "effort": effort._asdict(),
-        "roofline": roofline(size, size // 8),
+        "roofline": roofline(size, size // 8, device),
         "operators": [],
         "peers": [],
     }
@@ -226,9 +261,16 @@ def measure(settings: tuple[Setting, ...], names: list[str], effort: Effort, siz
                     continue
                 if OPERATORS[name].needs_guide and setting.scale > 8 and setting != LARGEST:
                     continue  # its reference would take gigabytes
-                results["operators"] += operator_rows(name, setting, dtype, effort)
+                try:
+                    results["operators"] += operator_rows(name, setting, dtype, effort, device)
+                except RuntimeError as error:  # what CUDA has no kernel for, or no memory
+                    if device == CPU:
+                        raise
+                    failed = results.setdefault("failed", [])
+                    failed.append(f"{name}, {setting}, {dtype}: {str(error).splitlines()[0]}")
+                    print(failed[-1], flush=True)
             if setting in settings[:2] and names == list(OPERATORS):
-                results["peers"] += peer_rows(setting, dtype, effort)
+                results["peers"] += peer_rows(setting, dtype, effort, device)
     return results
 
 
@@ -268,17 +310,24 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="tables and plot; measures nothing")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works")
     parser.add_argument("--only", nargs="+", choices=OPERATORS, default=list(OPERATORS))
-    parser.add_argument("--out", type=Path, help=f"{RESULTS} unless --quick")
+    parser.add_argument("--out", type=Path, help="the machine's record unless --quick")
+    devices.add_options(parser)
     args = parser.parse_args()
     if args.report:
         report.write(json.loads((args.out or RESULTS).read_text()))
         return
+    device = devices.asked(parser, args)
+    record = RESULTS
+    if device != CPU:
+        record = RESULTS.with_stem(f"operators_{devices.label(here()['machine'], device)}")
     torch.manual_seed(0)
     if args.quick:
-        results = measure(QUICK, args.only, Effort(3, 0.001, 0.1), 512)
+        results = measure(QUICK, args.only, Effort(3, 0.001, 0.1), 512, device)
     else:
-        results = measure((*SETTINGS, LARGEST), args.only, Effort(), 2048)
-    out = args.out or (None if args.quick else RESULTS)
+        effort = Effort() if args.seconds is None else Effort(budget=args.seconds)
+        settings, size = ((*SETTINGS, LARGEST), 2048) if device == CPU else (ON_GPU, 8192)
+        results = measure(settings, args.only, effort, size, device)
+    out = args.out or (None if args.quick else record)
     if out and out.exists() and args.only != list(OPERATORS):
         results = merged(json.loads(out.read_text()), {**here(), **results})
     if out:

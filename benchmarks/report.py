@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks import gpu_report
 from benchmarks.facts import CHANNELS, SCALE, facts
 from benchmarks.handwritten import REFERENCES
 from benchmarks.plot import draw
@@ -290,6 +291,7 @@ def parts(results: Results) -> dict[str, str]:
         "fast paths": fast_table(results),
         "followed": followed_table(results),
         "speed": "\n\n".join(speed_table(results, dtype) for dtype in DTYPES),
+        "GPU": gpu_report.operators(),
         "peers": peers_table(results),
     }
 

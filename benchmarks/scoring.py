@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.devices import label
 from benchmarks.timing import here, write
 from runs import costs
 from runs.console import ROOT
@@ -98,12 +99,6 @@ def command_peak(name: str, root: str, count: int) -> int:
     return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def features(machine: dict[str, Any]) -> str:
-    """What of a processor decides its speed in bf16, as a part of a file's name."""
-    known = ("amx_bf16", "avx512_bf16")
-    return "_".join(name for name in known if machine[name]) or "plain"
-
-
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -121,7 +116,7 @@ def main() -> None:
     )
     said = ", ".join(f"{name} {peak / 1e6:.0f} MB" for name, peak in commands.items())
     print(f"evaluate.py's peak: {said}")
-    write(RESULTS / f"scoring_{features(here()['machine'])}.json", result)
+    write(RESULTS / f"scoring_{label(here()['machine'])}.json", result)
 
 
 if __name__ == "__main__":

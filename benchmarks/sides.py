@@ -12,20 +12,20 @@ from tasks.adversarial import frozen
 DTYPES = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16}
 
 
-def mixed(dtype: torch.dtype) -> torch.autocast:
-    """Autocast to bfloat16 where `dtype` is, nothing otherwise."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16)
+def mixed(dtype: torch.dtype, device: str = "cpu") -> torch.autocast:
+    """Autocast to bfloat16 where `dtype` is, on that kind of device; nothing otherwise."""
+    return torch.autocast(device, torch.bfloat16, enabled=dtype == torch.bfloat16)
 
 
 class Side:
-    """A segmentation net with its batch, in one precision and memory format."""
+    """A segmentation net with its batch, on its device, in one precision and memory format."""
 
     def __init__(
         self, net: nn.Module, image: Tensor, dtype: torch.dtype, layout: torch.memory_format
     ):
-        self.net, self.dtype = net.to(memory_format=layout), dtype
+        self.net, self.dtype = net.to(image.device, memory_format=layout), dtype
         self.image = image.contiguous(memory_format=layout)
-        self.mask = torch.zeros(len(image), *image.shape[2:], dtype=torch.long)
+        self.mask = torch.zeros(len(image), *image.shape[2:], dtype=torch.long, device=image.device)
         self.optimizer = torch.optim.AdamW(net.parameters(), lr=1e-4)
 
     def compile(self) -> None:
@@ -34,7 +34,7 @@ class Side:
 
     def forward(self) -> Tensor:
         """Logits; torchvision's nets give them in a dictionary."""
-        with mixed(self.dtype):
+        with mixed(self.dtype, self.image.device.type):
             logits = self.net(self.image)
         return logits["out"] if isinstance(logits, dict) else logits
 
@@ -53,11 +53,11 @@ class Side:
 
 
 class Adversaries:
-    """A generator and its discriminator with a batch of noise for images, 64×64, batch 64.
+    """A generator and its discriminator with a batch of noise for images.
 
     Args:
         nets: both.
-        batch: gives the images' shape.
+        batch: gives the images' shape and the device.
         dtype: of the arithmetic.
         layout: of the images and the weights.
         skips: whether the discriminator's own gradient is left out of the generator's step, as
@@ -73,7 +73,7 @@ class Adversaries:
         *,
         skips: bool,
     ):
-        self.made, self.judge = (net.to(memory_format=layout) for net in nets)
+        self.made, self.judge = (net.to(batch.device, memory_format=layout) for net in nets)
         self.real, self.dtype, self.skips = batch.contiguous(memory_format=layout), dtype, skips
         self.optimizers = [torch.optim.Adam(n.parameters(), 2e-4, (0.5, 0.999)) for n in nets]
 
@@ -85,25 +85,33 @@ class Adversaries:
     def train(self) -> None:
         """A step of each net."""
         (generator, judge), n = self.optimizers, len(self.real)
-        real, fake = torch.ones(n), torch.zeros(n)
+        real, fake = self.real.new_ones(n), self.real.new_zeros(n)
         loss = F.binary_cross_entropy_with_logits
-        with mixed(self.dtype):
-            images = self.made(torch.randn(n, 100))
+        with self.mixed():
+            images = self.made(self.noise())
             judge.zero_grad()
             on_real, on_fake = self.judge(self.real), self.judge(images.detach())
         (loss(on_real.float(), real) + loss(on_fake.float(), fake)).backward()
         judge.step()
         generator.zero_grad()
         if self.skips:
-            with frozen(self.judge), mixed(self.dtype):
+            with frozen(self.judge), self.mixed():
                 logits = self.judge(images)
         else:
-            with mixed(self.dtype):
+            with self.mixed():
                 logits = self.judge(images)
         loss(logits.float(), real).backward()
         generator.step()
 
     def infer(self) -> None:
         """A batch of images."""
-        with torch.inference_mode(), mixed(self.dtype):
-            self.made(torch.randn(len(self.real), 100))
+        with torch.inference_mode(), self.mixed():
+            self.made(self.noise())
+
+    def mixed(self) -> torch.autocast:
+        """The arithmetic of both nets."""
+        return mixed(self.dtype, self.real.device.type)
+
+    def noise(self) -> Tensor:
+        """What a batch of images is drawn from."""
+        return torch.randn(len(self.real), 100, device=self.real.device)

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.scoring import RESULTS, features
+from benchmarks.devices import label
+from benchmarks.scoring import RESULTS
 from benchmarks.timing import here, seconds_of, spread, write
 from runs.console import ROOT
 
@@ -94,7 +95,7 @@ def main() -> None:
     result = {name: spread(values) for name, values in taken.items()}
     for name, each in result.items():
         print(f"{each['median']:7.3f} s  {name}")
-    write(RESULTS / f"start_{features(here()['machine'])}.json", {"seconds": result})
+    write(RESULTS / f"start_{label(here()['machine'])}.json", {"seconds": result})
 
 
 if __name__ == "__main__":

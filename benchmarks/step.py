@@ -2,12 +2,17 @@
 
 python -m benchmarks.step      # writes benchmarks/results/step_<machine>.json, prints the table
 python -m benchmarks.step --precision bf16-mixed    # …/step_<machine>_bf16-mixed.json
+python -m benchmarks.step --device cuda             # on a GPU, with batches eight times as large
 
 A step is the forward pass, the loss, the backward pass, the clipping of gradients and AdamW,
 channels-last on one thread; of a GAN, one of each net. The calls of each kind that a
 step makes are recorded with their inputs and then run by themselves, forward and backward, in turn
 with the whole step and with that of a net under `compile=true`. Seconds are processor time; ratios
 are of one round each. `in_step` are the operators of torch by what they take within the step.
+
+On a GPU seconds are the wall's, waited for at both ends (`benchmarks.devices`). A net of small maps
+keeps a GPU waiting for Python and for launches: what its step takes over its convolutions is that
+too, and in `in_step` every operator is waited for by itself.
 """
 
 from __future__ import annotations
@@ -27,6 +32,8 @@ from torch._dynamo.utils import counters
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks import devices
+from benchmarks.devices import CPU
 from benchmarks.sides import DTYPES, mixed
 from benchmarks.timing import here, in_turn, ratio, write
 from comparison.pages import table
@@ -57,12 +64,13 @@ LEAST = 0.005
 class Segmented:
     """A net for segmentation in training, on one batch, as `tasks.segmentation` trains it."""
 
-    def __init__(self, shape: tuple[int, int, int, int], **spec: Any) -> None:
+    def __init__(self, shape: tuple[int, ...], device: torch.device = CPU, **spec: Any) -> None:
         torch.manual_seed(0)
         net = build({**spec, "num_classes": CLASSES, "in_channels": shape[1]}).train()
-        self.net = net.to(memory_format=torch.channels_last)
-        self.images = torch.randn(shape).contiguous(memory_format=torch.channels_last)
-        self.mask = torch.randint(0, CLASSES, (shape[0], *shape[2:]))
+        self.net = net.to(device, memory_format=torch.channels_last)
+        images = torch.randn(shape, device=device)
+        self.images = images.contiguous(memory_format=torch.channels_last)
+        self.mask = torch.randint(0, CLASSES, (shape[0], *shape[2:]), device=device)
         self.cross_entropy = cross_entropy
         self.optimizers = [torch.optim.AdamW(net.parameters(), lr=0.0, fused=True)]
 
@@ -87,12 +95,13 @@ class Segmented:
 class Adversarial:
     """A DCGAN in training, on one batch, as `tasks.generation` trains it without a penalty."""
 
-    def __init__(self, shape: tuple[int, int, int, int], **spec: Any) -> None:
+    def __init__(self, shape: tuple[int, ...], device: torch.device = CPU, **spec: Any) -> None:
         torch.manual_seed(0)
         net = build({**spec, "in_channels": shape[1], "size": list(shape[2:])}).train()
-        self.net = net.to(memory_format=torch.channels_last)
-        self.images = torch.rand(shape).contiguous(memory_format=torch.channels_last)
-        self.noise = torch.randn(shape[0], self.net.latent)
+        self.net = net.to(device, memory_format=torch.channels_last)
+        images = torch.rand(shape, device=device)
+        self.images = images.contiguous(memory_format=torch.channels_last)
+        self.noise = torch.randn(shape[0], self.net.latent, device=device)
         self.parts = (self.net.discriminator, self.net.generator)
         self.optimizers = [torch.optim.Adam(p.parameters(), lr=0.0, fused=True) for p in self.parts]
         self.clip = None
@@ -192,11 +201,13 @@ def replay(calls: Sequence[Call]) -> Callable[[], None]:
     return run
 
 
-def in_precision(work: Callable[[], None], dtype: torch.dtype) -> Callable[[], None]:
+def in_precision(
+    work: Callable[[], None], dtype: torch.dtype, device: torch.device = CPU
+) -> Callable[[], None]:
     """The work with autocast, as a step of Lightning's has it."""
 
     def run() -> None:
-        with mixed(dtype):
+        with mixed(dtype, device.type):
             work()
 
     return run
@@ -212,27 +223,34 @@ def _tensors(value: Any) -> list[Tensor]:
 
 
 class Operators(TorchDispatchMode):
-    """Adds up the seconds of processor time of every operator of torch while active, by name."""
+    """Adds up the seconds of every operator of torch while active, by name.
 
-    def __init__(self) -> None:
+    Args:
+        clock: that is read before and after each, of processor time by default.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
         super().__init__()
+        self.clock = clock
         self.seconds: Counter[str] = Counter()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
         """Run an operator and count what it took."""
-        start = time.thread_time()
+        start = self.clock()
         result = func(*args, **(kwargs or {}))
-        self.seconds[func.overloadpacket.__name__] += time.thread_time() - start
+        self.seconds[func.overloadpacket.__name__] += self.clock() - start
         return result
 
 
-def in_step(step: Callable[[], None], passes: int = 3) -> dict[str, float]:
+def in_step(
+    step: Callable[[], None], passes: int = 3, clock: Callable[[], float] = time.thread_time
+) -> dict[str, float]:
     """Median seconds of each operator of torch within a step, the slowest first."""
     found = []
     for _ in range(passes):
-        with Operators() as operators:
+        with Operators(clock) as operators:
             step()
         found.append(operators.seconds)
     medians = {name: statistics.median(each[name] for each in found) for name in found[0]}
@@ -246,44 +264,50 @@ def measure(
     rounds: int,
     compiled: bool,
     dtype: torch.dtype = torch.float32,
+    device: torch.device = CPU,
+    seconds: float | None = None,
 ) -> dict[str, Any]:
-    """Seconds of a step, of each kind of work by itself, and what they are of the convolutions."""
-    training = kind(shape, **spec)
-    step = in_precision(training.step, dtype)
+    """Times of a step, of each kind of work by itself, and what they are of the convolutions."""
+    batch = devices.batch(shape, device)
+    training = kind(batch, device, **spec)
+    step = in_precision(training.step, dtype, device)
     recorder = Recorder()
     with recorder:
         step()
-    found: dict[str, Any] = {"batch": list(shape)}
+    found: dict[str, Any] = {"batch": list(batch)}
     found["parameters"] = sum(p.numel() for p in training.net.parameters())
     sides: dict[str, Callable[[], object]] = {"step": step}
     if compiled:
         counters.clear()
-        program = kind(shape, **spec)
+        program = kind(batch, device, **spec)
         program.compile()
-        compiled_step = in_precision(program.step, dtype)
+        compiled_step = in_precision(program.step, dtype, device)
         start = time.perf_counter()
         compiled_step()
         found["first_compiled_step_seconds"] = time.perf_counter() - start
         found["graph_breaks"] = sum(counters["graph_break"].values())
         sides["step, compiled"] = compiled_step
-    with mixed(dtype):
+    with mixed(dtype, device.type):
         replays = {name: replay(calls) for name, calls in recorder.calls.items() if calls}
-    sides |= {name: in_precision(run, dtype) for name, run in replays.items()}
+    sides |= {name: in_precision(run, dtype, device) for name, run in replays.items()}
     name = type(training.optimizers[0]).__name__
     sides[name] = lambda: [each.step() for each in training.optimizers]
     plain = [type(each)(_parameters(each), lr=0.0) for each in training.optimizers]
     sides[f"{name}, not fused"] = lambda: [each.step() for each in plain]
     if training.clip is not None:
         sides["clipping"] = training.clip
-    seconds = in_turn(sides, rounds, warmup=2, clock=time.process_time)
+    how = devices.timed(device, seconds, warmup=2, clock=time.process_time)
+    taken = in_turn(sides, rounds, **how)
     found["over_convolutions"] = {
-        side: ratio(times, seconds["convolutions"]) for side, times in seconds.items()
+        side: ratio(times, taken["convolutions"]) for side, times in taken.items()
     }
     if compiled:
-        found["compiled_speed"] = ratio(seconds["step"], seconds["step, compiled"])
-    alone = statistics.median(seconds["convolutions"])
+        found["compiled_speed"] = ratio(taken["step"], taken["step, compiled"])
+    alone = statistics.median(taken["convolutions"])
+    clock = time.thread_time if device == CPU else devices.synchronised
+    operators = in_step(step, clock=clock)
     found["in_step"] = {
-        operator: took / alone for operator, took in in_step(step).items() if took >= LEAST * alone
+        operator: took / alone for operator, took in operators.items() if took >= LEAST * alone
     }
     return found
 
@@ -324,22 +348,23 @@ def main() -> None:
     parser.add_argument("--only", default="", help="nets whose name holds this; nothing is written")
     parser.add_argument("--eager", action="store_true", help="compile nothing")
     parser.add_argument("--precision", default="32-true", choices=DTYPES)
+    devices.add_options(parser)
     given = parser.parse_args()
-    torch.set_num_threads(1)
+    device = devices.asked(parser, given)
+    if device == CPU:
+        torch.set_num_threads(1)
     keep_freed_memory()  # as train.py
-    nets = {
-        name: measure(*net, given.rounds, not given.eager, DTYPES[given.precision])
-        for name, net in NETS.items()
-        if given.only in name
-    }
-    if given.only:
-        print(report(nets))
-        return
-    machine = here()["machine"]
-    features = [name for name in ("amx_bf16", "avx512_bf16") if machine[name]]
+    how = (given.rounds, not given.eager, DTYPES[given.precision], device, given.seconds)
+    machine = devices.label(here()["machine"], device)
     suffix = "" if given.precision == "32-true" else f"_{given.precision}"
-    path = RESULTS / f"step_{features[0] if features else 'plain'}{suffix}.json"
-    write(path, {"precision": given.precision, "rounds": given.rounds, "nets": nets})
+    path = RESULTS / f"step_{machine}{suffix}.json"
+    about = devices.arithmetic(device) | {"precision": given.precision, "rounds": given.rounds}
+    nets: dict[str, Any] = {}
+    for name, net in NETS.items():
+        if given.only in name:
+            nets[name] = measure(*net, *how)
+            if not given.only:
+                write(path, {**about, "nets": nets})  # a later one may fail
     print(report(nets))
 
 

@@ -180,7 +180,8 @@ class DecayToStart:
     def __init__(
         self, starts: Mapping[nn.Parameter, Tensor], weight_decay: float, decoupled: bool
     ) -> None:
-        self.starts = dict(starts)
+        # where the parameters are: on a GPU a copy at every step would wait for it
+        self.starts = {parameter: start.to(parameter) for parameter, start in starts.items()}
         self.weight_decay = weight_decay
         self.decoupled = decoupled
 

@@ -80,7 +80,7 @@ def build_trainer(cfg: DictConfig) -> pl.Trainer:
         cfg.trainer,
         strategy=strategy(cfg),
         sync_batchnorm=pooled and not by_us,
-        precision=resolve_precision(cfg.trainer.precision),
+        precision=resolve_precision(cfg.trainer.precision, cfg.trainer.accelerator),
         logger=instances(cfg.get("logger"), save_dir=cfg.run_dir),
         callbacks=chosen,
         plugins=[AtomicCheckpointIO(), *([PooledNorms()] if by_us else [])],

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import upzoo.audit
-from upzoo.audit import audit
+from upzoo.audit import audit, pictures
 from upzoo.audit.boundless import boundless, even_max_pool, repeat_beyond
 from upzoo.audit.layers import Watch
 from upzoo.audit.levelling import even_unpool
@@ -707,3 +707,8 @@ def test_a_pass_that_has_ended_holds_none_of_its_maps():
     assert [call.name for call in watch.calls] == ["3"]
     gc.collect()
     assert [map() for map in maps[:3]] == [None] * 3
+
+
+def test_pictures_are_weighed_on_their_device():
+    found = pictures._mean({"peak": torch.ones(3, 2, device="meta")})
+    assert found["peak"].device.type == "meta"

@@ -141,3 +141,13 @@ def test_rivals_are_modules_as_ours_are():
     conv, x = torch.nn.Conv2d(4, 4, 1), TINY.input(torch.float32)
     side = operators.ByHand(lambda op, x, given: op(x) + given["guide"], conv, {"guide": 2.0})
     torch.testing.assert_close(side(x), conv(x) + 2)
+
+
+def test_a_rival_without_a_kernel_is_left_out_in_a_line(capsys):
+    def none(x):
+        raise RuntimeError("no kernel for this type\nand a trace")
+
+    x, conv = TINY.input(torch.float32), torch.nn.Conv2d(4, 4, 1)
+    assert operators.runs(conv, x, conv)
+    assert not operators.runs(none, x, conv)
+    assert capsys.readouterr().out == "left out, Conv2d's rival: no kernel for this type\n"
