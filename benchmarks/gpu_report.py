@@ -95,7 +95,8 @@ def training(tables: Any, folder: Path = RESULTS) -> str:
     for record in records("models", folder):
         found = tables(record)
         batches = f"Batches are {TIMES} times those of the CPU."
-        parts += [f"{where(record)} {batches}", found["peers"], found["precision"]]
+        parts += [f"{where(record)} {batches} {_certainty(record)}", found["peers"]]
+        parts += [found["precision"]] if record["bf16_over_float32"] else []
     steps = list(records("step", folder))
     if steps:
         rows = [
@@ -106,6 +107,17 @@ def training(tables: Any, folder: Path = RESULTS) -> str:
         head = ("a step over its convolutions alone", *_SIDES)
         parts.append(table(head, rows))
     return "\n\n".join(parts)
+
+
+def _certainty(record: Record) -> str:
+    """With what probability the intervals of a record hold the median."""
+    levels = {
+        against["our_speed_over_it"]["level"]
+        for comparison in record["comparisons"].values()
+        for sides in comparison.values()
+        for against in sides.values()
+    }
+    return f"The intervals hold the median with at least {min(levels):.0%}."
 
 
 _SIDES = ("step", "step, compiled", "batch norm", "loss")

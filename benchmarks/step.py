@@ -45,7 +45,7 @@ from upzoo.checkpoint import build
 RESULTS = Path("benchmarks/results")
 #: Functions of torch by the kind of work.
 KINDS: Mapping[str, Sequence[str]] = {
-    "convolutions": ("conv2d", "conv_transpose2d"),
+    "convolutions": ("conv2d", "conv_transpose2d", "linear"),  # a generator's first layer is one
     "batch norm": ("batch_norm",),
     "activations": ("relu", "relu_", "leaky_relu", "leaky_relu_"),
     "concatenation": ("cat",),

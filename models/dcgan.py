@@ -90,12 +90,17 @@ class Generator(NoiseNet):
 
     def forward(self, z: Tensor) -> Tensor:
         """Noise (B, latent) -> images (B, channels, size, size) in [-1, 1]."""
-        x = self.start(z[:, :, None, None])  # (B, C, 4, 4)
+        x = self._begin(z)  # (B, C, 4, 4)
         x = self.stem(self._rectify(self.start_norm(x)))
         for step, norm in enumerate(self.norms):
             x = self._rectify(norm(self._enlarge(step, x)))
         x = self._enlarge(len(self.norms), x)
         return (x if self.bias is None else x + self.bias).tanh()
+
+    def _begin(self, z: Tensor) -> Tensor:
+        """`start`, of one pixel: a matrix product, which a CPU makes several times as fast."""
+        weight = self.start.weight.permute(0, 2, 3, 1)  # (latent, h, w, C)
+        return F.linear(z, weight.flatten(1).T).unflatten(1, weight.shape[1:]).permute(0, 3, 1, 2)
 
     def _enlarge(self, step: int, x: Tensor) -> Tensor:
         x = self.upsamples[step](x)

@@ -127,8 +127,8 @@ def test_operators_are_told_with_what_is_slower(tmp_path):
 
 
 def test_nets_and_steps_are_told(tmp_path):
-    speed = {"median": 1.2, "low": 1.1, "high": 1.3}
-    side = {"ours": {}, "plain PyTorch": {"our_speed_over_it": speed}}
+    speed = {"median": 1.2, "low": 1.1, "high": 1.3, "level": 0.75}
+    side = {name: {"our_speed_over_it": speed} for name in ("ours", "plain PyTorch")}
     compared = {"unet": dict.fromkeys(models.PARTS, side)}
     record = {**ABOUT, "precision": "bf16-mixed", "comparisons": compared}
     keep(tmp_path, "models_h100.json", record | {"bf16_over_float32": {"a net": speed}})
@@ -136,6 +136,7 @@ def test_nets_and_steps_are_told(tmp_path):
     nets = {"a net": {"over_convolutions": over}}
     keep(tmp_path, "step_h100.json", {**ABOUT, "precision": "32-true", "nets": nets})
     told = gpu_report.training(models.tables, tmp_path)
+    assert "hold the median with at least 75%" in told
     assert "| U-Net of 31 M | plain PyTorch | 1.20× (1.10 to 1.30) |" in told
     assert "| a net | 1.20× (1.10 to 1.30) | yes |" in told
     assert "| a net, 32-true | 1.50 | – | – | 0.10 |" in told
