@@ -98,7 +98,7 @@ class Generator(NoiseNet):
         return (x if self.bias is None else x + self.bias).tanh()
 
     def _begin(self, z: Tensor) -> Tensor:
-        """`start`, of one pixel: a matrix product, which a CPU makes several times as fast."""
+        """`start`, of one pixel: a matrix product, which is faster so on CPUs."""
         weight = self.start.weight.permute(0, 2, 3, 1)  # (latent, h, w, C)
         return F.linear(z, weight.flatten(1).T).unflatten(1, weight.shape[1:]).permute(0, 3, 1, 2)
 
