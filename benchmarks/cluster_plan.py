@@ -4,7 +4,8 @@ Simulated from what its trainings took. Each is a process of one thread; whichev
 takes the next one of the plan's order, as a SLURM array does, and the pilots end before the study
 begins, whose learning rates they choose. A training's seconds are those of its steps in its
 committed record (`results/`), or the mean over its variant's other seeds there. What has no such
-record is named and left out. Starting and scoring are not in it: the page says what they add.
+record is named and left out, and so are trainings on a GPU, whose seconds are no core's. Starting
+and scoring are not in it: the page says what they add.
 
 Writes the table of docs/cluster.md.
 """
@@ -68,11 +69,12 @@ class Measured(NamedTuple):
 
 
 def measured(results: Path) -> dict[tuple[str, int], Measured]:
-    """The finished trainings among the records: (folder of the job, seed) → times."""
+    """The trainings that a CPU finished among the records: (folder of the job, seed) → times."""
     found = {}
     for path in sorted(results.glob(f"**/seed*/{folders.RECORD}")):
         record = records.read(path)
-        if record.status == "finished" and record.cost["train_seconds"] is not None:
+        timed = record.cost["train_seconds"] is not None and not record.machine["gpu"]
+        if record.status == "finished" and timed:
             folder = path.parent.parent.parent.relative_to(results).as_posix()
             began = datetime.fromisoformat(record.created).timestamp()
             key = folder, record.choices["seed"]
