@@ -62,10 +62,14 @@ def schedule(phases: Sequence[Sequence[float]], workers: int) -> Schedule:
 
 
 class Measured(NamedTuple):
-    """A finished training: when its run began, in seconds, and what its steps took."""
+    """A finished training: when its run began, in seconds, and what its steps took.
+
+    One that was made longer (`studies.train --epochs`) took its later steps at another time.
+    """
 
     began: float
     seconds: float
+    lengthened: bool = False
 
 
 def measured(results: Path) -> dict[tuple[str, int], Measured]:
@@ -78,7 +82,8 @@ def measured(results: Path) -> dict[tuple[str, int], Measured]:
             folder = path.parent.parent.parent.relative_to(results).as_posix()
             began = datetime.fromisoformat(record.created).timestamp()
             key = folder, record.choices["seed"]
-            found[key] = Measured(began, record.cost["train_seconds"])
+            lengthened = folder.startswith("study/") and "trainer.max_epochs=" in record.command
+            found[key] = Measured(began, record.cost["train_seconds"], lengthened)
     return found
 
 
@@ -101,10 +106,10 @@ def beside_the_steps(found: Mapping[tuple[str, int], Measured], setting: str) ->
     """How much longer the study's trainings of a setting held their workers than their steps took.
 
     Their starts tell: between the first and the last, `RECORDED_WITH` workers did all but the last
-    few. None where fewer than 20 trainings are on record.
+    few. None where fewer than 20 trainings are on record, or any was made longer.
     """
     own = sorted(m for (folder, _), m in found.items() if folder.startswith(f"study/{setting}/"))
-    if len(own) < 20:
+    if len(own) < 20 or any(each.lengthened for each in own):
         return None
     whole = own[: len(own) - RECORDED_WITH]
     held = RECORDED_WITH * (own[-1].began - own[0].began)
