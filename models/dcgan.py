@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from upzoo.base import Net, NoiseNet
 from upzoo.counts import check_counts, is_count
 from upzoo.fitting import refuse_needs
+from upzoo.tracing import is_exported
 
 #: Side of the coarsest map by side of the image; each ×2 between them is an operator's.
 STARTS = {28: 7, 32: 4, 64: 4, 96: 6, 128: 4}
@@ -99,6 +100,8 @@ class Generator(NoiseNet):
 
     def _begin(self, z: Tensor) -> Tensor:
         """`start`, of one pixel: a matrix product, which is faster so on CPUs."""
+        if is_exported():  # a product's layout makes a condition of how many images there are
+            return self.start(z[:, :, None, None])
         weight = self.start.weight.permute(0, 2, 3, 1)  # (latent, h, w, C)
         return F.linear(z, weight.flatten(1).T).unflatten(1, weight.shape[1:]).permute(0, 3, 1, 2)
 

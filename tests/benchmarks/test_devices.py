@@ -64,7 +64,8 @@ def test_batches_are_larger_on_a_gpu():
     assert devices.batch((2, 3, 8, 8), GPU) == (2 * devices.TIMES, 3, 8, 8)
 
 
-def test_the_record_says_what_float32_is():
+def test_the_record_says_what_float32_is(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     assert devices.arithmetic(CPU) == {}
     said = devices.arithmetic(GPU)["float32"]  # torch's defaults
     assert said == "TF32 in convolutions, float32 in matrix products"
