@@ -8,7 +8,7 @@ os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # read once, when the profiler 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-CPU = torch.device("cpu")
+from benchmarks.devices import CPU
 
 
 def peak_bytes(call: Callable[[], object], device: torch.device = CPU) -> int:
