@@ -16,6 +16,8 @@ import numpy as np
 from torch import Tensor
 
 from comparison import resampling
+from release import card
+from release.manifest import write_manifest
 from runs import console
 from upzoo import checkpoint, zoo
 from upzoo.atomic import whole
@@ -57,8 +59,6 @@ def _one_net(values: Tensor) -> np.ndarray:
 
 def write(name: str, metadata: Mapping[str, Any]) -> None:
     """Put changed metadata into the folder of a shipped net: its config and its card."""
-    from release import card
-
     folder = zoo.ROOT / name
     page = folder / card.FILE
     contents = {
@@ -87,8 +87,6 @@ def measured(name: str, root: str | None) -> dict[str, Any] | None:
 
 def main() -> None:
     """Find the intervals that the command line asks for."""
-    from release.ship import write_manifest
-
     parser = argparse.ArgumentParser(
         prog="python -m release.interval",
         description=__doc__,

@@ -21,6 +21,7 @@ from data.pixels import to_picture
 from panels import canvas
 from panels.overlay import overlay
 from panels.samples import sample_grid
+from release import card
 from runs import console
 from upzoo import metadata as meta
 from upzoo import zoo
@@ -119,7 +120,6 @@ def encoded(picture: Tensor) -> bytes:
 
 def write(name: str, root: str | None = None) -> Path:
     """Draw the picture of a shipped checkpoint into its folder, and name it in its card."""
-    from release import card
     from tasks.rebuild import rebuild_data
 
     net, metadata = zoo.read(name)

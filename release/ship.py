@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import argparse
 import copy
-import hashlib
 import inspect
-import json
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from release import card
 from release.interval import over_images
+from release.manifest import write_manifest
 from runs import console, folders, records, scrub
 from upzoo import checkpoint, zoo
-from upzoo.atomic import whole
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,8 +49,6 @@ def ship(run: str | Path, name: str, seeds: Mapping[str, Any] | None = None) -> 
         TooLargeError: too many weights for one checkpoint, or for all.
         ValueError: a run that is not finished, a name that is not its own.
     """
-    from release import card
-
     record = records.read(Path(run) / folders.RECORD)
     if record.status != "finished" or record.checkpoint is None:
         raise ValueError(f"{run}: this run is {record.status}: only finished ones are shipped")
@@ -150,47 +146,6 @@ def rescore(
     )
     metrics[split] |= measure_artifacts(task, data, split, count, pictures)
     return metrics, over_images(figures[split], split)
-
-
-def write_manifest() -> dict[str, dict[str, Any]]:
-    """List every checkpoint that lies there; whole or not at all."""
-    folders = sorted(path.parent for path in zoo.ROOT.glob("[!.]*/model.safetensors"))
-    listed = {folder.name: _entry(folder) for folder in folders}
-    path = zoo.ROOT / zoo.MANIFEST
-    address = json.loads(path.read_text()).get("address") if path.exists() else None
-    content = {"address": address, "checkpoints": listed}
-    with whole(path) as beside:
-        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        beside.write_text(text, encoding="utf-8")
-    return listed
-
-
-def _entry(folder: Path) -> dict[str, Any]:
-    contents = {name: (folder / name).read_bytes() for name in sorted(zoo.FILES)}
-    metadata = checkpoint.read_config(folder)
-    choices, metrics = metadata["choices"], metadata["metrics"]
-    split = metadata["data"].get("split") or list(metrics)[-1]
-    return {
-        "files": {
-            name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-            for name, content in contents.items()
-        },
-        "model": choices["model"],
-        "upsample": choices.get("upsample"),
-        "data": choices["data"],
-        "recipe": _recipe(metadata),
-        "licence": metadata["data"]["licence"],
-        "split": split,
-        "seeds": metadata.get("seeds"),
-        "images": metadata.get("images"),
-        "scores": {k: v for k, v in metrics[split].items() if isinstance(v, float)},
-    }
-
-
-def _recipe(metadata: Mapping[str, Any]) -> str | None:
-    """The experiment that a net was trained by, else the name of its study."""
-    experiment = re.search(r"\bexperiment=(\S+)", metadata.get("command") or "")
-    return experiment[1] if experiment else metadata["choices"].get("name")
 
 
 def _check_name(name: str, choices: Mapping[str, Any]) -> None:

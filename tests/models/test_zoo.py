@@ -13,7 +13,8 @@ import pytest
 import torch
 
 import upzoo
-from release.ship import halve, write_manifest
+from release.manifest import write_manifest
+from release.ship import halve
 from runs import console, records
 from tests.conftest import ROOT, compose_config
 from upzoo import checkpoint, zoo

@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 
 import evaluate
 from release import listing
-from release.ship import TooLargeError, halve, refuse_large, ship, used_part, write_manifest
+from release.manifest import write_manifest
+from release.ship import TooLargeError, halve, refuse_large, ship, used_part
 from runs import console, records, scrub
 from tests.conftest import compose_config
 from upzoo import checkpoint, zoo
