@@ -84,7 +84,8 @@ class Runner:
         name = f"{job.folder} seed {job.seed}"
         command = self.command(job)
         if command is None:
-            return self._archive(job)
+            self._archive(job)
+            return True
         started = time.time()
         output = self.logs / job.folder / f"seed{job.seed}.log"
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -108,16 +109,19 @@ class Runner:
                 self._running.discard(process)
         minutes = (time.time() - started) / 60
         if status == 0:
-            print(f"{time.strftime('%H:%M')}  {name} done in {minutes:.0f} min", flush=True)
-            return self._archive(job)
+            end = "done" if self._archive(job) else "stopped, to go on from there"
+            print(f"{time.strftime('%H:%M')}  {name}: {minutes:.0f} min, {end}", flush=True)
+            return True
         if not self._stopped:
             print(f"{name} ended with status {status}: see {output}", file=sys.stderr, flush=True)
         return self._stopped
 
     def _archive(self, job: Job) -> bool:
+        """Keep the record of a job's run; of one that is not finished, False."""
         run = newest(self.logs / job.folder, job.seed)
-        if run is not None:
-            archive.keep_run(run, self.results / run.relative_to(self.logs))
+        if run is None or records.read(run / folders.RECORD).status != "finished":
+            return False
+        archive.keep_run(run, self.results / run.relative_to(self.logs))
         return True
 
     def _stop(self, number: int, frame: object) -> None:

@@ -160,3 +160,17 @@ def test_processes_run_and_failures_are_told(tmp_path, monkeypatch, capfd):
     assert runner.run(jobs, at_once=2) == [jobs[1]]
     assert (tmp_path / "study/v/seed0.log").read_text() == "1\n"
     assert "study/v seed 3 ended with status 3" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("status", "end"), [("finished", "done"), ("interrupted", "stopped")])
+def test_only_a_finished_training_is_kept(tmp_path, monkeypatch, capsys, status, end):
+    logs, results = tmp_path / "logs", tmp_path / "results"
+    run = run_of(logs, status)
+    kept = results / run.relative_to(logs) / "record.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("of a shorter training")
+    runner = train.Runner(Path("data"), logs, results)
+    monkeypatch.setattr(runner, "command", lambda job: ["true"])
+    assert runner.run([JOB], at_once=1) == []
+    assert f"transposed seed 0: 0 min, {end}" in capsys.readouterr().out
+    assert (kept.read_text() == "of a shorter training") == (end == "stopped")
