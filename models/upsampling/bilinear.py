@@ -156,7 +156,10 @@ def fastest_form(x: Tensor, scale: int, border: str) -> str:
     if not compiled and not is_channels_last(x):
         return "products"
     half = x.element_size() < 4
-    wide = x.shape[1] >= (16 if scale == 2 and (half or torch.is_grad_enabled()) else 32)
+    least = 32
+    if scale == 2 and (half or torch.is_grad_enabled()):
+        least = 16 if half or compiled else 17  # 16 float32 are one vector of AVX-512: stamps win
+    wide = x.shape[1] >= least
     small = half or (not compiled and max(x.shape[-2:]) <= 64)
     if exact and (wide or (scale <= 3 and small)):
         return "resize"

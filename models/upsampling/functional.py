@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from upzoo.tracing import is_traced
 from upzoo.upsampling.geometry import Padding, Size, full_size, geometry, same_crop
 from upzoo.upsampling.phases import overlap_counts, phase_gains
 
@@ -228,6 +229,8 @@ def fold_nearest(weight: Tensor, scale: int) -> Tensor:
 
 def replicate_border(x: Tensor, pixels: int) -> Tensor:
     """Repeat the outermost rows and columns; deterministic, unlike CUDA's replication padding."""
+    if x.device.type == "cpu" and not is_traced():  # the gradient of slices takes up to 20 times it
+        return F.pad(x, [pixels] * 4, mode="replicate")
     h = [x[..., :1, :]] * pixels + [x] + [x[..., -1:, :]] * pixels
     x = torch.cat(h, dim=-2) if pixels else x
     w = [x[..., :1]] * pixels + [x] + [x[..., -1:]] * pixels

@@ -107,10 +107,12 @@ def test_every_form_is_taken_somewhere():
     assert fastest_form(large.bfloat16().contiguous(**last), 8, "replicate") == "products"
     thin, thick = torch.ones(1, 3, 80, 4), torch.ones(1, 16, 80, 4)
     assert fastest_form(thin.contiguous(**last), 2, "replicate") == "stamps"
-    assert fastest_form(thick.contiguous(**last), 2, "replicate") == "resize"
+    thicker = torch.ones(1, 24, 80, 4)
+    assert fastest_form(thick.contiguous(**last), 2, "replicate") == "stamps"
+    assert fastest_form(thicker.contiguous(**last), 2, "replicate") == "resize"
     assert fastest_form(thick.contiguous(**last), 3, "replicate") == "stamps"
     with torch.no_grad():  # whose gradient is what interpolation is quick at
-        assert fastest_form(thick.contiguous(**last), 2, "replicate") == "stamps"
+        assert fastest_form(thicker.contiguous(**last), 2, "replicate") == "stamps"
         assert fastest_form(thick.bfloat16().contiguous(**last), 2, "replicate") == "resize"
 
 

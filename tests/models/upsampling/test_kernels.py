@@ -82,6 +82,21 @@ def test_replicated_border_makes_bilinear_exact(stride):
     torch.testing.assert_close(y, expected)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("pixels", [0, 1, 3])
+@pytest.mark.parametrize("batch", [0, 2])
+def test_a_border_is_replicated_alike_in_a_program(monkeypatch, layout, pixels, batch):
+    x = torch.randn(batch, 3, 3, 2, dtype=torch.double).contiguous(memory_format=layout)
+    x.requires_grad_()
+    eager = replicate_border(x, pixels)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    traced = replicate_border(x, pixels)
+    assert torch.equal(eager, traced)
+    gradient = torch.randn_like(eager)
+    ours, theirs = (torch.autograd.grad(each, x, gradient)[0] for each in (eager, traced))
+    torch.testing.assert_close(ours, theirs)
+
+
 @pytest.mark.parametrize(("stride", "order"), [*product((1, 2, 3, 4), (0, 1, 2, 3))])
 def test_smooth_kernel_has_equal_phases(stride, order):
     kernel = smooth_kernel(stride, order)
