@@ -237,6 +237,7 @@ def draw(records: Sequence[Mapping[str, Any]]) -> None:
             plain(ax.yaxis)
         ax.set(title=result["title"], xlabel="minutes of training, one thread", ylabel=label)
         ax.margins(y=0.2)  # room for the legend
+        ax.set_ylim(bottom=max(0, ax.get_ylim()[0]))  # no score is below 0
         ax.legend(frameon=False, fontsize=8)
     figure.tight_layout()
     figure.savefig(FIGURE, dpi=110, metadata={"Software": None})
