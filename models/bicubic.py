@@ -30,7 +30,8 @@ def symmetric_border(x: Tensor, width: int) -> Tensor:
     """
     for axis in (-2, -1):
         n = x.shape[axis]
-        i = torch.arange(-width, n + width, device=x.device) % (2 * n)
+        i = torch.arange(-width, n + width, device=x.device)
+        i = i % (2 * n * torch.ones_like(i))  # ONNX's exporter divides by no size of the input
         x = x.index_select(axis, torch.minimum(i, 2 * n - 1 - i))
     return x
 

@@ -117,15 +117,22 @@ def _trace(net: nn.Module, example: Tensor, takes: str) -> Any:
         ) from None
     with warnings.catch_warnings(), _any_size():
         warnings.simplefilter("ignore")  # the exporter's own, about its own code
-        return torch.onnx.export(
-            net,
-            (example,),
-            dynamo=True,
-            dynamic_shapes=_dynamic(example),
-            input_names=[takes.removesuffix("s")],
-            output_names=["output"],
-            verbose=False,
-        )
+        try:
+            return torch.onnx.export(
+                net,
+                (example,),
+                dynamo=True,
+                dynamic_shapes=_dynamic(example),
+                input_names=[takes.removesuffix("s")],
+                output_names=["output"],
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            cause: BaseException = error
+            while cause.__cause__ is not None:
+                cause = cause.__cause__
+            line = (str(cause).splitlines() or [type(cause).__name__])[0]
+            raise ValueError(f"{type(net).__name__} cannot go into ONNX: {line}") from error
 
 
 @torch.no_grad()

@@ -63,6 +63,26 @@ def test_of_a_gan_the_generator_is_exported_with_dynamic_batch(tmp_path):
         torch.testing.assert_close(output(run, z), net(z), rtol=1e-4, atol=1e-4)
 
 
+def test_a_mirrored_border_is_exported_for_images_smaller_than_it(tmp_path):
+    torch.manual_seed(0)
+    net = upzoo.create("espcn", "pixel_shuffle", in_channels=1, scale=3, widths=[4], skip=True)
+    assert export.to_onnx(net, tmp_path / "x3.onnx", 1) < export.TOLERANCE
+    run = session(tmp_path / "x3.onnx")
+    for b, h, w in ((1, 1, 2), (2, 3, 5), (1, 24, 17)):
+        x = torch.randn(b, 1, h, w)
+        torch.testing.assert_close(output(run, x), net(x), rtol=1e-4, atol=1e-4)
+
+
+def test_what_the_exporter_does_not_know_is_one_line(tmp_path):
+    net = fcn()
+    net.head = torch.nn.Identity()
+    net.forward = lambda x: torch.special.bessel_j0(x)
+    with pytest.raises(ValueError, match="FCN cannot go into ONNX: .*bessel_j0") as caught:
+        export.to_onnx(net, tmp_path / "model.onnx")
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
 class Program:
     """Stands where the exporter's program would."""
 
@@ -131,6 +151,7 @@ def test_every_net_and_operator(arch, name, tmp_path):
     enlarging = {"in_channels": 3, "scale": 2, "skip": True}
     options: dict[str, Any] = {
         "dcgan": {"width": 4, "size": [32, 32]},
+        "dilated_fcn": {"num_classes": 3},
         "espcn": {"widths": [4]} | enlarging,
         "fsrcnn": {"width": 4} | enlarging,
         "srresnet": {"width": 4, "blocks": 1} | enlarging,
