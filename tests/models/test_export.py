@@ -77,7 +77,7 @@ def test_what_the_exporter_does_not_know_is_one_line(tmp_path):
     net = fcn()
     net.head = torch.nn.Identity()
     net.forward = lambda x: torch.special.bessel_j0(x)
-    with pytest.raises(ValueError, match="FCN cannot go into ONNX: .*bessel_j0") as caught:
+    with pytest.raises(ValueError, match=r"FCN cannot go into ONNX: .*bessel_j0") as caught:
         export.to_onnx(net, tmp_path / "model.onnx")
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
