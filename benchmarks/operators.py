@@ -14,6 +14,7 @@ them, too.
 import argparse
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -243,8 +244,9 @@ def measure(
     effort: Effort,
     size: int,
     device: torch.device = CPU,
+    keep: Callable[[Mapping[str, Any]], None] = lambda results: None,
 ) -> dict:
-    """All of it."""
+    """All of it; `keep` is called with what there is after each setting and dtype."""
     results: dict[str, Any] = {
         **devices.arithmetic(device),
         "setting": {"threads": torch.get_num_threads(), "layout": "channels-last"},
@@ -271,6 +273,7 @@ def measure(
                     print(failed[-1], flush=True)
             if setting in settings[:2] and names == list(OPERATORS):
                 results["peers"] += peer_rows(setting, dtype, effort, device)
+            keep(results)
     return results
 
 
@@ -320,15 +323,17 @@ def main() -> None:
     record = RESULTS
     if device != CPU:
         record = RESULTS.with_stem(f"operators_{devices.label(here()['machine'], device)}")
+    out = args.out or (None if args.quick else record)
+    everything = args.only == list(OPERATORS)
     torch.manual_seed(0)
     if args.quick:
         results = measure(QUICK, args.only, Effort(3, 0.001, 0.1), 512, device)
     else:
         effort = Effort() if args.seconds is None else Effort(budget=args.seconds)
         settings, size = ((*SETTINGS, LARGEST), 2048) if device == CPU else (ON_GPU, 8192)
-        results = measure(settings, args.only, effort, size, device)
-    out = args.out or (None if args.quick else record)
-    if out and out.exists() and args.only != list(OPERATORS):
+        keep = partial(write, out) if device != CPU and everything else lambda results: None
+        results = measure(settings, args.only, effort, size, device, keep)
+    if out and out.exists() and not everything:
         results = merged(json.loads(out.read_text()), {**here(), **results})
     if out:
         write(out, results)

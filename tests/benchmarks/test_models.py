@@ -56,6 +56,17 @@ def test_a_compiled_peer_meets_our_compiled_net(monkeypatch):
     assert found["infer"]["peer"]["our_speed_over_it"]["high"] == 3
 
 
+def test_what_is_not_compiled_is_left_out_and_any_other_failure_ends_it(capsys):
+    def fails():
+        raise RuntimeError("no kernel\nfor this")
+
+    assert models.runs("ours", lambda: None)
+    assert not models.runs("peer, compiled", fails)
+    assert capsys.readouterr().out == "  left out, peer, compiled: no kernel\n"
+    with pytest.raises(RuntimeError, match="no kernel"):
+        models.runs("peer", fails)
+
+
 @pytest.mark.filterwarnings("ignore")  # the peers' own
 @pytest.mark.parametrize("name", ["unet", "unet_resnet34", "dilated_fcn", "dcgan"])
 def test_peers_are_the_same_net(name, monkeypatch):

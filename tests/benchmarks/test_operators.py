@@ -137,6 +137,19 @@ def test_content_aware_operators_meet_their_reference_at_scale_32(monkeypatch):
         assert "reference" in operators.rivals(name, operator, largest.input(torch.float32))
 
 
+def test_what_is_measured_is_kept_setting_by_setting(monkeypatch):
+    monkeypatch.setattr(operators, "roofline", lambda *_: {})
+    monkeypatch.setattr(operators, "operator_rows", lambda *given: [given[1].scale])
+    kept = []
+    settings = operators.SETTINGS[2:4]
+
+    def keep(found):
+        kept.append(list(found["operators"]))
+
+    operators.measure(settings, ["interpolate"], EFFORT, 8, keep=keep)
+    assert kept == [[8], [8, 8], [8, 8, 32], [8, 8, 32, 32]]  # in two precisions each
+
+
 def test_rivals_are_modules_as_ours_are():
     conv, x = torch.nn.Conv2d(4, 4, 1), TINY.input(torch.float32)
     side = operators.ByHand(lambda op, x, given: op(x) + given["guide"], conv, {"guide": 2.0})
