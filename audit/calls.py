@@ -147,3 +147,14 @@ def whole_ratio(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, .
         for a, b, s, few in zip(before, after, scales, short, strict=True)
     )
     return scales if near else None
+
+
+def whole_ratio_of_maps(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...] | None:
+    """`whole_ratio` for what no function tells to be a map: one of two axes may be features.
+
+    Example:
+        >>> whole_ratio_of_maps((16, 16), (256, 32)), whole_ratio_of_maps((8, 8), (16, 16))
+        (None, (2, 2))
+    """
+    scales = whole_ratio(before, after)
+    return None if scales is not None and len(scales) == 2 and len(set(scales)) > 1 else scales

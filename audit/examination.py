@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,13 @@ from torch import Tensor, nn
 
 from upzoo.audit import pictures
 from upzoo.audit.calls import Call
+from upzoo.audit.examples import PLENTY, SIDES
 from upzoo.audit.inputs import Inputs, Picture, constants
 from upzoo.audit.inputs import pictures as find_pictures
 from upzoo.audit.intact import reseed
 from upzoo.audit.journal import Plan
 from upzoo.audit.layers import Watch
-from upzoo.audit.maps import largest_map, leaves, shapes, to_map
+from upzoo.audit.maps import largest_map, leaves, map_sizes, shapes, to_map
 from upzoo.audit.phases import PERIODS, Pattern
 from upzoo.audit.report import AuditReport
 from upzoo.audit.trace import Trace, output_period
@@ -66,10 +68,14 @@ class Examination:
 
     @property
     def calls(self) -> list[Call]:
-        """Of the constant's pass where it met the same layers, else of the example's."""
+        """Of the constant's pass where it met the same layers, else of the example's.
+
+        What no function tells is inferred from sizes, and may be seen in one of them alone.
+        """
         met = self.constant.watch.calls if self.constant is not None else []
         ours = self.example.calls
-        return met if [c.name for c in met] == [c.name for c in ours] else ours
+        both = [[c.name for c in calls if c.known] for calls in (met, ours)]
+        return met if met and both[0] == both[1] else ours
 
     @property
     def own(self) -> dict[int, Any]:
@@ -117,12 +123,17 @@ class Examination:
         self.progress("example")
         device, dtype = _where(self.net)
         refused: list[str] = []
-        for inputs in [given] if given is not None else guesses:
+        spare: list[Inputs] = []  # guesses that run, but at a size that serves less well
+        for guess in [given] if given is not None else chain(guesses, spare):
+            inputs, first = guess, given is None and not any(guess is s for s in spare)
             if given is None:
-                inputs = Inputs((*inputs.args, *more.args), {**inputs.kwargs, **more.kwargs})
+                inputs = Inputs((*guess.args, *more.args), {**guess.kwargs, **more.kwargs})
             inputs = inputs.to(device, dtype)
             self.inputs, self.dims = inputs, net_dims(self.net, inputs)
             self.pictures = self.find_pictures(inputs)
+            if first and self._too_large():
+                spare.append(guess)
+                continue
             try:
                 ran = self.forward(inputs, Plan())
             except REFUSALS as error:
@@ -130,6 +141,9 @@ class Examination:
                     raise
                 shape = ", ".join(str(tuple(x.shape)) for x in inputs.tensors())
                 refused.append(f"{shape}: {error_line(error)}")
+                continue
+            if first and not self.pictures and ran.map is not None and _shows_nothing(ran.map):
+                spare.append(guess)
                 continue
             break
         else:
@@ -153,6 +167,24 @@ class Examination:
             self.report.notes.append(
                 f"{ran.watch.replay.filled} batch norms had seen no data: filled from the example"
             )
+
+    def _too_large(self) -> bool:
+        """Whether a guess would come out far larger than a grid needs, as its corner tells."""
+        if not self.pictures or min(self.pictures[0].sizes) <= SIDES[self.dims][-1]:
+            return False
+        corner = {id(p.tensor): _corner(p) for p in self.pictures}
+        inputs = self.inputs.replace(corner)
+        like = self.find_pictures(inputs)
+        try:
+            raw = self.net(*inputs.args, **inputs.kwargs)
+            found = largest_map(raw, like[0].sizes, self.dims, self.wanted) if like else None
+        except REFUSALS:
+            return False
+        sizes = None if found is None else map_sizes(found.value, like[0].sizes, self.dims)
+        if sizes is None:
+            return False
+        scale = max(after / n for after, n in zip(sizes, like[0].sizes, strict=True))
+        return scale * max(self.pictures[0].sizes) > PLENTY[self.dims]
 
     def _take_output(self, ran: Pass) -> None:
         """Keep the example's map, and what it shows."""
@@ -222,6 +254,19 @@ class Examination:
                 y = to_map(watch.last_map[1], self.like, self.dims)
         self.passes += 1
         return Pass(watch, y, raw, before != _states())
+
+
+def _corner(picture: Picture) -> Tensor:
+    """A quarter of a picture along each axis."""
+    x = picture.tensor
+    for axis in picture.axes:
+        x = x.narrow(axis, 0, x.shape[axis] // 4)
+    return x.contiguous()
+
+
+def _shows_nothing(y: Tensor) -> bool:
+    """Whether a map is too small for the periods of its layers."""
+    return max(y.shape[2:]) < 16
 
 
 def net_dims(net: nn.Module, inputs: Inputs) -> int:

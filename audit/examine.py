@@ -54,7 +54,8 @@ def audit(
         net: any module. It runs in evaluation mode, six times at most, forward and backward
             together, and once more for each of `images`.
         example: its input: a tensor, a tuple, a dict of keywords, a list; by default noise with the
-            spectrum of photographs, of a size that the net's layers and configuration tell.
+            spectrum of photographs, of a size that the net's layers and configuration tell; once
+            more the net runs on a corner of that, so that what it makes is not needlessly large.
         input_size: of that noise: pixels, (H, W), or (C, H, W).
         args: more positional inputs, behind the example.
         kwargs: more keyword inputs.

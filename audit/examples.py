@@ -14,6 +14,8 @@ from upzoo.audit.inputs import Inputs
 
 #: Pixels along each axis that are tried, by the number of axes.
 SIDES = {1: (2048, 256, 64), 2: (256, 224, 128, 512, 384, 64, 32), 3: (64, 96, 32, 16)}
+#: Pixels along each axis of an output that show every period; more only take longer.
+PLENTY = {1: 65536, 2: 512, 3: 128}
 LATENTS = 4  # codes of a generator
 TOKENS = 77  # of a text
 CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -76,6 +78,8 @@ def _shapes(net: nn.Module, size: int | Sequence[int] | None) -> Iterator[tuple[
     for kind, channels, dims in _first_layers(net):
         if kind == "latent":
             yield (LATENTS, channels, *[1] * dims)
+            if dims and not given:
+                yield (1, channels, *[SIDES[dims][-1]] * dims)  # a layer, or a decoder of maps
             continue
         if told is not None and len(told) in (dims, dims + 1):
             yield (1, *(told if len(told) > dims else (channels, *told)))

@@ -13,7 +13,7 @@ from upzoo.audit.calls import Call
 from upzoo.audit.constants import ROUNDING, feeds
 from upzoo.audit.examination import Examination
 from upzoo.audit.journal import Plan
-from upzoo.audit.maps import to_map
+from upzoo.audit.maps import fits, to_map
 from upzoo.audit.measure import divisors
 from upzoo.audit.phases import Pattern, busiest, patterns, unfilmed
 from upzoo.audit.pictures import Shown
@@ -116,6 +116,8 @@ def _bracket(ex: Examination, findings: Sequence[Finding]) -> None:
         first = to_map(y, ex.like, ex.dims)
         if first is None or first.ndim != len(size) + 2:
             return
+        if not fits(first.shape, range(2, first.ndim), size):
+            return  # tokens, channels last
         first = unfilmed(first)
         for finding in findings:
             period = finding.period * first.shape[-1] / size[-1]
@@ -136,10 +138,15 @@ def _bracket(ex: Examination, findings: Sequence[Finding]) -> None:
     )
     for finding in findings:
         before = "the input"
+        enlarging = {
+            call.name
+            for call in ex.calls
+            if call.up and finding.period in output_periods(call, call.scale, size)
+        }
         place = None
         for name, contrast in seen[finding.period]:
             if contrast > EMERGED * min(finding.of_mean or 0.0, 1.0):
-                place = f"between {before} and {name}"
+                place = name if name in enlarging else f"between {before} and {name}"
                 break
             before = name
         finding.causes = [

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from upzoo.audit.boundless import narrow, plain_name, widen
-from upzoo.audit.calls import Call, channel_means, layer_facts, whole_ratio
+from upzoo.audit.calls import Call, channel_means, layer_facts, whole_ratio_of_maps
 from upzoo.audit.functions import FUNCTIONS, UP, is_operator
 from upzoo.audit.journal import Journal, Plan, main_map
 from upzoo.audit.levelling import even_unpool, one_draw
@@ -207,10 +207,10 @@ class Watch(TorchFunctionMode):
         after = self.journal.sizes(out)
         if before is None or after is None or out.shape[0] != x.shape[0]:
             return y
-        scales = whole_ratio(before, after)
+        scales = whole_ratio_of_maps(before, after)
         up = scales is not None
         if scales is None:
-            scales = whole_ratio(after, before)
+            scales = whole_ratio_of_maps(after, before)
         if scales is None or min(after) < 2:
             return y
         if unit is not None and up:

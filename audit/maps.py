@@ -76,20 +76,20 @@ def spatial_axes(shape: Sequence[int], like: Sequence[int] | None, dims: int) ->
         return (3, 4)  # (B, T, C, H, W)
     if ndim == dims + 1 and dims > 1:  # (B, *spatial)
         bare = tuple(range(1, 1 + dims))
-        return bare if _fits(shape, bare, like) and min(shape[1:]) >= SMALLEST else None
+        return bare if fits(shape, bare, like) and min(shape[1:]) >= SMALLEST else None
     if ndim == 2 and dims == 1 and like is not None:  # (B, samples) of a vocoder
         whole = shape[1] >= SAMPLES and shape[1] % like[0] == 0
         return (1,) if whole else None
     if ndim != dims + 2:
         return None
     last = tuple(range(1, 1 + dims))  # (B, *spatial, C)
-    if dims == 1 or _fits(shape, first, like) == _fits(shape, last, like):
+    if dims == 1 or fits(shape, first, like) == fits(shape, last, like):
         narrow = dims > 1 and shape[-1] <= FEW < min(shape[1:-1])
         return last if narrow and shape[1] > FEW else first
-    return last if _fits(shape, last, like) else first
+    return last if fits(shape, last, like) else first
 
 
-def _fits(shape: Sequence[int], axes: Sizes, like: Sequence[int] | None) -> bool:
+def fits(shape: Sequence[int], axes: Sequence[int], like: Sequence[int] | None) -> bool:
     """Whether axes have the aspect of the input; of a square, where there is none to tell."""
     sizes = [shape[a] for a in axes]
     if min(sizes) < 1:

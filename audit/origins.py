@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
-from upzoo.audit.calls import whole_ratio
+from upzoo.audit.calls import whole_ratio_of_maps
 from upzoo.audit.maps import Sizes
 
 #: (batch, spatial sizes) -> name of the module whose output is the last one on the way.
@@ -66,12 +66,14 @@ class Origins:
         if any(turned in self._shapes.get((x.shape[0], s), ()) for s in known):
             return None
         for before, name in known.items():
-            scales = whole_ratio(before, sizes)
+            scales = whole_ratio_of_maps(before, sizes)
             if scales is not None:
                 return name, before, scales, True
         if sizes in known:
             return None
-        thinned = [(b, n, r) for b, n in known.items() if (r := whole_ratio(sizes, b)) is not None]
+        thinned = [
+            (b, n, r) for b, n in known.items() if (r := whole_ratio_of_maps(sizes, b)) is not None
+        ]
         if thinned and len(thinned) == len(known):
             before, name, scales = thinned[0]
             return name, before, scales, False

@@ -51,6 +51,46 @@ def config(name, net, **options):
     return lambda t: getattr(t, net)(getattr(t, name)(**options))
 
 
+def sam(t):
+    """SAM with one layer in each of its transformers: its masks are enlarged twice."""
+    of = {"hidden_size": 32, "num_attention_heads": 2, "mlp_dim": 32}
+    seen = t.SamVisionConfig(
+        **of,
+        num_hidden_layers=1,
+        image_size=256,
+        output_channels=32,
+        global_attn_indexes=[0],
+        window_size=2,
+        num_pos_feats=16,
+    )
+    asked = t.SamPromptEncoderConfig(hidden_size=32, image_size=256, image_embedding_size=16)
+    made = t.SamMaskDecoderConfig(**of, num_hidden_layers=1, iou_head_hidden_dim=32)
+    parts = {"vision": seen, "prompt_encoder": asked, "mask_decoder": made}
+    return t.SamModel(t.SamConfig(**{f"{k}_config": v.to_dict() for k, v in parts.items()}))
+
+
+def mask2former(t):
+    """Mask2Former on a small Swin: all its enlargements are bilinear."""
+    stages = [f"stage{n}" for n in range(1, 5)]
+    swin = t.SwinConfig(
+        embed_dim=24, depths=[1] * 4, num_heads=[1, 2, 3, 4], out_features=stages, image_size=64
+    )
+    widths = dict.fromkeys(
+        (
+            "feature_size",
+            "mask_feature_size",
+            "hidden_dim",
+            "encoder_feedforward_dim",
+            "dim_feedforward",
+        ),
+        32,
+    )
+    few = {"decoder_layers": 2, "encoder_layers": 1, "num_attention_heads": 2, "num_queries": 5}
+    return t.Mask2FormerForUniversalSegmentation(
+        t.Mask2FormerConfig(backbone_config=swin, **widths, **few)
+    )
+
+
 NETS = {
     "torchvision fcn_resnet50": Net(SEGMENTATION, lambda m: m.fcn_resnet50(**SEG), RGB, "none"),
     "torchvision deeplabv3_mobilenet": Net(SEGMENTATION, lambda m: m.deeplabv3_mobilenet_v3_large(**SEG), RGB, "none"),
@@ -92,6 +132,12 @@ NETS = {
     "transformers Swin2SR": Net(HUGGING, config("Swin2SRConfig", "Swin2SRForImageSuperResolution", image_size=64, patch_size=1, embed_dim=12, depths=[1, 1], num_heads=[2, 2], window_size=8, upscale=2), picture(1, 3, 64, 64), "grid", (2,)),
     "transformers Swin2SR nearest": Net(HUGGING, config("Swin2SRConfig", "Swin2SRForImageSuperResolution", image_size=64, patch_size=1, embed_dim=12, depths=[1, 1], num_heads=[2, 2], window_size=8, upscale=4, upsampler="nearest+conv"), picture(1, 3, 48, 48), "none"),
     "transformers HiFi-GAN": Net(HUGGING, config("SpeechT5HifiGanConfig", "SpeechT5HifiGan", model_in_dim=16, upsample_initial_channel=32, upsample_rates=[4, 4], upsample_kernel_sizes=[8, 8], resblock_kernel_sizes=[3], resblock_dilation_sizes=[[1, 3]]), lambda: torch.rand(1, 64, 16), "grid", (2, 4, 8, 16)),
+    "transformers SAM": Net(HUGGING, sam, picture(1, 3, 256, 256), "grid", (2, 4)),
+    "transformers Mask2Former": Net(HUGGING, mask2former, picture(1, 3, 256, 256), "none"),
+    "transformers DAC decoder": Net(HUGGING, lambda t: t.DacModel(t.DacConfig(encoder_hidden_size=8, decoder_hidden_size=32, downsampling_ratios=[2, 4], upsampling_ratios=[4, 2], codebook_dim=4, n_codebooks=2)).decoder, lambda: torch.randn(1, 32, 256), "grid", (2, 4, 8)),
+    "diffusers AutoencoderTiny decoder": Net(DIFFUSERS, lambda m: m.AutoencoderTiny(encoder_block_out_channels=(8,) * 4, decoder_block_out_channels=(8,) * 4).decoder, lambda: None, "none"),
+    "monai UNETR": Net(MONAI, lambda m: m.UNETR(1, 2, (32, 32), feature_size=8, hidden_size=48, mlp_dim=96, num_heads=4, spatial_dims=2), picture(1, 1, 32, 32), "grid", (2, 4, 8), "einops"),
+    "monai SegResNetVAE": Net(MONAI, lambda m: m.SegResNetVAE((32, 32), spatial_dims=2, init_filters=8, in_channels=1, out_channels=2), picture(1, 1, 32, 32), "none"),
 }  # fmt: skip
 
 

@@ -160,6 +160,36 @@ def test_each_period_has_its_own_cause():
     assert {f.period: f.causes[0].layer for f in report.findings} == {2: "2", 3: "1", 6: "1"}
 
 
+def test_a_guess_is_as_large_as_its_output_needs():
+    def size(*layers):
+        return audit(trained(nn.Sequential(*layers))).input_size[0]
+
+    assert size(nn.ConvTranspose2d(3, 3, 3, 2)) == [1, 3, 32, 32]  # no code of one pixel
+    head = nn.Conv2d(3, 4, 3, padding=1)
+    assert size(head) == [1, 3, 256, 256]
+    assert size(head, nn.Conv2d(4, 16, 1), nn.PixelShuffle(4)) == [1, 3, 128, 128]
+    assert size(head, nn.Upsample(scale_factor=32)) == [1, 3, 32, 32]  # the least
+    eight = nn.Sequential(head, nn.Upsample(scale_factor=8))
+    assert audit(trained(eight), input_size=96).input_size == [[1, 3, 96, 96]]
+
+
+def test_features_of_tokens_are_no_axis_of_a_map():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.wide, self.narrow = nn.Linear(16, 32), nn.Linear(32, 16)
+            self.up = nn.ConvTranspose2d(16, 1, 2, 2, bias=False)
+
+        def forward(self, x):  # (1, 16, 12, 12) -> (1, 1, 144, 16) -> …
+            tokens = self.narrow(self.wide(x.flatten(2).transpose(1, 2).unsqueeze(1)))
+            return self.up(tokens[:, 0].transpose(1, 2).unflatten(2, x.shape[2:]))
+
+    report = audit(trained(Net()), 1 + torch.rand(1, 16, 12, 12))
+    assert [layer.name for layer in report.layers] == ["up"]
+    assert [f.period for f in report.findings] == [2]
+    assert report.cause == "up"
+
+
 @pytest.mark.parametrize(("options", "unevenness"), [((4, 1, 0), 1), ((3, 1, 1), 4)])
 def test_a_generator(options, unevenness):
     report = audit(trained(dcgan(*options)))
