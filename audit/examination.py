@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -175,8 +176,9 @@ class Examination:
         corner = {id(p.tensor): _corner(p) for p in self.pictures}
         inputs = self.inputs.replace(corner)
         like = self.find_pictures(inputs)
-        try:
-            raw = self.net(*inputs.args, **inputs.kwargs)
+        try:  # on a copy that shares the weights: a net may remember the size that it met
+            net = copy.deepcopy(self.net, {id(p): p for p in self.net.parameters()})
+            raw = net(*inputs.args, **inputs.kwargs)
             found = largest_map(raw, like[0].sizes, self.dims, self.wanted) if like else None
         except REFUSALS:
             return False

@@ -173,6 +173,21 @@ def test_a_guess_is_as_large_as_its_output_needs():
     assert audit(trained(eight), input_size=96).input_size == [[1, 3, 96, 96]]
 
 
+def test_a_net_that_remembers_the_size_it_met_is_guessed_for():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.state = nn.Conv2d(3, 2, 1), None
+
+        def forward(self, x):
+            y = self.conv(x)
+            self.state = y if self.state is None else y + 0 * self.state
+            return self.state
+
+    report = audit(trained(Net()))
+    assert (report.input_size, report.verdict) == ([[1, 3, 256, 256]], "none")
+
+
 def test_features_of_tokens_are_no_axis_of_a_map():
     class Net(nn.Module):
         def __init__(self):
