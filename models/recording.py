@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
+from torch.utils.weak import WeakIdKeyDictionary
 
 from upzoo.routing import FUNCTIONS, arguments, names_of
 from upzoo.upsampling import Upsample
@@ -40,6 +42,7 @@ class Call:
         runs: input and output of each run.
         conv: arguments of the convolution whose output a pixel shuffle takes at once, with the
             module's path as "holder"; None where there is none.
+        fixed: whether its input is made of the net's own tensors alone: a table of positions.
     """
 
     owner: str
@@ -48,6 +51,7 @@ class Call:
     given: dict[str, Any]
     runs: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     conv: dict[str, Any] | None = None
+    fixed: bool = True
 
     @property
     def name(self) -> str:
@@ -56,11 +60,12 @@ class Call:
 
 
 class Recorder(TorchFunctionMode):
-    """Collects calls while active; `path` names the modules that run, `ours` our operators."""
+    """Collects the calls of `net` while active; `path` names its modules that run."""
 
-    def __init__(self, path: list[str], ours: dict[str, Upsample]):
+    def __init__(self, net: nn.Module, path: list[str]):
         super().__init__()
-        self.ours = ours
+        self.ours = {name: m for name, m in net.named_modules() if isinstance(m, Upsample)}
+        self._fixed = WeakIdKeyDictionary(dict.fromkeys((*net.parameters(), *net.buffers()), True))
         self.calls: dict[tuple[str, int], Call] = {}
         self.others: dict[tuple[str, str], str] = {}  # (owner, function) -> why it is not served
         self._path = path
@@ -73,6 +78,9 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         y = func(*args, **kwargs)
+        given = _tensors((args, kwargs))
+        if given and all(x in self._fixed for x in given):
+            self._fixed.update(dict.fromkeys(_tensors(y), True))
         if name not in LOOKS:
             self._count_uses([*args, *kwargs.values()])
         owner = self._path[-1] if self._path else ""
@@ -95,7 +103,9 @@ class Recorder(TorchFunctionMode):
     def ran(self, name: str, x: Tensor, y: Tensor) -> None:
         """An operator of ours has enlarged a map."""
         given = {"module": self.ours[name]}
-        self.calls.setdefault((name, 0), Call(name, 0, OPERATOR, given)).runs.append((x, y))
+        call = self.calls.setdefault((name, 0), Call(name, 0, OPERATOR, given))
+        call.runs.append((x, y))
+        call.fixed = call.fixed and x in self._fixed
 
     def _count_uses(self, given: Sequence[Any]) -> None:
         """Count what takes a convolution's output: a shuffle may not be alone."""
@@ -106,6 +116,7 @@ class Recorder(TorchFunctionMode):
         site = self._site(owner)
         call = self.calls.setdefault((owner, site), Call(owner, site, name, given))
         call.runs.append((given["input"], y))
+        call.fixed = call.fixed and given["input"] in self._fixed
         if name == "pixel_shuffle":
             found = [c for c in self._convs if c["output"] is given["input"]]
             call.conv = found[0] if found else None
@@ -127,6 +138,10 @@ class Recorder(TorchFunctionMode):
         self._counts = [c for c in self._counts if c[1] != owner]
 
 
+def _tensors(tree: Any) -> list[Tensor]:
+    return [x for x in pytree.tree_leaves(tree) if isinstance(x, Tensor)]
+
+
 def record(net: nn.Module, example: Any = None) -> Recorder:
     """Run a net in evaluation mode, and give what it did.
 
@@ -142,12 +157,11 @@ def record(net: nn.Module, example: Any = None) -> Recorder:
     hooks = []
     try:
         with names_of(net) as path, torch.no_grad():
-            ours = {n: module for n, module in net.named_modules() if isinstance(module, Upsample)}
-            recorder = Recorder(path, ours)
+            recorder = Recorder(net, path)
             for name, module in net.named_modules():
 
                 def leave(module: nn.Module, args: Any, y: Any, name: str = name) -> None:
-                    if name in ours:
+                    if name in recorder.ours:
                         recorder.ran(name, args[0], y)
                     recorder.left(name)
 

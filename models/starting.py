@@ -73,6 +73,8 @@ def describe(call: Call, with_conv: bool) -> Old | str:
         with_conv: take a pixel shuffle together with the convolution before it.
     """
     x, y = call.runs[0]
+    if call.fixed:
+        return "it enlarges a table of the net's own, such as positions, and no map"
     if x.ndim != 4:
         return f"its input has {x.ndim - 2} axes; operators enlarge pictures"
     if len({(a.shape[1], b.shape[1]) for a, b in call.runs}) > 1:

@@ -173,6 +173,25 @@ class Reused(nn.Module):
         return F.pixel_shuffle(y, 2).mean((2, 3)), F.pixel_shuffle(y, 2) + y.mean()
 
 
+def test_a_table_of_positions_is_no_map():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.places, self.conv = nn.Parameter(torch.randn(1, 16, 4)), nn.Conv2d(3, 4, 2, 2)
+
+        def forward(self, x):
+            table = self.places.reshape(1, 4, 4, 4).permute(0, 3, 1, 2)
+            places = nn.functional.interpolate(table, scale_factor=2, mode="bicubic")
+            return nn.functional.interpolate(self.conv(x) + places, scale_factor=2)
+
+    new, swapped = swap(Net(), "dysample", example=torch.rand(1, 3, 16, 16))
+    assert [one.site for one in swapped.replaced] == [1]
+    (left,) = swapped.left.items()
+    assert left[0] == "net.interpolate() #1"
+    assert "a table of the net's own" in left[1]
+    assert new(torch.rand(1, 3, 16, 16)).shape == (1, 4, 16, 16)
+
+
 def test_a_convolution_that_others_use_stays():
     torch.manual_seed(0)
     net, x = Reused().eval(), torch.rand(1, 3, 8, 8)
