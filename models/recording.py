@@ -78,8 +78,8 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         y = func(*args, **kwargs)
-        given = _tensors((args, kwargs))
-        if given and all(x in self._fixed for x in given):
+        made_of = _tensors((args, kwargs))
+        if made_of and all(x in self._fixed for x in made_of):
             self._fixed.update(dict.fromkeys(_tensors(y), True))
         if name not in LOOKS:
             self._count_uses([*args, *kwargs.values()])
