@@ -24,7 +24,7 @@ class Statement:
     Attributes:
         paper: author, year, place.
         statement: what it says.
-        setting: of ours that is nearest.
+        settings: of ours that are nearest.
         first: a variant.
         second: another.
         score: that the statement is about.
@@ -33,7 +33,7 @@ class Statement:
 
     paper: str
     statement: str
-    setting: str
+    settings: list[str]
     first: str
     second: str
     score: str
@@ -49,16 +49,17 @@ def section(evidence: Mapping[str, Evidence]) -> list[str]:
     """The table of those that our records say something of; none where they say nothing."""
     rows, silent = [], []
     for each in statements():
-        found = evidence.get(each.setting)
-        short = None if found is None else difference(found, each, found.budgets[0])
-        end = None if found is None else difference(found, each, found.budgets[-1])
-        if end is None:
-            silent.append(each.paper)
-            continue
         published = "–" if each.published is None else f"{each.published:+.1f}".replace("-", "−")
         pair = f"`{each.first}` − `{each.second}`, {SCORES[each.score].heading}"
-        cells = [each.paper, each.statement, pair, published, text(each, short), text(each, end)]
-        rows.append(f"| {' | '.join(cells)} |")
+        told = len(rows)
+        for found in [evidence[name] for name in each.settings if name in evidence]:
+            end = difference(found, each, found.budgets[-1])
+            if end is not None:
+                ours = (found.setting.title, text(each, difference(found, each, found.budgets[0])))
+                said = (each.paper, each.statement, pair) if told == len(rows) else ("", "", "")
+                rows.append(f"| {' | '.join([*said, published, *ours, text(each, end)])} |")
+        if told == len(rows):
+            silent.append(each.paper)
     if not rows:
         return []
     lines = [
@@ -67,8 +68,8 @@ def section(evidence: Mapping[str, Evidence]) -> list[str]:
         "Other nets, data and budgets than ours; what can be compared is the sign and the size of "
         "a difference. Simultaneous 95 % intervals.",
         "",
-        "| source | statement | our pair | published | shortest budget | longest budget |",
-        "| --- | --- | --- | --: | --: | --: |",
+        "| source | statement | our pair | published | setting | shortest budget | longest |",
+        "| --- | --- | --- | --: | --- | --: | --: |",
         *rows,
     ]
     if silent:

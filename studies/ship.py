@@ -25,21 +25,26 @@ from studies.train import newest
 from studies.variants import OPERATORS, TWINS
 
 
-def name_of(choices: Mapping[str, Any], options: Sequence[str]) -> str:
+def name_of(experiment: str, choices: Mapping[str, Any], options: Sequence[str]) -> str:
     """The checkpoint's name: <model>_<operator>_<what is unusual>_study.<data>.
 
     A recipe's net, which trained longer, has the name without "study".
 
     Args:
+        experiment: of the setting, <model and what is unusual of it>_<data>.
         choices: of a record.
         options: of train.py that chose the operator.
 
-    >>> choices = {"model": "fcn8s", "upsample": "bilinear_init", "data": "camvid"}
-    >>> name_of(choices, ["upsample=bilinear_init", "upsample.trainable=true"])
-    'fcn8s_bilinear_init_trainable_study.camvid'
+    >>> choices = {"model": "unet", "upsample": "bilinear_init", "data": "camvid"}
+    >>> options = ["upsample=bilinear_init", "upsample.dense=true"]
+    >>> name_of("study/unet_lite0_camvid", choices, options)
+    'unet_lite0_bilinear_init_dense_study.camvid'
     """
+    model = experiment.split("/")[-1].rpartition("_")[0]
+    if not model.startswith(choices["model"]):
+        model = choices["model"]
     unusual = [o.removeprefix("upsample.").removesuffix("=true") for o in options[1:]]
-    words = [choices["model"], choices["upsample"], *unusual, "study"]
+    words = [model, choices["upsample"], *unusual, "study"]
     return re.sub(r"[^a-z0-9_]", "", "_".join(words).lower()) + f".{choices['data']}"
 
 
@@ -73,7 +78,8 @@ def main() -> None:
             run = newest(given.logs / "study" / setting / variant, first)
             if variant in TWINS or run is None:
                 continue
-            name = name_of(evidence.own[variant][first].record.choices, OPERATORS[variant])
+            choices = evidence.own[variant][first].record.choices
+            name = name_of(evidence.setting.experiment, choices, OPERATORS[variant])
             try:
                 print(f"shipped: {ship(run, name, over_seeds(evidence, variant))}", flush=True)
             except TooLargeError as error:

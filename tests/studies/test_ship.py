@@ -7,15 +7,22 @@ from tests.studies.test_page import found  # noqa: F401
 
 
 def test_every_variant_has_a_name_of_its_own():
-    choices = {"model": "espcn", "data": "t91x3"}
+    def name(experiment, model, data, options):
+        upsample = options[0].removeprefix("upsample=")
+        choices = {"model": model, "data": data, "upsample": upsample}
+        return ship.name_of(experiment, choices, options)
+
     names = {
-        variant: ship.name_of(choices | {"upsample": options[0].removeprefix("upsample=")}, options)
+        variant: name("study/espcn_t91", "espcn", "t91x3", options)
         for variant, options in variants.OPERATORS.items()
     }
     assert len(set(names.values())) == len(names)
     assert names["bilinear_dense"] == "espcn_bilinear_init_trainable_dense_study.t91x3"
     assert names["transposed_kernel3"] == "espcn_transposed_conv_kernel3_study.t91x3"
     assert names["resize_bilinear"] == "espcn_resize_conv_modebilinear_study.t91x3"
+    dense = variants.OPERATORS["transposed"]
+    assert name("study/unet_scratch_camvid", "unet", "camvid", dense).startswith("unet_scratch_")
+    assert name("study/gan_mnist", "dcgan", "mnist", dense).startswith("dcgan_transposed_conv_")
 
 
 def test_a_shipped_nets_interval_is_over_all_seeds(found):  # noqa: F811
