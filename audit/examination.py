@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -30,6 +30,8 @@ from upzoo.audit.words import error_line
 
 #: What a net may raise on an input that does not suit it: anything, and it may leave.
 REFUSALS = (Exception, SystemExit)
+#: Pixels of a map in which periods show.
+FEWEST = 16
 
 Progress = Callable[[str], None]
 
@@ -119,55 +121,81 @@ class Examination:
         kept = self.drew or any(call.kind == "unpooling" for call in self.example.calls)
         return not kept and len(list(self.inputs.tensors())) == 1 and 0 not in self.pictures[0].axes
 
-    def run_example(self, given: Inputs | None, guesses: Any, more: Inputs) -> None:
-        """Run the net on its example, or on the first guess that it takes."""
+    def run_example(self, given: Inputs | None, guesses: Iterable[Inputs], more: Inputs) -> None:
+        """Run the net on its example, or on the best guess that it takes.
+
+        Raises:
+            ValueError: for a net that runs on none.
+        """
         self.progress("example")
-        device, dtype = _where(self.net)
-        refused: list[str] = []
-        spare: list[Inputs] = []  # guesses that run, but at a size that serves less well
-        for guess in [given] if given is not None else chain(guesses, spare):
-            inputs, first = guess, given is None and not any(guess is s for s in spare)
-            if given is None:
-                inputs = Inputs((*guess.args, *more.args), {**guess.kwargs, **more.kwargs})
-            inputs = inputs.to(device, dtype)
-            self.inputs, self.dims = inputs, net_dims(self.net, inputs)
-            self.pictures = self.find_pictures(inputs)
-            if first and self._too_large():
-                spare.append(guess)
-                continue
-            try:
-                ran = self.forward(inputs, Plan())
-            except REFUSALS as error:
-                if isinstance(error, ValueError) and str(error).startswith("output="):
-                    raise
-                shape = ", ".join(str(tuple(x.shape)) for x in inputs.tensors())
-                refused.append(f"{shape}: {error_line(error)}")
-                continue
-            if first and not self.pictures and ran.map is not None and _shows_nothing(ran.map):
-                spare.append(guess)
-                continue
-            break
+        if given is None:
+            ran = self._run_guess(guesses, more)
         else:
-            guessed = (
-                f"the first of {len(refused)} guesses" if len(refused) > 1 else "what was guessed"
-            )
-            what = "its example" if given is not None else guessed
-            raise ValueError(
-                f"{type(self.net).__name__} does not run on {what} {refused[0]}; give an "
-                "example that suits it, or input_size"
-            )
+            self._feed(given)
+            try:
+                ran = self.forward(self.inputs, Plan())
+            except REFUSALS as error:
+                raise self._refusal("its example", self._refused(error)) from None
         self.example, self.drew = ran.watch, ran.drew
         self.report = AuditReport(
             net=type(self.net).__name__,
             weights="",
             random=are_random(self.net),
-            input_size=[list(x.shape) for x in inputs.tensors()],
+            input_size=[list(x.shape) for x in self.inputs.tensors()],
         )
         self._take_output(ran)
         if ran.watch.replay.filled:
             self.report.notes.append(
                 f"{ran.watch.replay.filled} batch norms had seen no data: filled from the example"
             )
+
+    def _run_guess(self, guesses: Iterable[Inputs], more: Inputs) -> Pass:
+        """Run the net on the first guess that it takes, of a size that serves if there is one."""
+        buffers = [(buffer, buffer.clone()) for buffer in self.net.buffers()]
+        refused: list[str] = []
+        spare: list[Inputs] = []
+        for guess in chain(guesses, spare):
+            self._feed(Inputs((*guess.args, *more.args), {**guess.kwargs, **more.kwargs}))
+            choosy = not any(guess is one for one in spare)
+            if choosy and self._too_large():
+                spare.append(guess)
+                continue
+            try:
+                ran = self.forward(self.inputs, Plan())
+            except REFUSALS as error:
+                refused.append(self._refused(error))
+            else:
+                if not choosy or not self._too_small(ran):
+                    return ran
+                spare.append(guess)
+            for buffer, value in buffers:  # the statistics of batch norms that had seen no data
+                buffer.copy_(value)
+        many = len(refused) > 1
+        what = f"the first of {len(refused)} guesses" if many else "what was guessed"
+        raise self._refusal(what, refused[0])
+
+    def _feed(self, inputs: Inputs) -> None:
+        """Take inputs for the example."""
+        self.inputs = inputs.to(*_where(self.net))
+        self.dims = net_dims(self.net, self.inputs)
+        self.pictures = self.find_pictures(self.inputs)
+
+    def _refused(self, error: BaseException) -> str:
+        """What the net was given, and what it said."""
+        if isinstance(error, ValueError) and str(error).startswith("output="):
+            raise error
+        shape = ", ".join(str(tuple(x.shape)) for x in self.inputs.tensors())
+        return f"{shape}: {error_line(error)}"
+
+    def _refusal(self, what: str, refused: str) -> ValueError:
+        name = type(self.net).__name__
+        return ValueError(
+            f"{name} does not run on {what} {refused}; give an example that suits it, or input_size"
+        )
+
+    def _too_small(self, ran: Pass) -> bool:
+        """Whether a code of one pixel became a map that is too small for its layers' periods."""
+        return not self.pictures and ran.map is not None and max(ran.map.shape[2:]) < FEWEST
 
     def _too_large(self) -> bool:
         """Whether a guess would come out far larger than a grid needs, as its corner tells."""
@@ -264,11 +292,6 @@ def _corner(picture: Picture) -> Tensor:
     for axis in picture.axes:
         x = x.narrow(axis, 0, x.shape[axis] // 4)
     return x.contiguous()
-
-
-def _shows_nothing(y: Tensor) -> bool:
-    """Whether a map is too small for the periods of its layers."""
-    return max(y.shape[2:]) < 16
 
 
 def net_dims(net: nn.Module, inputs: Inputs) -> int:

@@ -17,6 +17,7 @@ from torch import nn
 import upzoo.audit
 from upzoo.audit import audit, pictures
 from upzoo.audit.boundless import boundless, even_max_pool, repeat_beyond
+from upzoo.audit.examples import candidates
 from upzoo.audit.layers import Watch
 from upzoo.audit.levelling import even_unpool
 from upzoo.fcn import FCN
@@ -171,6 +172,29 @@ def test_a_guess_is_as_large_as_its_output_needs():
     assert size(head, nn.Upsample(scale_factor=32)) == [1, 3, 32, 32]  # the least
     eight = nn.Sequential(head, nn.Upsample(scale_factor=8))
     assert audit(trained(eight), input_size=96).input_size == [[1, 3, 96, 96]]
+
+
+def test_a_guess_that_is_refused_leaves_no_statistics():
+    means = []
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)
+
+        def forward(self, x):
+            y = self.norm(self.conv(x).square())
+            if x.shape[-1] not in (64, 128):
+                raise ValueError("128, or its half")
+            means.append(self.norm.running_mean.clone())
+            return y
+
+    net = Net()
+    report = audit(net)
+    (x,) = next(c.args for c in candidates(net) if c.args[0].shape[-1] == 128)
+    assert report.input_size == [list(x.shape)]
+    torch.testing.assert_close(means[-1], net.conv(x).square().mean((0, 2, 3)).detach())
+    assert not net.norm.running_mean.any()
 
 
 def test_a_net_that_remembers_the_size_it_met_is_guessed_for():
