@@ -21,6 +21,7 @@ TOKENS = 77  # of a text
 CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 TIMES = ("timestep", "timesteps", "t", "time", "sigma", "noise_level", "steps")
+CODES = ("z_dim", "dim_z", "latent_dim", "latent_size", "nz")  # attributes of generators
 CLASSES = ("class_labels", "labels", "y", "class_id", "c")
 
 
@@ -43,8 +44,9 @@ def candidates(net: nn.Module, size: int | Sequence[int] | None = None) -> Itera
             f"{type(net).__name__}: no layer tells what input it takes: give an example, or a "
             "function that returns the module and its example"
         )
-    names = _required(net)
-    for shape in shapes:
+    required, optional = _arguments(net)
+    ways = [required, [*required, *optional]] if optional else [required]
+    for shape, names in product(shapes, ways):
         generator = torch.Generator().manual_seed(0)
         first = (
             natural_noise(shape[1], shape[2:], generator)
@@ -92,6 +94,9 @@ def _shapes(net: nn.Module, size: int | Sequence[int] | None) -> Iterator[tuple[
                 yield (1, channels, *[side] * dims)
                 if side == SIDES[dims][0] and dims == 2:
                     yield (1, 3, side, side) if channels != 3 else (1, 1, side, side)
+    for code in [getattr(net, name, None) for name in CODES if not given]:
+        if isinstance(code, int) and code > 0:
+            yield (LATENTS, code)
 
 
 def _first_layers(net: nn.Module) -> Iterator[tuple[str, int, int]]:
@@ -126,15 +131,17 @@ def _told(net: nn.Module) -> tuple[int, ...] | None:
     return None
 
 
-def _required(net: nn.Module) -> list[str]:
-    """The arguments that a net must be given, by name."""
+def _arguments(net: nn.Module) -> tuple[list[str], list[str]]:
+    """The arguments that a net must be given, by name, and the times and classes that it may be."""
     try:
         parameters = inspect.signature(net.forward).parameters.values()
     except (TypeError, ValueError):
-        return ["x"]
+        return ["x"], []
     plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     kinds = (*plain, inspect.Parameter.KEYWORD_ONLY)
-    return [p.name for p in parameters if p.kind in kinds and p.default is p.empty] or ["x"]
+    required = [p.name for p in parameters if p.kind in kinds and p.default is p.empty]
+    asked = [p.name for p in parameters if p.name in TIMES + CLASSES and p.default is None]
+    return required or ["x"], asked
 
 
 def _companion(name: str, first: Tensor, net: nn.Module, generator: torch.Generator) -> Any:

@@ -136,6 +136,7 @@ NETS = {
     "transformers Mask2Former": Net(HUGGING, mask2former, picture(1, 3, 256, 256), "none"),
     "transformers DAC decoder": Net(HUGGING, lambda t: t.DacModel(t.DacConfig(encoder_hidden_size=8, decoder_hidden_size=32, downsampling_ratios=[2, 4], upsampling_ratios=[4, 2], codebook_dim=4, n_codebooks=2)).decoder, lambda: torch.randn(1, 32, 256), "grid", (2, 4, 8)),
     "diffusers AutoencoderTiny decoder": Net(DIFFUSERS, lambda m: m.AutoencoderTiny(encoder_block_out_channels=(8,) * 4, decoder_block_out_channels=(8,) * 4).decoder, lambda: None, "none"),
+    "diffusers DiT": Net(DIFFUSERS, lambda m: m.DiTTransformer2DModel(num_attention_heads=2, attention_head_dim=16, in_channels=4, out_channels=8, num_layers=2, sample_size=16, patch_size=2, num_embeds_ada_norm=10, norm_num_groups=4), lambda: None, "grid", (2,)),
     "monai UNETR": Net(MONAI, lambda m: m.UNETR(1, 2, (32, 32), feature_size=8, hidden_size=48, mlp_dim=96, num_heads=4, spatial_dims=2), picture(1, 1, 32, 32), "grid", (2, 4, 8), "einops"),
     "monai SegResNetVAE": Net(MONAI, lambda m: m.SegResNetVAE((32, 32), spatial_dims=2, init_filters=8, in_channels=1, out_channels=2), picture(1, 1, 32, 32), "none"),
 }  # fmt: skip

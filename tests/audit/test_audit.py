@@ -174,6 +174,39 @@ def test_a_guess_is_as_large_as_its_output_needs():
     assert audit(trained(eight), input_size=96).input_size == [[1, 3, 96, 96]]
 
 
+def test_a_generator_may_name_its_code_instead_of_its_layers():
+    class Net(nn.Module):
+        z_dim = 5
+
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(5, 3))
+
+        def forward(self, z, c):
+            y = (z @ self.weight)[..., None, None] + c.view(-1, 1, 1, 1)
+            return nn.functional.interpolate(y.expand(-1, 3, 8, 8), scale_factor=4)
+
+    report = audit(Net())
+    assert report.input_size == [[4, 5], [4]]
+    assert report.verdict == "none"
+
+
+def test_times_and_classes_are_given_where_a_net_needs_them_after_all():
+    class Net(nn.Module):
+        def __init__(self, needed):
+            super().__init__()
+            self.conv, self.needed = nn.Conv2d(3, 2, 1), needed
+
+        def forward(self, x, timestep=None, class_labels=None, mask=None):
+            assert mask is None
+            given = [timestep is not None, class_labels is not None]
+            assert all(given) if self.needed else not any(given)
+            return self.conv(x)
+
+    assert audit(Net(needed=True)).input_size == [[1, 3, 256, 256], [1], [1]]
+    assert audit(Net(needed=False)).input_size == [[1, 3, 256, 256]]
+
+
 def test_a_guess_that_is_refused_leaves_no_statistics():
     means = []
 
