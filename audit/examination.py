@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,23 +13,18 @@ from torch import Tensor, nn
 
 from upzoo.audit import pictures
 from upzoo.audit.calls import Call
-from upzoo.audit.examples import PLENTY, SIDES
 from upzoo.audit.inputs import Inputs, Picture, constants
 from upzoo.audit.inputs import pictures as find_pictures
 from upzoo.audit.intact import reseed
 from upzoo.audit.journal import Plan
 from upzoo.audit.layers import Watch
-from upzoo.audit.maps import largest_map, leaves, map_sizes, shapes, to_map
+from upzoo.audit.maps import largest_map, leaves, shapes, to_map
 from upzoo.audit.phases import PERIODS, Pattern
 from upzoo.audit.report import AuditReport
 from upzoo.audit.trace import Trace, output_period
-from upzoo.audit.weights import are_random
-from upzoo.audit.words import error_line
 
 #: What a net may raise on an input that does not suit it: anything, and it may leave.
 REFUSALS = (Exception, SystemExit)
-#: Pixels of a map in which periods show.
-FEWEST = 16
 
 Progress = Callable[[str], None]
 
@@ -121,102 +114,7 @@ class Examination:
         kept = self.drew or any(call.kind == "unpooling" for call in self.example.calls)
         return not kept and len(list(self.inputs.tensors())) == 1 and 0 not in self.pictures[0].axes
 
-    def run_example(self, given: Inputs | None, guesses: Iterable[Inputs], more: Inputs) -> None:
-        """Run the net on its example, or on the best guess that it takes.
-
-        Raises:
-            ValueError: for a net that runs on none.
-        """
-        self.progress("example")
-        if given is None:
-            ran = self._run_guess(guesses, more)
-        else:
-            self._feed(given)
-            try:
-                ran = self.forward(self.inputs, Plan())
-            except REFUSALS as error:
-                raise self._refusal("its example", self._refused(error)) from None
-        self.example, self.drew = ran.watch, ran.drew
-        self.report = AuditReport(
-            net=type(self.net).__name__,
-            weights="",
-            random=are_random(self.net),
-            input_size=[list(x.shape) for x in self.inputs.tensors()],
-        )
-        self._take_output(ran)
-        if ran.watch.replay.filled:
-            self.report.notes.append(
-                f"{ran.watch.replay.filled} batch norms had seen no data: filled from the example"
-            )
-
-    def _run_guess(self, guesses: Iterable[Inputs], more: Inputs) -> Pass:
-        """Run the net on the first guess that it takes, of a size that serves if there is one."""
-        buffers = [(buffer, buffer.clone()) for buffer in self.net.buffers()]
-        refused: list[str] = []
-        spare: list[Inputs] = []
-        for guess in chain(guesses, spare):
-            self._feed(Inputs((*guess.args, *more.args), {**guess.kwargs, **more.kwargs}))
-            choosy = not any(guess is one for one in spare)
-            if choosy and self._too_large():
-                spare.append(guess)
-                continue
-            try:
-                ran = self.forward(self.inputs, Plan())
-            except REFUSALS as error:
-                refused.append(self._refused(error))
-            else:
-                if not choosy or not self._too_small(ran):
-                    return ran
-                spare.append(guess)
-            for buffer, value in buffers:  # the statistics of batch norms that had seen no data
-                buffer.copy_(value)
-        many = len(refused) > 1
-        what = f"the first of {len(refused)} guesses" if many else "what was guessed"
-        raise self._refusal(what, refused[0])
-
-    def _feed(self, inputs: Inputs) -> None:
-        """Take inputs for the example."""
-        self.inputs = inputs.to(*_where(self.net))
-        self.dims = net_dims(self.net, self.inputs)
-        self.pictures = self.find_pictures(self.inputs)
-
-    def _refused(self, error: BaseException) -> str:
-        """What the net was given, and what it said."""
-        if isinstance(error, ValueError) and str(error).startswith("output="):
-            raise error
-        shape = ", ".join(str(tuple(x.shape)) for x in self.inputs.tensors())
-        return f"{shape}: {error_line(error)}"
-
-    def _refusal(self, what: str, refused: str) -> ValueError:
-        name = type(self.net).__name__
-        return ValueError(
-            f"{name} does not run on {what} {refused}; give an example that suits it, or input_size"
-        )
-
-    def _too_small(self, ran: Pass) -> bool:
-        """Whether a code of one pixel became a map that is too small for its layers' periods."""
-        return not self.pictures and ran.map is not None and max(ran.map.shape[2:]) < FEWEST
-
-    def _too_large(self) -> bool:
-        """Whether a guess would come out far larger than a grid needs, as its corner tells."""
-        if not self.pictures or min(self.pictures[0].sizes) <= SIDES[self.dims][-1]:
-            return False
-        corner = {id(p.tensor): _corner(p) for p in self.pictures}
-        inputs = self.inputs.replace(corner)
-        like = self.find_pictures(inputs)
-        try:  # on a copy that shares the weights: a net may remember the size that it met
-            net = copy.deepcopy(self.net, {id(p): p for p in self.net.parameters()})
-            raw = net(*inputs.args, **inputs.kwargs)
-            found = largest_map(raw, like[0].sizes, self.dims, self.wanted) if like else None
-        except REFUSALS:
-            return False
-        sizes = None if found is None else map_sizes(found.value, like[0].sizes, self.dims)
-        if sizes is None:
-            return False
-        scale = max(after / n for after, n in zip(sizes, like[0].sizes, strict=True))
-        return scale * max(self.pictures[0].sizes) > PLENTY[self.dims]
-
-    def _take_output(self, ran: Pass) -> None:
+    def take_output(self, ran: Pass) -> None:
         """Keep the example's map, and what it shows."""
         if ran.map is None and ran.watch.last_map is not None and self._labels(ran.raw):
             self.inner, y = ran.watch.last_map
@@ -286,14 +184,6 @@ class Examination:
         return Pass(watch, y, raw, before != _states())
 
 
-def _corner(picture: Picture) -> Tensor:
-    """A quarter of a picture along each axis."""
-    x = picture.tensor
-    for axis in picture.axes:
-        x = x.narrow(axis, 0, x.shape[axis] // 4)
-    return x.contiguous()
-
-
 def net_dims(net: nn.Module, inputs: Inputs) -> int:
     """Spatial axes of a net, by its convolutions where the input does not tell."""
     most = max((x.ndim for x in inputs.tensors() if x.is_floating_point()), default=4)
@@ -311,7 +201,7 @@ def net_dims(net: nn.Module, inputs: Inputs) -> int:
     return max(counts, key=lambda dims: (counts[dims], dims == 2))
 
 
-def _where(net: nn.Module) -> tuple[torch.device, torch.dtype]:
+def place_of(net: nn.Module) -> tuple[torch.device, torch.dtype]:
     """The device and the dtype of a net's floats."""
     for tensor in (*net.parameters(), *net.buffers()):
         if tensor.is_floating_point():

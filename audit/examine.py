@@ -25,6 +25,7 @@ from upzoo.audit.constants import hidden, run_constant
 from upzoo.audit.examination import Examination, Progress
 from upzoo.audit.examples import candidates
 from upzoo.audit.findings import find, run_photos
+from upzoo.audit.first_pass import run_example, run_guess
 from upzoo.audit.gradients import follow_gradient
 from upzoo.audit.inputs import Inputs, gather
 from upzoo.audit.intact import undisturbed
@@ -87,11 +88,13 @@ def audit(
         for parameter in net.parameters():
             if parameter.is_leaf:
                 parameter.requires_grad_(False)
-        inputs = None if example is None else gather(example, args, kwargs)
         examination = Examination(net, seed, output, progress or (lambda stage: None))
-        examination.run_example(
-            inputs, candidates(net, input_size), Inputs(tuple(args), dict(kwargs or {}))
-        )
+        if example is None:
+            more = Inputs(tuple(args), dict(kwargs or {}))
+            choosy = input_size is None
+            run_guess(examination, candidates(net, input_size), more, choosy)
+        else:
+            run_example(examination, gather(example, args, kwargs))
         report = examination.report
         report.weights = origin
         with contextlib.ExitStack() as stack:  # graphs need the values that they were made with

@@ -14,7 +14,6 @@ them, too.
 import argparse
 import json
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -244,9 +243,9 @@ def measure(
     effort: Effort,
     size: int,
     device: torch.device = CPU,
-    keep: Callable[[Mapping[str, Any]], None] = lambda results: None,
+    out: Path | None = None,
 ) -> dict:
-    """All of it; `keep` is called with what there is after each setting and dtype."""
+    """All of it; what there is after each setting and dtype is written to `out`."""
     results: dict[str, Any] = {
         **devices.arithmetic(device),
         "setting": {"threads": torch.get_num_threads(), "layout": "channels-last"},
@@ -273,7 +272,8 @@ def measure(
                     print(failed[-1], flush=True)
             if setting in settings[:2] and names == list(OPERATORS):
                 results["peers"] += peer_rows(setting, dtype, effort, device)
-            keep(results)
+            if out is not None:
+                write(out, results)  # a later one may fail
     return results
 
 
@@ -331,8 +331,8 @@ def main() -> None:
     else:
         effort = Effort() if args.seconds is None else Effort(budget=args.seconds)
         settings, size = ((*SETTINGS, LARGEST), 2048) if device == CPU else (ON_GPU, 8192)
-        keep = partial(write, out) if device != CPU and everything else lambda results: None
-        results = measure(settings, args.only, effort, size, device, keep)
+        whole = out if everything else None
+        results = measure(settings, args.only, effort, size, device, whole)
     if out and out.exists() and not everything:
         results = merged(json.loads(out.read_text()), {**here(), **results})
     if out:

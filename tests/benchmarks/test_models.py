@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import models
+from benchmarks import models, peer_nets
 from benchmarks.peers import installed
 from benchmarks.sides import Adversaries, Side
 from comparison.pages import inserted
@@ -73,7 +73,7 @@ def test_peers_are_the_same_net(name, monkeypatch):
     def weights(net):
         return sorted(tuple(p.shape) for p in net.parameters() if p.dim() == 4)
 
-    monkeypatch.setattr(models, "COMMON", (4, 8, 16, 32, 64))
+    monkeypatch.setattr(peer_nets, "COMMON", (4, 8, 16, 32, 64))
     makes = models.COMPARISONS[name][0]((2, 3, 64, 64))
     found = {}
     for side, make in makes.items():

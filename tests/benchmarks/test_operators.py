@@ -137,17 +137,18 @@ def test_content_aware_operators_meet_their_reference_at_scale_32(monkeypatch):
         assert "reference" in operators.rivals(name, operator, largest.input(torch.float32))
 
 
-def test_what_is_measured_is_kept_setting_by_setting(monkeypatch):
+def test_what_is_measured_is_kept_setting_by_setting(monkeypatch, tmp_path):
+    def fails(name, setting, *rest):
+        if setting.scale == 32:
+            raise RuntimeError("no memory")
+        return [setting.scale]
+
     monkeypatch.setattr(operators, "roofline", lambda *_: {})
-    monkeypatch.setattr(operators, "operator_rows", lambda *given: [given[1].scale])
-    kept = []
-    settings = operators.SETTINGS[2:4]
-
-    def keep(found):
-        kept.append(list(found["operators"]))
-
-    operators.measure(settings, ["interpolate"], EFFORT, 8, keep=keep)
-    assert kept == [[8], [8, 8], [8, 8, 32], [8, 8, 32, 32]]  # in two precisions each
+    monkeypatch.setattr(operators, "operator_rows", fails)
+    out = tmp_path / "operators.json"
+    with pytest.raises(RuntimeError, match="no memory"):
+        operators.measure(operators.SETTINGS[2:4], ["interpolate"], EFFORT, 8, out=out)
+    assert json.loads(out.read_text())["operators"] == [8, 8]  # in two precisions
 
 
 def test_rivals_are_modules_as_ours_are():
