@@ -55,9 +55,10 @@ def section(evidence: Mapping[str, Evidence]) -> list[str]:
         for found in [evidence[name] for name in each.settings if name in evidence]:
             end = difference(found, each, found.budgets[-1])
             if end is not None:
-                ours = (found.setting.title, text(each, difference(found, each, found.budgets[0])))
-                said = (each.paper, each.statement, pair) if told == len(rows) else ("", "", "")
-                rows.append(f"| {' | '.join([*said, published, *ours, text(each, end)])} |")
+                short = difference(found, each, found.budgets[0])
+                said = (each.paper, each.statement) if told == len(rows) else ("", "")
+                ours = (f"{pair}: {found.setting.title}", published, text(each, short))
+                rows.append(f"| {' | '.join([*said, *ours, text(each, end)])} |")
         if told == len(rows):
             silent.append(each.paper)
     if not rows:
@@ -68,8 +69,8 @@ def section(evidence: Mapping[str, Evidence]) -> list[str]:
         "Other nets, data and budgets than ours; what can be compared is the sign and the size of "
         "a difference. Simultaneous 95 % intervals.",
         "",
-        "| source | statement | our pair | published | setting | shortest budget | longest |",
-        "| --- | --- | --- | --: | --- | --: | --: |",
+        "| source | statement | our pair | published | shortest budget | longest budget |",
+        "| --- | --- | --- | --: | --: | --: |",
         *rows,
     ]
     if silent:
