@@ -76,6 +76,7 @@ def _scores(axis: Axes, evidence: Evidence) -> None:
         if len(evidence.seeds) > 2:  # two seeds have an interval of 12.7 standard errors
             halves = score.scale * np.array([each.half for each in found])
             _band(axis, evidence, np.stack([means - halves, means + halves], 1), variant)
+    axis.set_ylim(bottom=max(0, axis.get_ylim()[0]))  # a band may end where no score can be
     seeds = len(evidence.seeds)
     axis.set_title(f"{evidence.setting.title}, {seeds} seed{'s' if seeds > 1 else ''}", fontsize=11)
     axis.set_ylabel(f"{score.heading} on {evidence.setting.split}")
