@@ -22,6 +22,7 @@ from upzoo.audit.maps import largest_map, leaves, shapes, to_map
 from upzoo.audit.phases import PERIODS, Pattern
 from upzoo.audit.report import AuditReport
 from upzoo.audit.trace import Trace, output_period
+from upzoo.audit.words import error_line
 
 #: What a net may raise on an input that does not suit it: anything, and it may leave.
 REFUSALS = (Exception, SystemExit)
@@ -140,6 +141,12 @@ class Examination:
             self.why = "the output holds nan or infinite values"
         x = to_map(self.pictures[0].tensor, self.like, self.dims) if self.pictures else None
         self.report.pictures = pictures.show(ran.map, x, self.own_periods(ran.watch.calls))
+
+    def note_no_gradient(self, error: RuntimeError) -> None:
+        """Say, once, that a net writes over what its own derivative needs."""
+        note = f"it has no gradient: {error_line(error)}"
+        if note not in self.report.notes:
+            self.report.notes.append(note)
 
     def _tokens(self, y: Tensor) -> bool:
         """Whether an output is a sequence of tokens, (B, N, C) as the input: no line of samples."""

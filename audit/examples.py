@@ -83,7 +83,9 @@ def _shapes(net: nn.Module, size: int | Sequence[int] | None) -> Iterator[tuple[
             if dims and not given:
                 yield (1, channels, *[SIDES[dims][-1]] * dims)  # a layer, or a decoder of maps
             continue
-        if told is not None and len(told) in (dims, dims + 1):
+        if isinstance(told, int):
+            yield (1, channels, *[told] * dims)
+        elif told is not None and len(told) in (dims, dims + 1):
             yield (1, *(told if len(told) > dims else (channels, *told)))
         if len(given) in (dims, dims + 1):
             yield (1, *(given if len(given) > dims else (channels, *given)))
@@ -94,6 +96,9 @@ def _shapes(net: nn.Module, size: int | Sequence[int] | None) -> Iterator[tuple[
                 yield (1, channels, *[side] * dims)
                 if side == SIDES[dims][0] and dims == 2:
                     yield (1, 3, side, side) if channels != 3 else (1, 1, side, side)
+            if dims == 1:  # a spectrum, (B, T, C), that becomes a sound of many more samples
+                bins = getattr(getattr(net, "config", None), "num_mel_bins", channels)
+                yield (1, SIDES[dims][-1], bins)
     for code in [getattr(net, name, None) for name in CODES if not given]:
         if isinstance(code, int) and code > 0:
             yield (LATENTS, code)
@@ -115,8 +120,8 @@ def _first_layers(net: nn.Module) -> Iterator[tuple[str, int, int]]:
             yield found
 
 
-def _told(net: nn.Module) -> tuple[int, ...] | None:
-    """The input size that a net's own configuration names, with channels or without."""
+def _told(net: nn.Module) -> int | tuple[int, ...] | None:
+    """What a net's own configuration names: pixels along each axis, or its sizes."""
     for name in ("pretrained_cfg", "default_cfg"):
         config = getattr(net, name, None)
         if isinstance(config, Mapping) and config.get("input_size"):
@@ -125,7 +130,7 @@ def _told(net: nn.Module) -> tuple[int, ...] | None:
     for place, name in product(places, ("image_size", "img_size", "sample_size", "input_size")):
         value = getattr(place, name, None)
         if isinstance(value, int) and value > 1:
-            return (value, value)
+            return value
         if isinstance(value, list | tuple) and value and all(isinstance(v, int) for v in value):
             return tuple(value)
     return None

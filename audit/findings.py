@@ -100,8 +100,13 @@ def _blame(ex: Examination, real: Mapping[int, Pattern]) -> dict[int, dict[int, 
     assert y is not None
     flow = ex.trace.flow and y.requires_grad
     ex.passes += flow
-    with torch.enable_grad():
-        return shares(real, ex.calls, ex.own, ex.size, flow)
+    if flow:
+        try:
+            with torch.enable_grad():
+                return shares(real, ex.calls, ex.own, ex.size, flow)
+        except RuntimeError as error:
+            ex.note_no_gradient(error)
+    return shares(real, ex.calls, ex.own, ex.size, False)
 
 
 def _bracket(ex: Examination, findings: Sequence[Finding]) -> None:

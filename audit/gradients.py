@@ -30,8 +30,13 @@ def follow_gradient(ex: Examination) -> None:
     ex.progress("gradient")
     ex.passes += 1
     ex.trace.collecting = True
-    gradient = input_gradient(y, ex.leaf, ex.seed)
-    ex.trace.collecting = False
+    try:
+        gradient = input_gradient(y, ex.leaf, ex.seed)
+    except RuntimeError as error:
+        ex.note_no_gradient(error)
+        return
+    finally:
+        ex.trace.collecting = False
     if gradient is None:
         return
     first = to_map(gradient, ex.like, ex.dims)

@@ -245,6 +245,49 @@ def test_a_net_that_remembers_the_size_it_met_is_guessed_for():
     assert (report.input_size, report.verdict) == ([[1, 3, 256, 256]], "none")
 
 
+def test_a_number_that_a_net_names_is_a_size_of_each_of_its_axes():
+    net = nn.Conv1d(2, 2, 3)
+    net.sample_size = 40
+    (x,) = next(candidates(net)).args
+    assert x.shape == (1, 2, 40)
+
+
+def test_a_spectrum_is_guessed_with_its_channels_last():
+    class Vocoder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Conv1d(80, 8, 7, padding=3)
+            self.up = nn.ConvTranspose1d(8, 1, 16, 8, 4)
+
+        def forward(self, spectrum):
+            return self.up(self.first(spectrum.transpose(1, 2)))
+
+    report = audit(Vocoder().eval())
+    assert report.input_size == [[1, 64, 80]]
+    assert report.output_size == [1, 1, 512]
+    assert {f.period for f in report.findings} >= {2, 4, 8}
+
+
+def test_a_net_that_writes_over_its_derivative_is_examined_all_the_same():
+    class Overwrites(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x).exp().add_(1).sin()
+
+    report = audit(Overwrites(nn.Conv2d(1, 2, 3, 2, 1), nn.ConvTranspose2d(2, 1, 3, 2)).eval())
+    assert {f.period for f in report.findings} == {2}
+    assert any(note.startswith("it has no gradient: RuntimeError") for note in report.notes)
+
+
+def test_a_net_without_forward_names_parts_that_have_one():
+    class Codec(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder, self.rest, self.decoder = nn.Conv2d(1, 1, 3), nn.ModuleList(), nn.ReLU()
+
+    with pytest.raises(ValueError, match=r"^Codec has no forward\(\): .*, encoder or decoder$"):
+        audit(Codec())
+
+
 def test_features_of_tokens_are_no_axis_of_a_map():
     class Net(nn.Module):
         def __init__(self):

@@ -126,7 +126,7 @@ REFUSED = {
     "nets:fails_bare": "(1, 3, 256, 256): StopIteration; give",
     "nets:fails_file": "FileNotFoundError: [Errno 2] No such file: 'cache.bin'; give",
     "nets:exits": "(1, 3, 256, 256): SystemExit: 5; give",
-    "nets:no_forward": "NotImplementedError: Module [NoForward] is missing the required",
+    "nets:no_forward": "NoForward has no forward()",
     "nets:identity": "Identity: no layer tells what input it takes",
     "nets:lazy": "0.weight is not initialised",
     "nets:pair_of_text": "example='photo.jpg' holds no tensor",
