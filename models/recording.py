@@ -177,7 +177,12 @@ def record(net: nn.Module, example: Any = None) -> Recorder:
 
 def _run(net: nn.Module, example: Any, recorder: Recorder) -> None:
     examples = [example] if example is not None else list(guesses(net))
-    refused = "no layer tells what input it takes"
+    if not examples:
+        raise ValueError(
+            f"{type(net).__name__}: no layer of pictures (Conv2d, ConvTranspose2d) tells what "
+            "input it takes: give an example of pictures, which are what operators enlarge"
+        )
+    refused = ""
     for inputs in examples:
         try:
             with recorder:

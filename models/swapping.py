@@ -139,6 +139,9 @@ def swap(
         return _rebuild(net, recipe)
     if operator is None:
         raise ValueError(f"operator is missing: choose from {', '.join(OPERATORS)}")
+    if not isinstance(where, str):
+        kind = type(where).__name__
+        raise ValueError(f"where={kind}: give a pattern of names; an input goes to example=")
     if start not in STARTS:
         raise ValueError(f"start={start!r}: choose from {', '.join(STARTS)}")
     name, options = _operator(operator)

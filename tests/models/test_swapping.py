@@ -155,6 +155,10 @@ def test_where_and_what_is_left():
         swap(Tied((4, 5)), "dysample", example=x)
     with pytest.raises(ValueError, match="operator='dysampel': did you mean 'dysample'"):
         swap(net, "dysampel", example=x)
+    with pytest.raises(ValueError, match="where=Tensor: give a pattern of names"):
+        swap(nn.Conv2d(1, 1, 1), "resize_conv", torch.rand(1, 1, 8, 8))
+    with pytest.raises(ValueError, match=r"^Conv1d: no layer of pictures .* tells what input"):
+        swap(nn.Conv1d(1, 1, 1), "resize_conv")
     with pytest.raises(ValueError, match="needs a guide"):
         swap(net, "sapa", example=x)
     with pytest.raises(ValueError, match="its padding is not that of ×2"):
