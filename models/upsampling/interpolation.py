@@ -36,15 +36,13 @@ def resize_to(x: Tensor, size: Sequence[int], mode: str, align_corners: bool = F
 # eight times as long as torch's own loops (16 channels ×2). It does not look into these two.
 
 
-@torch.library.custom_op("upzoo::bilinear", mutates_args=())
-def opaque_bilinear(x: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:
+def _bilinear(x: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:
     """(B, C, H, W) -> (B, C, *size), bilinear, in the memory format of `x`."""
     y = F.interpolate(x, list(size), mode="bilinear", align_corners=align_corners)
     return y.contiguous(memory_format=_layout(x))  # of one pixel both formats are the same
 
 
-@torch.library.custom_op("upzoo::bilinear_backward", mutates_args=())
-def opaque_gradient(gradient: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:
+def _bilinear_backward(gradient: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:
     """The gradient for an input of `size` (H, W), in the memory format of the output's."""
     shape = [*gradient.shape[:2], *size]
     layout = _layout(gradient)
@@ -53,8 +51,6 @@ def opaque_gradient(gradient: Tensor, size: Sequence[int], align_corners: bool) 
     return found.contiguous(memory_format=layout)
 
 
-@opaque_bilinear.register_fake
-@opaque_gradient.register_fake
 def _empty(x: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:
     shape = (*x.shape[:2], *size)
     return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=_layout(x))
@@ -73,7 +69,18 @@ def _differentiate(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
     return opaque_gradient(gradient, ctx.size, ctx.align_corners), None, None
 
 
-opaque_bilinear.register_autograd(_differentiate, setup_context=_keep)
+# Once in a process, even where this file is loaded again (a notebook's reload, pytest's doctests):
+# a second registration frees the first, which whoever holds it would still call.
+if not hasattr(torch.ops.upzoo, "bilinear"):
+    _forward = torch.library.custom_op("upzoo::bilinear", _bilinear, mutates_args=())
+    _backward = torch.library.custom_op(
+        "upzoo::bilinear_backward", _bilinear_backward, mutates_args=()
+    )
+    _forward.register_fake(_empty)
+    _backward.register_fake(_empty)
+    _forward.register_autograd(_differentiate, setup_context=_keep)
+opaque_bilinear = torch.ops.upzoo.bilinear.default
+opaque_gradient = torch.ops.upzoo.bilinear_backward.default
 
 
 def bilinear_matrix(x: Tensor, n: int, scale: int, border: str = "replicate") -> Tensor:
