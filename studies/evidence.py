@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from comparison import resampling
+from comparison.statistics import estimate
 from runs import folders, per_image, records
 from runs.records import Record
 from studies.plan import read_rates, study_jobs
@@ -137,13 +138,24 @@ class Evidence:
         The draws are alike for all variants and budgets, so that differences are paired.
         """
         figures = self.figures(variant, step)
-        if not figures:  # a score of all images together: seeds alone are drawn
-            values = np.array(list(self.scores(step)[variant].values()))
-            return resampling.draw(resampling.mean_of(values[:, None]), resampling.ratio, DRAWS)
         if len(figures) == 1:  # one value an image: its mean
             (values,) = figures.values()
             return resampling.draw(resampling.mean_of(values), resampling.ratio, DRAWS)
         return resampling.draw(figures, resampling.mean_iou, DRAWS)
+
+    def difference(self, variant: str, other: str, step: int) -> tuple[float, float]:
+        """The 95 % interval of a difference of two variants' primary scores, of two seeds or more.
+
+        Over seeds and images at once; where a score is of all images together, the paired
+        t-interval over seeds.
+        """
+        if self.setting.figures:
+            return resampling.interval(self.draws(variant, step) - self.draws(other, step))
+        scores = self.scores(step)
+        gaps = estimate([scores[variant][seed] - scores[other][seed] for seed in self.seeds])
+        if gaps.half is None:
+            raise ValueError(f"{self.name}: one seed has no interval: train a second")
+        return gaps.mean - gaps.half, gaps.mean + gaps.half
 
     @property
     def trainings(self) -> list[Trained]:

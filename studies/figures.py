@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from comparison import plot, resampling
+from comparison import plot
 from comparison.statistics import estimate
 from panels import style
 from studies.conclusions import ranks
@@ -48,7 +48,8 @@ def draw(evidence: Evidence, path: Path) -> Path:
     """Write the setting's figure: scores, differences from fixed bilinear kernels, ranks.
 
     Bands are 95 % intervals: of a score, over seeds, as other images would move all variants alike;
-    of a difference, over seeds and images at once, both nets scored on the same images.
+    of a difference, over seeds and images at once, both nets scored on the same images, or over
+    seeds alone where a score is of all images together.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -67,6 +68,8 @@ def draw(evidence: Evidence, path: Path) -> Path:
 
 
 def _scores(axis: Axes, evidence: Evidence) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator
+
     score = SCORES[evidence.setting.primary]
     for variant in shown(evidence):
         by_step = [list(evidence.scores(step)[variant].values()) for step in evidence.budgets]
@@ -76,7 +79,14 @@ def _scores(axis: Axes, evidence: Evidence) -> None:
         if len(evidence.seeds) > 2:  # two seeds have an interval of 12.7 standard errors
             halves = score.scale * np.array([each.half for each in found])
             _band(axis, evidence, np.stack([means - halves, means + halves], 1), variant)
-    axis.set_ylim(bottom=max(0, axis.get_ylim()[0]))  # a band may end where no score can be
+    if score.log:
+        axis.set_yscale("log")
+        axis.set_ylim(bottom=min(line.get_ydata().min() for line in axis.lines) / 2)
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_locator(NullLocator())
+    else:
+        axis.set_ylim(bottom=max(0, axis.get_ylim()[0]))  # a band may end where no score can be
     seeds = len(evidence.seeds)
     axis.set_title(f"{evidence.setting.title}, {seeds} seed{'s' if seeds > 1 else ''}", fontsize=11)
     axis.set_ylabel(f"{score.heading} on {evidence.setting.split}")
@@ -87,20 +97,21 @@ def _differences(axis: Axes, evidence: Evidence) -> None:
     score = SCORES[evidence.setting.primary]
     axis.axhline(0, color=style.INK, linewidth=1)
     if BASELINE in evidence.own:
-        base = {step: evidence.draws(BASELINE, step) for step in evidence.budgets}
         for variant in shown(evidence):
             if variant == BASELINE:
                 continue
-            draws = [evidence.draws(variant, step) - base[step] for step in evidence.budgets]
             values = [evidence.scores(step) for step in evidence.budgets]
             means = [mean(v[variant].values()) - mean(v[BASELINE].values()) for v in values]
             axis.plot(
                 evidence.budgets, score.scale * np.array(means), markersize=4, **look(variant)
             )
             if len(evidence.seeds) > 1:
-                bands = np.array([resampling.interval(each) for each in draws])
-                _band(axis, evidence, score.scale * bands, variant)
-    axis.set_ylabel(f"difference from {BASELINE}, {score.unit}")
+                bands = [evidence.difference(variant, BASELINE, step) for step in evidence.budgets]
+                _band(axis, evidence, score.scale * np.array(bands), variant)
+    if score.log:  # linear up to what is no difference
+        axis.set_yscale("symlog", linthresh=evidence.setting.margin)
+        axis.yaxis.set_major_formatter("{x:g}")
+    axis.set_ylabel(f"difference from {BASELINE}, {score.unit}".rstrip(", "))
     _steps(axis, evidence.budgets)
 
 

@@ -35,7 +35,6 @@ def drives(evidence: Evidence) -> list[str]:
     of_images = np.array([name.partition("_")[0] for name in evidence.image_names])
     counts = {part: int((of_images == part).sum()) for part in parts}
     enough = REFERENCE in own and len(evidence.seeds) >= FEWEST
-    reference = evidence.draws(REFERENCE, step) if enough else None
     rows = []
     for variant in sorted(own, key=lambda v: -evidence.setting.better * sum(own[v].values())):
         figures = evidence.figures(variant, step)
@@ -43,13 +42,13 @@ def drives(evidence: Evidence) -> list[str]:
         for part in parts:
             sums = {n: a[:, of_images == part].sum(axis=1) for n, a in figures.items()}
             cells.append(cell("miou", resampling.mean_iou(sums)))
-        if reference is not None:
-            gaps = evidence.draws(variant, step) - reference
-            low, high = (SCORES["miou"].text(x) for x in resampling.interval(gaps))
+        if enough:
+            gap = evidence.difference(variant, REFERENCE, step)
+            low, high = (SCORES["miou"].text(x) for x in gap)
             cells.append("–" if variant == REFERENCE else f"{low} to {high}")
         rows.append([named(variant), *cells])
     heads = [f"{part}, {words} ({counts[part]} frames)" for part, words in parts.items()]
-    more = [f"less `{REFERENCE}`, both drives"] if reference is not None else []
+    more = [f"less `{REFERENCE}`, both drives"] if enough else []
     note = (
         " The last column is each difference's own 95 % interval over seeds and images at once, "
         "not corrected for their number: what counts as a difference stands above."

@@ -47,7 +47,8 @@ How to read it:
 * One training is scored at every *budget*: what it had become by that step is what a training of
   that length gives. Scores are of test splits. Learning rates were chosen on validation data.
 * *±* is half of the 95 % t-interval over seeds. In a figure the band of a score is that interval,
-  the band of a difference is the 95 % interval over seeds and test images at once.
+  the band of a difference is the 95 % interval over seeds and test images at once, or over seeds
+  alone where a score is of all images together, such as the Fréchet distance.
 * Two variants *differ* if the simultaneous 95 % interval of their difference (Tukey's, all pairs)
   excludes 0. They are *equivalent* if two one-sided tests place the difference within the margin,
   corrected after Holm. Everything else is *not known*, and the smallest difference that the design

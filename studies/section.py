@@ -14,9 +14,12 @@ from studies.evidence import Evidence
 from studies.setting import Setting
 from studies.variants import TWINS
 from upzoo.metrics.catalogue import SCORES
+from upzoo.metrics.checkerboard.scores import CHECKERBOARD_DB
 
 #: Between a mean and half of its interval; a line does not break there.
 PLUS_MINUS = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
+#: The score of a checkerboard in pictures.
+GRID = "checkerboard_db"
 #: Fewest seeds of which anything is said but the scores themselves.
 FEWEST_SEEDS = 2
 
@@ -127,7 +130,8 @@ def remarks(evidence: Evidence) -> list[str]:
     differing = [pair for pair in inference.all_pairs(scores) if pair.differs]
     same = conclusions.equivalent(evidence, last)
     margin = f"equivalent within ±{amount(setting, setting.margin)}"
-    alike = f"{len(same)} are {margin}: {pairs_text(same)}" if same else f"none is {margin}"
+    alike = f"{len(same)} are {margin}" if same else f"none is {margin}"
+    alike += f": {pairs_text(same)}" if 0 < len(same) < pairs else ""
     lines = [
         f"{len(differing)} of {pairs} pairs differ, {len(worth)} by enough to act on (more than "
         f"{amount(setting, setting.act)} and than the noise floor); {alike}. The design "
@@ -147,12 +151,14 @@ def remarks(evidence: Evidence) -> list[str]:
         )
     ends = conclusions.last_doublings(evidence)
     rising = [variant for variant, end in ends.items() if not end.converged]
-    shown = ", ".join(f"`{v}` (+{amount(setting, ends[v].gain)})" for v in rising)
+    sign = "+" if setting.better > 0 else "−"
+    shown = ", ".join(f"`{v}` ({sign}{amount(setting, ends[v].gain)})" for v in rising)
     lines.append(
         "The last doubling brought each variant less than the half-width of its interval."
         if not rising
         else f"Not converged, by what the last doubling brought: {shown}."
     )
+    lines += grids(evidence)
     turned = conclusions.reversals(evidence)
     lines += [reversed_text(variant, turned) for variant in dict.fromkeys(e.early for e in turned)]
     crossing = conclusions.crossings(evidence)
@@ -162,6 +168,22 @@ def remarks(evidence: Evidence) -> list[str]:
         "equivalence, are significant."
     )
     return lines
+
+
+def grids(evidence: Evidence) -> list[str]:
+    """Whose pictures have a checkerboard, where that is measured: a sentence."""
+    setting, last, texts = evidence.setting, evidence.budgets[-1], []
+    if (setting.split, GRID) not in setting.secondary:
+        return []
+    for variant, scores in evidence.scores(last, GRID).items():
+        called = [db for db in scores.values() if db >= CHECKERBOARD_DB]
+        if called:
+            most = SCORES[GRID].text(max(called))
+            texts.append(f"`{variant}` ({len(called)} of {len(scores)} seeds, up to {most} dB)")
+    called_so = f"{CHECKERBOARD_DB:g} dB above real pictures, from where it is called one"
+    if not texts:
+        return [f"No seed's pictures have a checkerboard of {called_so}."]
+    return [f"A checkerboard of at least {called_so}: {', '.join(texts)}."]
 
 
 def reversed_text(early: str, reversals: Sequence[Reversal]) -> str:
@@ -276,7 +298,7 @@ def amount(setting: Setting, value: float) -> str:
     """A difference of the primary score, with its unit; one decimal more than the score has."""
     score = SCORES[setting.primary]
     unit = "points" if score.unit == "%" else score.unit
-    return f"{score.scale * value:.{(score.decimals or 2) + 1}f} {unit}"
+    return f"{score.scale * value:.{(score.decimals or 2) + 1}f} {unit}".rstrip()
 
 
 def pairs_text(pairs: Sequence[Pair]) -> str:

@@ -35,6 +35,10 @@ COLUMNS = {
     "Sharpness, dB": ("sharpness_db", 1),
     "Shift equivariance, dB": ("shift_equivariance", 1),
     "Mean IoU, %": ("miou", 100),
+    "Fréchet distance": ("fid", 1),
+    "Sliced Wasserstein, ×10³": ("swd", 1),
+    "Precision, %": ("precision", 100),
+    "Recall, %": ("recall", 100),
     "Boundary F1, %": ("boundary_f1", 100),
     "Boundary IoU, %": ("boundary_iou", 100),
     "Shift consistency, %": ("shift_consistency", 100),
@@ -52,8 +56,9 @@ class Records:
             record = json.loads(path.read_text(encoding="utf-8"))
             variant = path.relative_to(ROOT / "results" / "study" / name).parts[0]
             if record["status"] == "finished":
-                with np.load(path.with_name("per_image.npz")) as images:
-                    record["images"] = dict(images)
+                if self.setting.figures:
+                    with np.load(path.with_name("per_image.npz")) as images:
+                        record["images"] = dict(images)
                 self.runs[variant][record["choices"]["seed"]] = record
         self.own = {v: self.runs[v] for v in self.setting.variants if v in self.runs}
         self.seeds = sorted(set.intersection(*(set(runs) for runs in self.own.values())))
@@ -66,6 +71,7 @@ class Records:
         self.compared = [variant for variant in self.own if variant not in TWINS]
         primary = (self.setting.split, self.setting.primary)
         self.values = {v: self.at(v, *primary, self.budgets[-1]) for v in self.own}
+        self.sign = {"fid": -1, "swd": -1}.get(self.setting.primary, 1)  # of what is better
 
     def at(self, variant: str, split: str, score: str, step: int) -> np.ndarray:
         """By seed."""
@@ -185,7 +191,8 @@ def test_rates_steps_and_parameters(records):
         cells = dict(zip(heads, row, strict=True))
         variant = label(cells["variant"])
         record = records.own[variant][records.seeds[0]]
-        assert float(cells["rate"]) == record["config"]["task"]["lr"]
+        task = record["config"]["task"]
+        assert float(cells["rate"]) == task.get("lr", task.get("generator_lr"))
         assert says(
             cells["parameters of upsampling, k"], record["cost"]["parameters_upsampling"] / 1e3
         )
@@ -255,7 +262,9 @@ def test_what_is_not_distinguishable_from_the_best(several):
         records.budgets[-1],
     ):
         split, score = records.setting.split, records.setting.primary
-        means = {v: records.at(v, split, score, step).mean() for v in records.compared}
+        means = {
+            v: records.sign * records.at(v, split, score, step).mean() for v in records.compared
+        }
         best, threshold = max(means.values()), records.tukey_half(step)
         near = {v for v, value in means.items() if best - value <= threshold}
         (line,) = re.findall(
@@ -266,7 +275,7 @@ def test_what_is_not_distinguishable_from_the_best(several):
 
 def test_own_variances(several):
     records = several
-    means = {v: records.values[v].mean() for v in records.compared}
+    means = {v: records.sign * records.values[v].mean() for v in records.compared}
     best = max(means, key=lambda v: means[v])
     n, near = len(records.seeds), {best}
     for other in records.compared:
@@ -288,22 +297,37 @@ def test_noise_floor_and_convergence(several):
         if twin in records.own and other in records.own:
             gaps = records.values[twin] - records.values[other]
             (shown,) = re.findall(
-                r"function differ by ([\d.]+) \S+, single seeds by up to ([\d.]+)", text
+                r"function differ by (\d+\.\d+)(?: \S+)?, single seeds by up to (\d+\.\d+)", text
             )
             assert says(shown[0], scale * abs(gaps.mean()))
             assert says(shown[1], scale * abs(gaps).max())
     rising = {}
     split, score = records.setting.split, records.setting.primary
     for variant in records.compared:
-        gain = (
-            records.values[variant] - records.at(variant, split, score, records.budgets[-2])
-        ).mean()
+        before = records.at(variant, split, score, records.budgets[-2])
+        gain = records.sign * (records.values[variant] - before).mean()
         if gain > half(records.values[variant]):
             rising[variant] = scale * gain
     (line,) = re.findall(r"^\* (Not converged.+|The last doubling.+)$", text, re.M)
-    shown = dict(re.findall(r"`(\w+)` \(\+([\d.]+) ", line))
+    sign = r"\+" if records.sign > 0 else "−"
+    shown = dict(re.findall(rf"`(\w+)` \({sign}([\d.]+)[ )]", line))
     assert set(shown) == set(rising)
     assert all(says(shown[variant], gain) for variant, gain in rising.items())
+
+
+def test_checkerboards_of_pictures(several):
+    records = several
+    text, seen = body(records), {}
+    if (records.setting.split, "checkerboard_db") not in records.setting.secondary:
+        assert "real pictures" not in text
+        return
+    for variant in records.own:
+        args = variant, records.setting.split, "checkerboard_db", records.budgets[-1]
+        if count := int((records.at(*args) >= 6).sum()):
+            seen[variant] = str(count)
+    assert ("No seed's pictures have a checkerboard of 6 dB" in text) == (not seen)
+    lines = re.findall(r"^\* A checkerboard of at least 6 dB .+$", text, re.M)
+    assert dict(re.findall(r"`(\w+)` \((\d+) of ", "".join(lines))) == seen
 
 
 def test_limits_in_the_readme(records):
@@ -314,7 +338,7 @@ def test_limits_in_the_readme(records):
     if line is None:
         return
     text = SECTIONS[records.setting.title]
-    found = re.search(r"finds a difference of (\S+ \w+) in 80", text)
+    found = re.search(r"finds a difference of (\S+(?: \w+)?) in 80", text)
     rising = re.search(r"^\* Not converged.*$", text, re.M)
     count = rising[0].count("`") // 2 if rising else 0
     assert found is not None
@@ -338,17 +362,21 @@ def test_hypotheses(several):
                 p = max(low, high)
             else:
                 p = stats.ttest_1samp(gaps, 0).pvalue
-            tested.append((step, gaps.mean(), p))
+            score = claim.score or records.setting.primary
+            worse = score in ("fid", "swd", "checkerboard_db")
+            gain = gaps.mean() * (-1 if worse else 1)
+            tested.append((step, gaps.mean(), p, claim.kind == "equivalent" or gain > 0))
     assert len(rows) == len(tested)
     if not tested:
         return
-    corrected = multipletests([p for *_, p in tested], method="holm")[1]
+    corrected = multipletests([p for *_, p, _ in tested], method="holm")[1]
     scale = 100 if records.setting.primary == "miou" else 1
-    for row, (step, gap, _), p in zip(rows, tested, corrected, strict=True):
+    for row, (step, gap, _, agrees), p in zip(rows, tested, corrected, strict=True):
         assert row[2] == f"{step:,}"
         assert says(row[3], scale * gap)
         assert row[4] == "< 0.001" if p < 0.001 else says(row[4], p)
-        assert (row[5] == "supported") == (p < 0.05)
+        outcome = "supported" if agrees else "refuted"
+        assert row[5] == (outcome if p < 0.05 else "not supported")
 
 
 def test_scores_by_test_drive(records):
