@@ -132,9 +132,11 @@ def remarks(evidence: Evidence) -> list[str]:
     margin = f"equivalent within ±{amount(setting, setting.margin)}"
     alike = f"{len(same)} are {margin}" if same else f"none is {margin}"
     alike += f": {pairs_text(same)}" if 0 < len(same) < pairs else ""
+    noise = conclusions.floor(evidence, last)
+    least = amount(setting, setting.act) + (" and than the noise floor" if noise else "")
     lines = [
         f"{len(differing)} of {pairs} pairs differ, {len(worth)} by enough to act on (more than "
-        f"{amount(setting, setting.act)} and than the noise floor); {alike}. The design "
+        f"{least}); {alike}. The design "
         f"finds a difference of {amount(setting, inference.detectable(scores))} in 80 of 100 cases."
     ]
     own = inference.near_best(scores, setting.better, pairs=inference.all_pairs_own_variances)
@@ -142,7 +144,6 @@ def remarks(evidence: Evidence) -> list[str]:
         "With each variant's own variance (Games and Howell's intervals), not distinguishable from "
         f"the best: {names(own)}."
     )
-    noise = conclusions.floor(evidence, last)
     if noise is not None:
         lines.append(
             f"Noise floor: the means of two trainings of one function differ by "
