@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 #: Lines in a figure; the table has all variants.
 MOST_LINES = 9
-#: The variant from which differences are drawn: it learns nothing.
-BASELINE = "bilinear_fixed"
 
 
 def look(variant: str) -> dict[str, Any]:
@@ -34,18 +32,19 @@ def look(variant: str) -> dict[str, Any]:
 
 
 def shown(evidence: Evidence) -> list[str]:
-    """The variants that are drawn, in the plan's order: the best at the end, and fixed bilinear."""
+    """The variants that are drawn, in the plan's order: the best at the end, and the baseline."""
+    baseline = evidence.setting.baseline
     scores = evidence.scores(evidence.budgets[-1])
     compared = [variant for variant in evidence.own if variant not in TWINS]
     best = sorted(
         compared,
-        key=lambda v: (v != BASELINE, -evidence.setting.better * sum(scores[v].values())),
+        key=lambda v: (v != baseline, -evidence.setting.better * sum(scores[v].values())),
     )
     return [variant for variant in compared if variant in best[:MOST_LINES]]
 
 
 def draw(evidence: Evidence, path: Path) -> Path:
-    """Write the setting's figure: scores, differences from fixed bilinear kernels, ranks.
+    """Write the setting's figure: scores, differences from a baseline, ranks.
 
     Bands are 95 % intervals: of a score, over seeds, as other images would move all variants alike;
     of a difference, over seeds and images at once, both nets scored on the same images, or over
@@ -94,24 +93,24 @@ def _scores(axis: Axes, evidence: Evidence) -> None:
 
 
 def _differences(axis: Axes, evidence: Evidence) -> None:
-    score = SCORES[evidence.setting.primary]
+    baseline, score = evidence.setting.baseline, SCORES[evidence.setting.primary]
     axis.axhline(0, color=style.INK, linewidth=1)
-    if BASELINE in evidence.own:
+    if baseline in evidence.own:
         for variant in shown(evidence):
-            if variant == BASELINE:
+            if variant == baseline:
                 continue
             values = [evidence.scores(step) for step in evidence.budgets]
-            means = [mean(v[variant].values()) - mean(v[BASELINE].values()) for v in values]
+            means = [mean(v[variant].values()) - mean(v[baseline].values()) for v in values]
             axis.plot(
                 evidence.budgets, score.scale * np.array(means), markersize=4, **look(variant)
             )
-            if len(evidence.seeds) > 1:
-                bands = [evidence.difference(variant, BASELINE, step) for step in evidence.budgets]
+            if len(evidence.seeds) > 2:
+                bands = [evidence.difference(variant, baseline, step) for step in evidence.budgets]
                 _band(axis, evidence, score.scale * np.array(bands), variant)
     if score.log:  # linear up to what is no difference
         axis.set_yscale("symlog", linthresh=evidence.setting.margin)
         axis.yaxis.set_major_formatter("{x:g}")
-    axis.set_ylabel(f"difference from {BASELINE}, {score.unit}".rstrip(", "))
+    axis.set_ylabel(f"difference from {baseline}, {score.unit}".rstrip(", "))
     _steps(axis, evidence.budgets)
 
 

@@ -33,7 +33,7 @@ def section(evidence: Evidence, costs: Costs, folder: Path) -> list[str]:
         lines += [*answer(evidence, costs), ""]
     path = folder / f"study-{evidence.name}.png"
     if path.is_file():
-        alt = f"{setting.title}: test score, difference from fixed bilinear and place, by steps"
+        alt = f"{setting.title}: test score, difference from {setting.baseline} and place, by steps"
         lines += [f"![{alt}](figures/{path.name})", ""]
     lines += [f"At the longest budget, {last:,} steps:", "", *table(evidence, costs), ""]
     if len(evidence.seeds) >= FEWEST_SEEDS:

@@ -71,6 +71,8 @@ class Setting:
         pilot: None where the setting has one rate only.
         overrides: options of train.py for all of its trainings.
         rates_of: the setting whose variants' own rates it has, by the protocol; None for its own.
+        baseline: the variant from which the figure draws differences; by default the one that
+            learns nothing.
         checks: name of a check → its variants, its seeds, its options of train.py.
     """
 
@@ -92,6 +94,7 @@ class Setting:
     overrides: Sequence[str] = ()
     rate_options: Sequence[str] = ("task.lr",)
     rates_of: str | None = None
+    baseline: str = "bilinear_fixed"
     checks: Mapping[str, tuple[Sequence[str], Sequence[int], Sequence[str]]] = field(
         default_factory=dict
     )

@@ -53,6 +53,7 @@ _GENERATION: dict[str, Any] = {
     "split": "test",
     "figures": (),
     "rate_options": ("task.generator_lr", "task.discriminator_lr"),
+    "baseline": "transposed",  # Radford's own
     "common": 4e-4,
 }
 
