@@ -52,6 +52,8 @@ def versions() -> dict[str, str | None]:
 def commit(root: str | os.PathLike[str] = ROOT) -> dict[str, Any] | None:
     """Name the git commit of a repository, and whether its files differ from it.
 
+    Files below results/ do not count: a sweep leaves its records there, and no training reads them.
+
     Returns:
         {"sha": 40 hex digits, "dirty": bool}; None without git, without a commit, or where `root`
         merely lies inside somebody else's repository.
@@ -59,7 +61,7 @@ def commit(root: str | os.PathLike[str] = ROOT) -> dict[str, Any] | None:
     sha, top = _git(root, "rev-parse", "HEAD"), _git(root, "rev-parse", "--show-toplevel")
     if sha is None or top is None or Path(top).resolve() != Path(root).resolve():
         return None
-    return {"sha": sha, "dirty": _git(root, "status", "--porcelain") != ""}
+    return {"sha": sha, "dirty": _git(root, "status", "--porcelain", "--", ".", ":!results") != ""}
 
 
 def _git(root: str | os.PathLike[str], *arguments: str) -> str | None:

@@ -176,6 +176,9 @@ def test_commit_tells_clean_from_dirty(tmp_path):
     clean = environment.commit(tmp_path)
     assert len(clean["sha"]) == 40
     assert clean["dirty"] is False
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "record.json").write_text("{}")  # what a sweep leaves
+    assert environment.commit(tmp_path) == clean
     (tmp_path / "sub" / "file").write_text("2")
     assert environment.commit(tmp_path) == clean | {"dirty": True}
     assert environment.commit(tmp_path / "sub") is None, "somebody else's repository"
