@@ -29,6 +29,17 @@ def parser(name: str, doc: str | None) -> argparse.ArgumentParser:
     return made
 
 
+def folder(path: Path, what: str) -> Path:
+    """A folder that has to be there, absolute.
+
+    Raises:
+        FileNotFoundError: it is not.
+    """
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path}: no such folder; give {what}")
+    return path.resolve()
+
+
 def settings(text: str) -> list[str]:
     """The settings that a list names.
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from studies import ship, variants
+from studies import cost, measure, ship, train, variants
 from tests.studies.test_page import found  # noqa: F401
 
 
@@ -31,3 +31,18 @@ def test_a_shipped_nets_interval_is_over_all_seeds(found):  # noqa: F811
     assert (interval["count"], interval["score"], interval["split"]) == (3, "psnr", "set5")
     assert interval["mean"] == pytest.approx(32.9)
     assert interval["half"] == pytest.approx(0.25, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        (ship, ["--logs", "absent"]),
+        (train, ["absent", "--dry-run"]),
+        (cost, ["absent"]),
+        (measure, [".", "--logs", "absent"]),
+    ],
+)
+def test_a_folder_that_is_not_there_is_an_error(module, arguments, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["it", *arguments])
+    with pytest.raises(FileNotFoundError, match="absent: no such folder; give the folder"):
+        module.main()
