@@ -29,14 +29,14 @@ def parser(name: str, doc: str | None) -> argparse.ArgumentParser:
     return made
 
 
-def folder(path: Path, what: str) -> Path:
+def folder(path: Path, holds: str) -> Path:
     """A folder that has to be there, absolute.
 
     Raises:
         FileNotFoundError: it is not.
     """
     if not path.is_dir():
-        raise FileNotFoundError(f"{path}: no such folder; give {what}")
+        raise FileNotFoundError(f"{path}: no such folder; give the folder of {holds}")
     return path.resolve()
 
 

@@ -112,8 +112,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    data = arguments.folder(given.data, "the folder that holds the data sets")
-    logs = arguments.folder(given.logs, "the folder of the runs (--logs)")
+    data = arguments.folder(given.data, "the data sets")
+    logs = arguments.folder(given.logs, "the runs (--logs)")
     for setting in arguments.settings(given.settings):
         found = measure(setting, data, logs, given.rounds)
         if found:

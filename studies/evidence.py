@@ -137,11 +137,17 @@ class Evidence:
 
         The draws are alike for all variants and budgets, so that differences are paired.
         """
-        figures = self.figures(variant, step)
-        if len(figures) == 1:  # one value an image: its mean
-            (values,) = figures.values()
-            return resampling.draw(resampling.mean_of(values), resampling.ratio, DRAWS)
-        return resampling.draw(figures, resampling.mean_iou, DRAWS)
+        if (variant, step) not in self._drawn:
+            figures, statistic = self.figures(variant, step), resampling.mean_iou
+            if len(figures) == 1:  # one value an image: its mean
+                (values,) = figures.values()
+                figures, statistic = resampling.mean_of(values), resampling.ratio
+            self._drawn[variant, step] = resampling.draw(figures, statistic, DRAWS)
+        return self._drawn[variant, step]
+
+    @cached_property
+    def _drawn(self) -> dict[tuple[str, int], np.ndarray]:
+        return {}
 
     def difference(self, variant: str, other: str, step: int) -> tuple[float, float]:
         """The 95 % interval of a difference of two variants' primary scores, of two seeds or more.

@@ -69,8 +69,8 @@ def main() -> None:
     """Measure what the command line names."""
     parser = arguments.parser("measure", __doc__)
     given = parser.parse_args()
-    arguments.folder(given.data, "the folder that holds the data sets")
-    arguments.folder(given.logs, "the folder of the runs (--logs)")
+    arguments.folder(given.data, "the data sets")
+    arguments.folder(given.logs, "the runs (--logs)")
     chosen = [name for name in arguments.settings(given.settings) if asks(SETTINGS[name])]
     for job in study_jobs(chosen, read_rates(), None):
         run = newest(given.logs / job.folder, job.seed)

@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--logs", type=Path, default=Path("logs"), help="runs with their weights")
     parser.add_argument("--results", type=Path, default=Path("results"), help="their records")
     given = parser.parse_args()
-    arguments.folder(given.logs, "the folder of the runs (--logs)")
+    arguments.folder(given.logs, "the runs (--logs)")
     for setting in arguments.settings(given.settings):
         evidence = read(setting, given.results)
         if not evidence.own or not evidence.seeds:

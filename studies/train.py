@@ -217,7 +217,7 @@ def main() -> None:
         return
     seeds = None if given.seeds is None else arguments.seeds(given.seeds)
     jobs = list(pilot_jobs(settings) if given.pilots else study_jobs(settings, read_rates(), seeds))
-    data = arguments.folder(given.data, "the folder that holds the data sets")
+    data = arguments.folder(given.data, "the data sets")
     runner = Runner(data, logs, results, given.epochs)
     if given.dry_run:
         for job in jobs:
