@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,14 +22,21 @@ CPU = torch.device("cpu")
 TIMES = 8
 #: What of a processor decides its speed in bf16.
 FEATURES = ("amx_bf16", "avx512_bf16")
+#: Ends the name of a compiled side.
+COMPILED = ", compiled"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add --device and --seconds."""
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    add_device(parser)
     parser.add_argument(
         "--seconds", type=float, help="that the rounds of one comparison may take together"
     )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add --device."""
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
 
 
 def asked(parser: argparse.ArgumentParser, given: argparse.Namespace) -> torch.device:
@@ -43,6 +50,25 @@ def synchronised() -> float:
     """Seconds on the wall's clock once the GPU has done all that it was asked for."""
     torch.cuda.synchronize()
     return time.perf_counter()
+
+
+def runs(name: str, call: Callable[[], None]) -> bool:
+    """Call a side once, so that a warm-up does not take its compilation for the time of a call.
+
+    Returns:
+        Whether it ran: what torch's compiler for GPUs fails on is left out with a line.
+
+    Raises:
+        RuntimeError: of a side that is not compiled.
+    """
+    try:
+        call()
+    except RuntimeError as error:
+        if not name.endswith(COMPILED):
+            raise
+        print(f"  left out, {name}: {str(error).strip().splitlines()[0]}", flush=True)
+        return False
+    return True
 
 
 def timed(device: torch.device, seconds: float | None = None, **on_cpu: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 from benchmarks import devices, gpu_report
-from benchmarks.devices import CPU
+from benchmarks.devices import COMPILED, CPU
 from benchmarks.memory import peak_bytes
 from benchmarks.peer_nets import CLASSES, COMPARISONS, NOT_COMPILED, Make, dcgan
 from benchmarks.scoring import RESULTS
@@ -38,8 +38,6 @@ from upzoo.checkpoint import build
 PAGE = Path("docs/training.md")
 LAST, FIRST = torch.channels_last, torch.contiguous_format
 PARTS = ("train", "infer")
-#: Ends the name of a compiled side.
-COMPILED = ", compiled"
 
 
 def sides_of(makes: Mapping[str, Make], dtype: torch.dtype, compiled: bool) -> dict[str, Any]:
@@ -70,7 +68,7 @@ def compare(
     for part in PARTS:
         calls = {name: getattr(side, part) for name, side in sides.items()}
         if device != CPU:
-            calls = {name: call for name, call in calls.items() if runs(name, call)}
+            calls = {name: call for name, call in calls.items() if devices.runs(name, call)}
         seconds = in_turn(calls, rounds, **devices.timed(device, budget, least=0.1))
         found[part] = {}
         for name, times in seconds.items():
@@ -84,25 +82,6 @@ def compare(
             }
         print(f"  {part}: {', '.join(_line(*item) for item in found[part].items())}", flush=True)
     return found
-
-
-def runs(name: str, call: Callable[[], None]) -> bool:
-    """Call a side once, so that a warm-up does not take its compilation for the time of a call.
-
-    Returns:
-        Whether it ran: what torch's compiler for GPUs fails on is left out with a line.
-
-    Raises:
-        RuntimeError: of a side that is not compiled.
-    """
-    try:
-        call()
-    except RuntimeError as error:
-        if not name.endswith(COMPILED):
-            raise
-        print(f"  left out, {name}: {str(error).strip().splitlines()[0]}", flush=True)
-        return False
-    return True
 
 
 def compared(theirs: list[float], ours: list[float]) -> dict[str, float]:

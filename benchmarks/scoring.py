@@ -6,7 +6,10 @@ turn in one process; the figures are ratios of sums over the images. Memory is t
 after half of the images and after all: a difference would grow with their number. And that of the
 command, `evaluate.py` on as many images, audit and picture with it, by all threads.
 
-The record is benchmarks/results/scoring_<features of the processor>.json.
+With `--device cuda` net, scores and measures are on the GPU, seconds are the wall's, waited for at
+both ends, and the command is not weighed.
+
+The record is benchmarks/results/scoring_<features of the processor, or GPU>.json.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.devices import label
+from benchmarks import devices
+from benchmarks.devices import CPU
 from benchmarks.timing import here, write
 from runs import costs
 from runs.console import ROOT
@@ -37,29 +41,34 @@ RESULTS = Path(__file__).parent / "results"
 COMMANDS = ("unet_bilinear_init.camvid", "fcn8s_bilinear_init.camvid")
 
 
-def measure(name: str, root: str, count: int) -> dict[str, Any]:
-    """Seconds of processor time of each part, and their ratios.
+def measure(name: str, root: str, count: int, device: torch.device = CPU) -> dict[str, Any]:
+    """Seconds of each part, and their ratios.
 
     Args:
         name: of a shipped segmentation net.
         root: folder of its data.
         count: images of the validation split, an even number.
+        device: that the net and its scores are on.
     """
+    clock, peak = time.process_time, costs.peak_memory
+    if device != CPU:
+        clock, peak = devices.synchronised, torch.cuda.max_memory_allocated
     net, metadata = zoo.read(name)
     task, data = rebuild(metadata, net, root=root)
+    task.to(device)
     dataset = data.prepared("val")
     counters = task.counters("val")
     seconds = {"forward": 0.0, "scores": 0.0, "artifacts": 0.0}
     peaks: list[int] = []
 
     def timed(part: str, call: Callable[[], Any]) -> Any:
-        start = time.process_time()
+        start = clock()
         result = call()
-        seconds[part] += time.process_time() - start
+        seconds[part] += clock() - start
         return result
 
     def one(index: int, pictures: Any) -> None:
-        batch = {key: value[None] for key, value in dataset[index].items()}
+        batch = {key: value[None].to(device) for key, value in dataset[index].items()}
         timed("forward", lambda: task(batch["image"]))
         made: Made = timed("scores", lambda: task.count(counters, batch))
         assert made is not None
@@ -72,7 +81,7 @@ def measure(name: str, root: str, count: int) -> dict[str, Any]:
         for index in range(count):
             one(index, pictures)
             if index + 1 in (count // 2, count):
-                peaks.append(costs.peak_memory())
+                peaks.append(peak())
     whole = seconds["scores"] + seconds["artifacts"]
     return {
         "net": name,
@@ -105,18 +114,22 @@ def main() -> None:
     parser.add_argument("root")
     parser.add_argument("--net", default="unet_bilinear_init.camvid")
     parser.add_argument("--images", type=int, default=12)
+    devices.add_device(parser)
     given = parser.parse_args()
+    device = devices.asked(parser, given)
     torch.set_num_threads(1)
-    commands = {name: command_peak(name, given.root, given.images) for name in COMMANDS}
-    result = measure(given.net, given.root, given.images) | {"command_peak_bytes": commands}
+    weighed = COMMANDS if device == CPU else ()
+    commands = {name: command_peak(name, given.root, given.images) for name in weighed}
+    result = devices.arithmetic(device) | measure(given.net, given.root, given.images, device)
+    result["command_peak_bytes"] = commands
     print(
         f"{result['whole_over_forward']:.2f} times the forward passes, of which the checkerboard "
         f"measures take {result['artifacts_share']:.0%}; peak {result['peak_bytes']['half'] >> 20} "
         f"MiB after half of the images, {result['peak_bytes']['all'] >> 20} after all"
     )
-    said = ", ".join(f"{name} {peak / 1e6:.0f} MB" for name, peak in commands.items())
-    print(f"evaluate.py's peak: {said}")
-    write(RESULTS / f"scoring_{label(here()['machine'])}.json", result)
+    for name, peak in commands.items():
+        print(f"evaluate.py's peak: {name} {peak / 1e6:.0f} MB")
+    write(RESULTS / f"scoring_{devices.label(here()['machine'], device)}.json", result)
 
 
 if __name__ == "__main__":

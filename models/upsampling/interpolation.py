@@ -24,8 +24,8 @@ def resize_to(x: Tensor, size: Sequence[int], mode: str, align_corners: bool = F
         return opaque_bilinear(x, list(size), align_corners)
     corners = None if mode == "nearest" else align_corners
     y = F.interpolate(x, list(size), mode=mode, align_corners=corners)
-    if y.requires_grad and not is_traced() and y.numel() >= LAID_OUT:
-        # A slice of a concatenation's gradient takes torch's slow path, nine times as long.
+    if y.requires_grad and not is_traced() and y.is_cpu and y.numel() >= LAID_OUT:
+        # A slice of a concatenation's gradient takes a CPU's slow path, nine times as long.
         last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
         layout = torch.channels_last if last else torch.contiguous_format
         y.register_hook(lambda g: None if g is None else g.contiguous(memory_format=layout))

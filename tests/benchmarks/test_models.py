@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import models, peer_nets
+from benchmarks import devices, models, peer_nets
 from benchmarks.peers import installed
 from benchmarks.sides import Adversaries, Side
 from comparison.pages import inserted
@@ -60,11 +60,11 @@ def test_what_is_not_compiled_is_left_out_and_any_other_failure_ends_it(capsys):
     def fails():
         raise RuntimeError("no kernel\nfor this")
 
-    assert models.runs("ours", lambda: None)
-    assert not models.runs("peer, compiled", fails)
+    assert devices.runs("ours", lambda: None)
+    assert not devices.runs("peer, compiled", fails)
     assert capsys.readouterr().out == "  left out, peer, compiled: no kernel\n"
     with pytest.raises(RuntimeError, match="no kernel"):
-        models.runs("peer", fails)
+        devices.runs("peer", fails)
 
 
 @pytest.mark.filterwarnings("ignore")  # the peers' own
