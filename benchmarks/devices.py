@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch.autograd import DeviceType
+from torch.profiler import ProfilerActivity, profile
 
 CPU = torch.device("cpu")
 #: How many times the images of a CPU's batch a GPU is given.
@@ -63,7 +65,7 @@ def runs(name: str, call: Callable[[], None]) -> bool:
     """
     try:
         call()
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:
         if not name.endswith(COMPILED):
             raise
         print(f"  left out, {name}: {str(error).strip().splitlines()[0]}", flush=True)
@@ -82,8 +84,26 @@ def timed(device: torch.device, seconds: float | None = None, **on_cpu: Any) -> 
     options = on_cpu if seconds is None else {**on_cpu, "budget": seconds}
     if device.type == "cpu":
         return options
-    least = max(on_cpu.get("least", 0.0), 0.02)
-    return {**options, "clock": synchronised, "warmup": 5, "least": least}
+    return {**options, "clock": synchronised, "warmup": 5, "least": 0.02}
+
+
+def kernel_seconds(call: Callable[[], object], calls: int = 5) -> float:
+    """Seconds that a GPU itself works for one call, without what Python and launches take.
+
+    Args:
+        call: that has run before.
+        calls: that the seconds are the mean of.
+    """
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+        for _ in range(calls):
+            call()
+        torch.cuda.synchronize()
+    taken = [
+        event.self_device_time_total
+        for event in profiler.key_averages()
+        if event.device_type == DeviceType.CUDA and not event.is_user_annotation
+    ]
+    return sum(taken) / 1e6 / calls
 
 
 def batch(shape: Sequence[int], device: torch.device) -> tuple[int, ...]:

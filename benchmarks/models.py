@@ -80,6 +80,8 @@ def compare(
                 "our_speed_over_it": compared(times, ours),
                 "peak_bytes": peak_bytes(calls[name], device),
             }
+            if device != CPU:
+                found[part][name]["kernel_seconds"] = devices.kernel_seconds(calls[name])
         print(f"  {part}: {', '.join(_line(*item) for item in found[part].items())}", flush=True)
     return found
 

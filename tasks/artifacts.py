@@ -89,12 +89,12 @@ class Pictures:
         for name, pictures in (("made", made), ("real", real)):
             if pictures is None:
                 continue
-            pictures = pictures[:left].detach().float().cpu().contiguous()
+            pictures = pictures[:left].detach().float().contiguous()
             if self._scores is not None:
                 self._scores.update(pictures, real=name == "real")
             held = sum(each.nbytes for each in self.kept.get(name, []))
             if self.keep and held < KEPT_BYTES:
-                self.kept.setdefault(name, []).append(pictures)
+                self.kept.setdefault(name, []).append(pictures.cpu())
 
     def compute(self) -> dict[str, float]:
         """The figures of `CheckerboardScores`; none of pictures too small for any period."""

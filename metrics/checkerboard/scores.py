@@ -116,8 +116,8 @@ class CheckerboardScores(Metric):
                     f"images of {tuple(images.shape)} differ from the {other} ones before in size "
                     "or channels: give all of one size"
                 )
-        for name, values in terms.items():
-            getattr(self, f"{side}_{name}").append(values)
+        for name, values in terms.items():  # measured where the images are, kept where this is
+            getattr(self, f"{side}_{name}").append(values.to(self.device))
 
     def compute(self) -> dict[str, float]:
         """Return every figure by name.

@@ -21,8 +21,8 @@ from upzoo.metrics.checkerboard.phases import (
     phase_variance_ratio,
 )
 from upzoo.metrics.checkerboard.power import (
-    CHUNK,
     check_images,
+    chunk,
     decibels,
     floor,
     power_spectrum,
@@ -60,7 +60,7 @@ def measured(images: Tensor, periods: Sequence[int], compared: bool = True) -> T
         ValueError: for what `check_images` refuses, and values that are not finite.
     """
     check_images(images, periods)
-    rows = max(1, CHUNK // math.prod(images.shape[1:]))
+    rows = max(1, chunk(images) // math.prod(images.shape[1:]))
     parts = [_measured(chunk.float(), tuple(periods), compared) for chunk in images.split(rows)]
     terms = {name: torch.cat([part[name] for part in parts]) for name in NAMES}
     # a variance is finite where all values are, but for huge ones
