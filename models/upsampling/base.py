@@ -199,6 +199,8 @@ def crop(y: Tensor, size: Sequence[int] | None) -> Tensor:
     if torch.compiler.is_compiling():
         # A slice asks whether it cuts anything, which would fix the parity of dynamic sizes.
         return F.pad(y, (0, w - y.shape[-1], 0, h - y.shape[-2]))
+    if not torch.jit.is_tracing() and y.shape[-2:] == (h, w):
+        return y
     return y[..., :h, :w]
 
 

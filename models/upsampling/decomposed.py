@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from upzoo.upsampling.base import Summary, Upsample, check_kernel
-from upzoo.upsampling.functional import conv_transpose2d
+from upzoo.upsampling.functional import conv_transpose_same
 
 
 class DecomposedTransposed(Upsample):
@@ -62,8 +62,8 @@ class DecomposedTransposed(Upsample):
 
     def enlarge(self, x: Tensor) -> Tensor:
         """The whole map, (B, out_channels, scale·H, scale·W)."""
-        y = conv_transpose2d(x, self.row, stride=(1, self.scale))  # (B, out, H, s·W)
-        return conv_transpose2d(y, self.column, stride=(self.scale, 1))
+        y = conv_transpose_same(x, self.row, (1, self.scale))  # (B, out, H, s·W)
+        return conv_transpose_same(y, self.column, (self.scale, 1))
 
     def extra_repr(self) -> str:
         """Channels, scale and kernel."""

@@ -43,8 +43,21 @@ def conv_transpose_filtered(x: Tensor, weight: Tensor, line: Tensor, scale: int)
 
 def _filter(y: Tensor, line: Tensor, pad: int) -> Tensor:
     """Every channel along its rows and its columns, with `pad` zeros at each border."""
-    channels, taps = y.shape[1], len(line)
-    filt = line.to(y.dtype).flip(0).expand(channels, 1, taps)  # conv2d correlates
+    filt = line.to(y.dtype).flip(0)  # conv2d correlates
+    # one axis after the other is a tenth as fast for three taps on an H100
+    return at_once(y, filt, pad) if y.is_cuda and len(filt) <= 3 else by_axes(y, filt, pad)
+
+
+def at_once(y: Tensor, filt: Tensor, pad: int) -> Tensor:
+    """Every channel with the outer product of `filt`, (taps,)."""
+    plane = torch.outer(filt, filt).expand(y.shape[1], 1, -1, -1)
+    return F.conv2d(y, plane, padding=pad, groups=y.shape[1])
+
+
+def by_axes(y: Tensor, filt: Tensor, pad: int) -> Tensor:
+    """The same along the rows, then along the columns."""
+    channels = y.shape[1]
+    filt = filt.expand(channels, 1, -1)
     y = F.conv2d(y, filt[..., None], padding=(pad, 0), groups=channels)
     return F.conv2d(y, filt[..., None, :], padding=(0, pad), groups=channels)
 

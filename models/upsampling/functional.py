@@ -88,19 +88,27 @@ def conv_transpose2d(
     return y[..., : axes[0].out, : axes[1].out]
 
 
-def conv_transpose_same(x: Tensor, weight: Tensor, stride: int, groups: int = 1) -> Tensor:
+def conv_transpose_same(
+    x: Tensor, weight: Tensor, stride: int | tuple[int, int], groups: int = 1
+) -> Tensor:
     """Transposed convolution to stride·H × stride·W, cropped as TensorFlow's SAME: as operators do.
 
     Args:
         x: (B, C, H, W).
-        weight: (C, out // groups, k, k).
-        stride: the enlargement.
+        weight: (C, out // groups, kh, kw).
+        stride: the enlargement, or one for each axis.
         groups: as in `torch.nn.functional.conv_transpose2d`.
 
     Returns:
         (B, out, stride·H, stride·W).
     """
-    return conv_transpose2d(x, weight, stride, "same", groups=groups)
+    strides = (stride, stride) if isinstance(stride, int) else stride
+    # (n − 1)·s + k − n·s = k − s at any size
+    surplus = [k - s for k, s in zip(weight.shape[-2:], strides, strict=True)]
+    if any(n < 0 or n % 2 for n in surplus):
+        return conv_transpose2d(x, weight, strides, "same", groups=groups)
+    cut = [n // 2 for n in surplus]
+    return F.conv_transpose2d(x, weight, stride=strides, padding=cut, groups=groups)
 
 
 def bilinear_filter(kernel: int) -> Tensor:

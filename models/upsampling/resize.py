@@ -169,9 +169,13 @@ class ResizeConv(Upsample):
 def folding_pays(x: Tensor, scale: int) -> bool:
     """Whether the folded form is faster: enough pixels to make up for folding, and a small scale.
 
-    Measured on a CPU, where it takes twice the pixels forward alone (`benchmarks/operators.py`).
+    Measured on a CPU, where it takes twice the pixels forward alone, and on an H100, whose launches
+    of many small kernels cost more than what they do (`benchmarks/operators.py`).
     """
     if torch.compiler.is_compiling():  # no question about sizes, which may be dynamic
         return scale <= 4
-    least = 4096 if torch.is_grad_enabled() else 8192
+    if x.is_cuda:
+        least = 2**18 if torch.is_grad_enabled() else 2**17
+    else:
+        least = 2**12 if torch.is_grad_enabled() else 2**13
     return scale <= 4 and x.numel() * scale**2 >= least * x.shape[1]

@@ -62,7 +62,7 @@ class MaxUnpool(Upsample):
         if is_channels_last(x):
             flat, places = x.permute(0, 2, 3, 1).flatten(1, 2), switches.permute(0, 2, 3, 1)
             blank = x.new_zeros(x.shape[0], h * w, self.out_channels)
-            y = blank.scatter(1, places.flatten(1, 2), flat).unflatten(1, (h, w))  # (B, h, w, C)
+            y = blank.scatter_(1, places.flatten(1, 2), flat).unflatten(1, (h, w))  # (B, h, w, C)
             return y.permute(0, 3, 1, 2)
         blank = x.new_zeros(x.shape[0], self.out_channels, h * w)
-        return blank.scatter(2, switches.flatten(2), x.flatten(2)).unflatten(2, (h, w))
+        return blank.scatter_(2, switches.flatten(2), x.flatten(2)).unflatten(2, (h, w))

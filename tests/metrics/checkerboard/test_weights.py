@@ -112,7 +112,7 @@ def test_random_kernels_ripple_whatever_their_size(kernel):
 
 @pytest.mark.parametrize(("kernel", "ratio"), [(2, 1), (3, 4), (4, 1), (5, 2.25), (6, 1)])
 def test_white_noise_sees_the_overlap_of_random_kernels(kernel, ratio):
-    weight = 0.02 * torch.randn(100, 100, kernel, kernel)
+    weight = 0.02 * torch.randn(400, 400, kernel, kernel)
     energies = tap_energies(weight, 2)
     assert unevenness(energies) == pytest.approx(ratio, rel=0.05)
     counts = overlap_counts(kernel, 2).double()

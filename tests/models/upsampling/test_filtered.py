@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from upzoo.upsampling import FIRTransposed, SmoothTransposed
-from upzoo.upsampling.filtered import conv_transpose_filtered
+from upzoo.upsampling.filtered import at_once, by_axes, conv_transpose_filtered
 
 
 def zero_insertion(x, scale):
@@ -129,3 +129,10 @@ def test_fir_refuses_taps_that_ripple(scale, taps, sums):
         FIRTransposed(2, 2, scale, taps=taps)
     assert f"taps={taps} make a checkerboard at scale={scale}" in str(e.value)
     assert f"sum to {sums}" in str(e.value)
+
+
+def test_a_filter_at_once_is_that_of_one_axis_after_the_other():
+    y = torch.randn(2, 3, 7, 9, dtype=torch.float64)
+    filt = torch.tensor([1.0, 2.0, 0.5], dtype=torch.float64)
+    torch.testing.assert_close(at_once(y, filt, 1), by_axes(y, filt, 1))
+    assert at_once(y, filt, 2).shape == (2, 3, 9, 11)
