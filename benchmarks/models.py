@@ -140,14 +140,26 @@ def tables(record: Mapping[str, Any]) -> dict[str, str]:
         for side in found["train"] if found else ():
             if not side.startswith("ours"):
                 speeds = [found[part][side]["our_speed_over_it"] for part in PARTS]
-                rows.append((title, side, *map(cell, speeds)))
-    peers = table(("net", "peer", "training", "inference"), rows)
+                rows.append((title, side, *map(cell, speeds), *_kernels(found, side)))
+    head = ("net", "peer", "training", "inference", "kernels, training", "kernels, inference")
+    peers = table(head[: max(map(len, rows), default=4)], rows)
     precision = [
         (name, cell(speed), verdict(record["precision"], speed))
         for name, speed in record["bf16_over_float32"].items()
     ]
     head = ("net", "bf16 over float32, training", f"auto ({record['precision']}) is right")
     return {"peers": peers, "precision": table(head, precision)}
+
+
+def _kernels(found: Mapping[str, Any], side: str) -> list[str]:
+    """How many times as long as ours the GPU itself works for a side; nothing of a CPU."""
+    cells = []
+    for part in PARTS:
+        own = found[part].get(f"ours{COMPILED}" if side.endswith(COMPILED) else "ours", {})
+        if "kernel_seconds" in found[part][side]:
+            known = own.get("kernel_seconds") or found[part]["ours"]["kernel_seconds"]
+            cells.append(f"{found[part][side]['kernel_seconds'] / known:.2f}×")
+    return cells
 
 
 def cell(speed: Mapping[str, float]) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -125,7 +126,8 @@ def train_ours(task: Task, root: Path) -> list[dict[str, float]]:
         command = [sys.executable, "train.py", *task.overrides, *AT_EVERY_LENGTH]
         command += [f"budgets=[{','.join(map(str, task.steps))}]"]
         command += [f"data.root={root.resolve()}", f"logs={logs}", "name=time_to_quality"]
-        subprocess.run(command, check=True)
+        one_thread = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        subprocess.run(command, check=True, env={**os.environ, **one_thread})
         (path,) = Path(logs).rglob("record.json")
         budgets = json.loads(path.read_text())["budgets"]
     return [{"seconds": b["seconds"], "score": b["metrics"][split][name]} for b in budgets]

@@ -148,14 +148,14 @@ def fastest_form(x: Tensor, scale: int, border: str) -> str:
     """Which of three forms of the same map, "resize", "products" or "stamps", is fastest for `x`.
 
     Measured on a CPU (`benchmarks/operators.py`): interpolation wins by its gradient above all. On
-    a GPU that gradient is slow at large scales, and a compiler makes it scattered sums.
+    a GPU that gradient is slow at large scales.
     """
     exact = border == "replicate"  # `resize` knows no other
     compiled = is_compiled_for_cpu(x)  # sizes may be dynamic then, and are not asked
     if x.is_cuda and not is_exported():
         half = x.element_size() < 4
         slow = scale > (2 if half else 8) and torch.is_grad_enabled()
-        return "resize" if exact and not slow and not torch.compiler.is_compiling() else "products"
+        return "resize" if exact and not slow else "products"
     if torch.compiler.is_compiling() and not compiled:
         return "resize" if exact else "products"
     if not compiled and not is_channels_last(x):

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from upzoo.tracing import is_compiled_for_cpu, is_traced
+from upzoo.tracing import is_exported, is_traced
 
 #: Values of a map from which its gradient is laid out first: on smaller ones that takes longer.
 LAID_OUT = 2**13
@@ -20,7 +20,7 @@ def resize(x: Tensor, scale: int, mode: str, align_corners: bool = False) -> Ten
 
 def resize_to(x: Tensor, size: Sequence[int], mode: str, align_corners: bool = False) -> Tensor:
     """(B, C, H, W) -> (B, C, *size), each axis by its own ratio."""
-    if mode == "bilinear" and is_compiled_for_cpu(x):
+    if mode == "bilinear" and torch.compiler.is_compiling() and not is_exported():
         return opaque_bilinear(x, list(size), align_corners)
     corners = None if mode == "nearest" else align_corners
     y = F.interpolate(x, list(size), mode=mode, align_corners=corners)
@@ -33,7 +33,8 @@ def resize_to(x: Tensor, size: Sequence[int], mode: str, align_corners: bool = F
 
 
 # A compiler makes interpolation gathers, and its gradient scattered sums, pixel by pixel: on a CPU
-# eight times as long as torch's own loops (16 channels ×2). It does not look into these two.
+# eight times as long as torch's own loops (16 channels ×2), on an H100 a sixth of all kernels of a
+# compiled compact U-Net. It does not look into these two.
 
 
 def _bilinear(x: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:

@@ -174,8 +174,10 @@ def folding_pays(x: Tensor, scale: int) -> bool:
     """
     if torch.compiler.is_compiling():  # no question about sizes, which may be dynamic
         return scale <= 4
-    if x.is_cuda:
-        least = 2**18 if torch.is_grad_enabled() else 2**17
+    if x.is_cuda and torch.is_grad_enabled():
+        least = 2**18 if x.element_size() == 4 else math.inf
+    elif x.is_cuda:
+        least = 2**17
     else:
         least = 2**12 if torch.is_grad_enabled() else 2**13
     return scale <= 4 and x.numel() * scale**2 >= least * x.shape[1]

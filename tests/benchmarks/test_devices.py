@@ -138,6 +138,25 @@ def test_nets_and_steps_are_told(tmp_path):
     keep(tmp_path, "step_h100.json", {**ABOUT, "precision": "32-true", "nets": nets})
     told = gpu_report.training(models.tables, tmp_path)
     assert "hold the median with at least 75%" in told
+    assert "kernels" not in told
     assert "| U-Net of 31 M | plain PyTorch | 1.20× (1.10 to 1.30) |" in told
     assert "| a net | 1.20× (1.10 to 1.30) | yes |" in told
     assert "| a net, 32-true | 1.50 | – | – | 0.10 |" in told
+
+
+def test_how_long_a_gpu_itself_works_is_told_of_each_side():
+    speed = {"median": 1.2, "low": 1.1, "high": 1.3, "level": 0.95}
+    seconds = {"ours": 2.0, "peer": 3.0, "ours, compiled": 1.0, "peer, compiled": 4.0}
+    sides = {n: {"our_speed_over_it": speed, "kernel_seconds": s} for n, s in seconds.items()}
+    record = {"comparisons": {"unet": dict.fromkeys(models.PARTS, sides)}, "precision": "32-true"}
+    head, _, *rows = models.tables(record | {"bf16_over_float32": {}})["peers"].splitlines()
+    assert head.endswith("| kernels, training | kernels, inference |")
+    assert [row.split(" | ")[-1] for row in rows] == ["1.50× |", "4.00× |"]
+
+
+@pytest.mark.filterwarnings("ignore:CUDA is not available")
+def test_a_gpu_that_does_nothing_takes_no_seconds(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    calls = []
+    assert devices.kernel_seconds(lambda: calls.append(torch.ones(3) + 1), calls=4) == 0
+    assert len(calls) == 4
