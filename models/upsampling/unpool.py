@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from upzoo.tracing import is_traced
 from upzoo.upsampling.base import Summary, Upsample, is_channels_last, projection
 
 
@@ -16,8 +19,8 @@ class MaxUnpool(Upsample):
     `size[1]`: where that is no multiple of scale, `size` must be given.
 
     The switches belong to out_channels channels: a 1×1 convolution projects to as many first, where
-    in_channels ≠ out_channels. `scatter` is deterministic on CUDA where `F.max_unpool2d` refuses to
-    be, and windows that do not overlap never write to one place twice.
+    in_channels ≠ out_channels. Windows that do not overlap never write to one place twice, so that
+    `scatter` is deterministic on CUDA, where `F.max_unpool2d` refuses to be.
 
     Args:
         in_channels: channels of the input.
@@ -59,6 +62,8 @@ class MaxUnpool(Upsample):
                 f"of {tuple(x.shape)}: out_channels must be the channels of the pooled map"
             )
         h, w = size or (self.scale * x.shape[-2], self.scale * x.shape[-1])
+        if torchs_own_is_faster(x, self.scale):
+            return F.max_unpool2d(x, switches, self.scale, output_size=(h, w))
         if is_channels_last(x):
             flat, places = x.permute(0, 2, 3, 1).flatten(1, 2), switches.permute(0, 2, 3, 1)
             blank = x.new_zeros(x.shape[0], h * w, self.out_channels)
@@ -66,3 +71,13 @@ class MaxUnpool(Upsample):
             return y.permute(0, 3, 1, 2)
         blank = x.new_zeros(x.shape[0], self.out_channels, h * w)
         return blank.scatter_(2, switches.flatten(2), x.flatten(2)).unflatten(2, (h, w))
+
+
+def torchs_own_is_faster(x: Tensor, scale: int) -> bool:
+    """Whether torch's unpooling is faster than a scatter, as measured on a CPU.
+
+    Its gradient is slow for large maps, and where all must be deterministic it refuses to run.
+    """
+    if is_traced() or not x.is_cpu or torch.are_deterministic_algorithms_enabled():
+        return False
+    return scale > 2 or not torch.is_grad_enabled() or x.numel() < 2**17
