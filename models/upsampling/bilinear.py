@@ -155,6 +155,7 @@ def fastest_form(x: Tensor, scale: int, border: str) -> str:
     if x.is_cuda and not is_exported():
         half = x.element_size() < 4
         slow = scale > (2 if half else 8) and torch.is_grad_enabled()
+        exact = exact and not torch.are_deterministic_algorithms_enabled()
         return "resize" if exact and not slow else "products"
     if torch.compiler.is_compiling() and not compiled:
         return "resize" if exact else "products"

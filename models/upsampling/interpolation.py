@@ -18,9 +18,20 @@ def resize(x: Tensor, scale: int, mode: str, align_corners: bool = False) -> Ten
     return resize_to(x, [scale * x.shape[-2], scale * x.shape[-1]], mode, align_corners)
 
 
+def stays_torchs(x: Tensor) -> bool:
+    """Whether a compiler is kept from looking into the interpolation of `x`, as below.
+
+    On CUDA the gradient of torch's own is never deterministic; a compiled one is, where that is
+    asked for.
+    """
+    if not torch.compiler.is_compiling() or is_exported():
+        return False
+    return x.is_cpu or not torch.are_deterministic_algorithms_enabled()
+
+
 def resize_to(x: Tensor, size: Sequence[int], mode: str, align_corners: bool = False) -> Tensor:
     """(B, C, H, W) -> (B, C, *size), each axis by its own ratio."""
-    if mode == "bilinear" and torch.compiler.is_compiling() and not is_exported():
+    if mode == "bilinear" and stays_torchs(x):
         return opaque_bilinear(x, list(size), align_corners)
     corners = None if mode == "nearest" else align_corners
     y = F.interpolate(x, list(size), mode=mode, align_corners=corners)
