@@ -20,6 +20,7 @@ from benchmarks import artifacts_images as pictures
 from benchmarks import artifacts_report as report
 from benchmarks.artifacts_detection import AMPLITUDES, COUNTS, PERIODS, detection, false_alarms
 from benchmarks.timing import write
+from runs import console
 from upzoo.metrics.checkerboard.power import decibels
 from upzoo.metrics.checkerboard.scores import CheckerboardScores
 from upzoo.metrics.checkerboard.terms import averaged, measured, measures
@@ -124,4 +125,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with console.user_errors():
+        main()

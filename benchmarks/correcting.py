@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 import upzoo
 from data.mnist import MNIST
+from runs import console
 from upzoo import zoo
 from upzoo.audit.changes import STEPS, corrected, distilled
 from upzoo.digits import load_features
@@ -88,4 +89,5 @@ def measured(net: nn.Module, codes: Tensor, real: Tensor) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    with console.user_errors():
+        main()

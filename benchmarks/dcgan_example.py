@@ -21,6 +21,7 @@ from benchmarks.timing import write
 from data.images import Images
 from data.mnist import MNIST
 from panels.samples import sample_grid
+from runs import console
 from upzoo.digits import load_features
 from upzoo.metrics.generation import GenerationScores
 
@@ -145,4 +146,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with console.user_errors():
+        main()

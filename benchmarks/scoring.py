@@ -29,7 +29,7 @@ import torch
 from benchmarks import devices
 from benchmarks.devices import CPU
 from benchmarks.timing import here, write
-from runs import costs
+from runs import console, costs
 from runs.console import ROOT
 from tasks.base import Made
 from tasks.rebuild import rebuild
@@ -103,8 +103,8 @@ def command_peak(name: str, root: str, count: int) -> int:
         command = ["evaluate.py", *options, f"trainer.limit_val_batches={count}"]
         process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise RuntimeError(f"evaluate.py of {name} failed")
+    if status:  # it has said why
+        sys.exit(os.waitstatus_to_exitcode(status))
     return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
@@ -133,4 +133,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with console.user_errors():
+        main()

@@ -26,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.timing import in_turn, ratio, spread, write
 from comparison.pages import inserted, table
 from data.t91 import T91
+from runs import console
 from upzoo.bicubic import enlarge
 from upzoo.espcn import ESPCN
 from upzoo.metrics.restoration import image_psnr, scored
@@ -251,4 +252,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with console.user_errors():
+        main()

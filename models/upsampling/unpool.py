@@ -63,7 +63,7 @@ class MaxUnpool(Upsample):
             )
         h, w = size or (self.scale * x.shape[-2], self.scale * x.shape[-1])
         if torchs_own_is_faster(x, self.scale):
-            return F.max_unpool2d(x, switches, self.scale, output_size=(h, w))
+            return F.max_unpool2d(x, switches, (self.scale, self.scale), output_size=(h, w))
         if is_channels_last(x):
             flat, places = x.permute(0, 2, 3, 1).flatten(1, 2), switches.permute(0, 2, 3, 1)
             blank = x.new_zeros(x.shape[0], h * w, self.out_channels)
