@@ -224,7 +224,7 @@ def hypotheses(evidence: Evidence) -> list[str]:
 
 
 def rates(evidence: Evidence) -> list[str]:
-    """Variants at their own and at the common learning rate."""
+    """Variants at their own and at the common learning rate, of the seeds that have both."""
     if not evidence.common:
         return []
     setting, last, rows = evidence.setting, evidence.budgets[-1], []
@@ -237,13 +237,14 @@ def rates(evidence: Evidence) -> list[str]:
             one, other = zip(*both, strict=True)
             rows.append(
                 f"| `{variant}` | {evidence.own[variant][seeds[0]].lr:g} "
+                f"| {len(both)} of {len(setting.seeds)} "
                 f"| {cell(setting.primary, one)} | {cell(setting.primary, other)} |"
             )
     return [
         f"At its own and at the common learning rate of {setting.common:g}:",
         "",
-        "| variant | own rate | score at it | at the common rate |",
-        "| --- | --: | --: | --: |",
+        "| variant | own rate | seeds | score at it | at the common rate |",
+        "| --- | --: | --: | --: | --: |",
         *rows,
         "",
     ]
