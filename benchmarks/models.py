@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -72,9 +72,7 @@ def compare(
         seconds = in_turn(calls, rounds, **devices.timed(device, budget, least=0.1))
         found[part] = {}
         for name, times in seconds.items():
-            ours = seconds["ours"]
-            if name.endswith(COMPILED):
-                ours = seconds.get(f"ours{COMPILED}", ours)
+            ours = seconds[beside(name, seconds)]
             found[part][name] = {
                 "images_per_second": images / statistics.median(times),
                 "our_speed_over_it": compared(times, ours),
@@ -84,6 +82,16 @@ def compare(
                 found[part][name]["kernel_seconds"] = devices.kernel_seconds(calls[name])
         print(f"  {part}: {', '.join(_line(*item) for item in found[part].items())}", flush=True)
     return found
+
+
+def beside(side: str, there: Collection[str]) -> str:
+    """Which of our sides another is compared with: the compiled one with a compiled one, if it ran.
+
+    >>> beside("peer, compiled", ("ours", "peer, compiled"))
+    'ours'
+    """
+    ours = f"ours{COMPILED}"
+    return ours if side.endswith(COMPILED) and ours in there else "ours"
 
 
 def compared(theirs: list[float], ours: list[float]) -> dict[str, float]:
@@ -155,10 +163,10 @@ def _kernels(found: Mapping[str, Any], side: str) -> list[str]:
     """How many times as long as ours the GPU itself works for a side; nothing of a CPU."""
     cells = []
     for part in PARTS:
-        own = found[part].get(f"ours{COMPILED}" if side.endswith(COMPILED) else "ours", {})
         if "kernel_seconds" in found[part][side]:
-            known = own.get("kernel_seconds") or found[part]["ours"]["kernel_seconds"]
-            cells.append(f"{found[part][side]['kernel_seconds'] / known:.2f}×")
+            sides = (found[part][side], found[part][beside(side, found[part])])
+            theirs, ours = (each["kernel_seconds"] for each in sides)
+            cells.append(f"{theirs / ours:.2f}×")
     return cells
 
 
