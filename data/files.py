@@ -153,12 +153,17 @@ def _eight_bits(file: Image.Image) -> Image.Image:
     if not sixteen and file.mode not in ("I", "F"):
         return file
     values = np.asarray(file).astype(np.float64)
+    low, high = values.min(), values.max()
     if sixteen:
         grey = values * (255 / 65535)
-    elif file.mode == "F" and np.isfinite(values).all() and 0 <= values.min() <= values.max() <= 1:
+    elif not np.isfinite(low + high):
+        amiss = np.count_nonzero(~np.isfinite(values))
+        raise ValueError(
+            f"{amiss} of its {values.size} float pixels are NaN or infinite: give them a value"
+        )
+    elif file.mode == "F" and 0 <= low <= high <= 1:
         grey = values * 255
     else:
-        low, high = np.nanmin(values), np.nanmax(values)
         kind, way = ("float", "0 to 1, or ") if file.mode == "F" else ("32-bit integer", "")
         raise ValueError(
             f"{kind} pixels from {low:g} to {high:g}, of which no one knows what is white: save "

@@ -4,10 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from data.files import MOST_PIXELS
 from data.transforms import check_augment
 
 #: What super-resolution enlarges: luma, or colours.
 COLORS = ("y", "rgb")
+
+#: Of one loader: more have no core to work on.
+MOST_WORKERS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,8 @@ class Loading:
         at_least("batch_size", self.batch_size, 1)
         at_least("eval_batch_size", self.eval_batch_size, 1)
         at_least("num_workers", self.num_workers, 0)
+        if self.num_workers > MOST_WORKERS:
+            raise ValueError(f"num_workers={self.num_workers} must be at most {MOST_WORKERS}")
         if self.overfit is not None:
             at_least("overfit", self.overfit, 1)
 
@@ -132,6 +138,9 @@ def pair(name: str, value: object) -> tuple[int, int]:
     if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
         shown = sides or value
         raise ValueError(f"{name}={shown!r} must be [height, width] in pixels, both above 0")
+    if sides[0] * sides[1] > MOST_PIXELS:
+        most = f"{MOST_PIXELS / 1e6:.0f} million pixels"
+        raise ValueError(f"{name}={sides} is more than {most}, as large as images may be")
     return sides[0], sides[1]
 
 

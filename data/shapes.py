@@ -1,5 +1,6 @@
 """Shapes: the embedded data set, drawn and not downloaded."""
 
+import math
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch.utils.data import Dataset
 from data.drawing import CLASSES, draw
 from data.options import DrawnLoading
 from data.segmentation import SegmentationData
+from upzoo.memory import physical_memory
 
 SPLITS = ("train", "val", "test")
 # raise by one when `drawing` draws otherwise: it is part of the fingerprint
@@ -110,6 +112,12 @@ class Shapes(SegmentationData):
         if isinstance(zoom, bool) or not isinstance(zoom, int | float) or not 0.5 <= zoom <= 16:
             raise ValueError(f"zoom={zoom!r} must be a number from 0.5 to 16")
         self.lengths = {"train": train, "val": val, "test": test}
+        kept = sum(self.lengths.values()) * math.prod(self.size) * 4  # bytes a pixel
+        if kept > (physical_memory() or math.inf):
+            raise ValueError(
+                f"train={train}, val={val} and test={test} scenes of size={list(self.size)} take "
+                f"{kept / 2**30:.0f} GiB, more than this machine has: draw fewer or smaller ones"
+            )
         self.drawing_seed = drawing_seed
         self.zoom = float(zoom)
 

@@ -23,6 +23,7 @@ from upzoo import metadata
 from upzoo.architectures import BUILDABLE
 from upzoo.atomic import whole
 from upzoo.closest import did_you_mean
+from upzoo.memory import WithinMemory
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -38,7 +39,8 @@ def build(spec: Mapping[str, Any]) -> Any:
     Nested specs are built first; with `_partial_` the result is a factory, not a module.
 
     Raises:
-        ValueError: for a class that is not ours or an option that it does not have.
+        ValueError: for a class that is not ours, an option that it does not have, or a net that
+            the memory cannot hold.
 
     >>> build({"_target_": "models.upsampling.Interpolate", "in_channels": 3, "out_channels": 3})
     Interpolate(
@@ -59,7 +61,10 @@ def build(spec: Mapping[str, Any]) -> Any:
     built = {
         k: build(v) if isinstance(v, Mapping) and "_target_" in v else v for k, v in options.items()
     }
-    return functools.partial(cls, **built) if spec.get("_partial_") else cls(**built)
+    if spec.get("_partial_"):
+        return functools.partial(cls, **built)
+    with WithinMemory():
+        return cls(**built)
 
 
 def save(folder: str | Path, net: nn.Module, card: Mapping[str, Any]) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from runs import environment
 from runs.arguments import GROUPS
 from runs.ranges import AUDIT, COMPARE, EVALUATE, TRAIN, check_options, refuse_unknown
 from runs.types import check_node, shown
@@ -156,6 +157,29 @@ def _check_devices(trainer: Mapping[str, Any]) -> None:
         )
     if not (devices == "auto" or is_count(devices) or devices == -1 or isinstance(devices, list)):
         raise ValueError(f"trainer.devices={shown(devices)} must be auto or a number from 1 on")
+    _check_presence(accelerator, devices)
+    if trainer.get("num_nodes", 1) != 1:
+        raise ValueError(
+            f"trainer.num_nodes={shown(trainer['num_nodes'])}: a run is of one node, "
+            "several are not tried: leave it out (docs/cluster.md)"
+        )
+
+
+def _check_presence(accelerator: str, devices: Any) -> None:
+    """Refuse an accelerator that is not there, and more processes than there are cores."""
+    from lightning.pytorch.accelerators import AcceleratorRegistry
+
+    if accelerator not in ("auto", "cpu"):
+        name = "cuda" if accelerator == "gpu" else accelerator
+        if not AcceleratorRegistry[name]["accelerator"].is_available():
+            raise ValueError(
+                f"trainer.accelerator={accelerator}: there is none here: give auto or cpu"
+            )
+    most = max(2, environment.cores() or 2)  # two can be tried anywhere
+    if is_count(devices) and devices > most and not on_gpu(accelerator):
+        raise ValueError(
+            f"trainer.devices={devices}: each is a process here, and there are cores for {most}"
+        )
 
 
 def on_gpu(accelerator: str) -> bool:

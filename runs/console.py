@@ -99,11 +99,25 @@ def explain(error: BaseException) -> str | None:
         return f"{error.strerror}: make room, or write to another disk"
     if isinstance(error, ValueError | OSError) and _ours(error):
         return _one_line(error)
+    if _of_memory(error):
+        why = _one_line(error) or type(error).__name__
+        return (
+            f"more memory is needed than there is ({why}): make the net, the images, the batches "
+            "or their number smaller"
+        )
     if type(error).__module__ == "submitit.core.utils" and type(error).__name__ == "FailedJobError":
         return f"the cluster refused the jobs: {_one_line(error)}"
     if isinstance(error, ValueError) and _raised_in(error).parts[-3:-1] == ("hydra", "_internal"):
         return _one_line(error)
     return None
+
+
+def _of_memory(error: BaseException) -> bool:
+    """Whether the system, or a GPU, had no more memory to give."""
+    by_torch = isinstance(error, RuntimeError) and re.search(
+        "can't allocate memory|out of memory", str(error)
+    )
+    return isinstance(error, MemoryError) or bool(by_torch)
 
 
 def _raised_in(error: BaseException) -> Path:

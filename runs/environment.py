@@ -29,12 +29,14 @@ def machine() -> dict[str, Any]:
     """
     import torch
 
+    from upzoo.memory import physical_memory
+
     cpu, flags = _processor()
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         "cpu": cpu,
-        "cores": _cores(),
-        "memory_bytes": _memory(),
+        "cores": cores(),
+        "memory_bytes": physical_memory(),
         "amx_bf16": "amx_bf16" in flags,
         "avx512_bf16": "avx512_bf16" in flags,
         "gpu": gpus[0] if gpus else None,
@@ -92,14 +94,8 @@ def _processor() -> tuple[str | None, set[str]]:
     return name, set(fields.get("flags", "").split())
 
 
-def _cores() -> int | None:
+def cores() -> int | None:
+    """How many this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()
-
-
-def _memory() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None

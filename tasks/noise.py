@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from data.files import MOST_PIXELS
 from panels.samples import sample_grid
 from tasks import photos
 from upzoo.base import Net, NoiseNet
@@ -14,6 +16,8 @@ from upzoo.counts import check_counts
 
 #: Images in a row of a picture, and on each way from one noise to another.
 COLUMNS = 8
+#: Drawn at once: a folder holds no more with pleasure, and their noise fits into memory.
+MOST_IMAGES = 1_000_000
 
 
 @torch.inference_mode()
@@ -25,6 +29,8 @@ def images_of(net: NoiseNet, z: Tensor) -> Tensor:
 def noise(net: NoiseNet, count: int, seed: int) -> Tensor:
     """Gaussian noise (count, latent) that the seed decides."""
     check_counts(samples=count)
+    if count > MOST_IMAGES:
+        raise ValueError(f"samples={count} must be at most {MOST_IMAGES:,}")
     return torch.randn(count, net.latent, generator=torch.Generator().manual_seed(seed))
 
 
@@ -76,8 +82,14 @@ def draw_file(
             "for single images"
         )
     z = noise(net, samples or 0, seed) if ways is None else between(net, ways, seed)
+    in_one = bool(path.suffix) and not path.is_dir()
+    if in_one and len(z) * math.prod(images_of(net, z[:1]).shape[-2:]) > MOST_PIXELS:
+        raise ValueError(
+            f"{asked}: a picture of more than {MOST_PIXELS / 1e6:.0f} million pixels: draw fewer, "
+            "or give a folder for single images, output=FOLDER"
+        )
     images = images_of(net, z)
-    if path.suffix and not path.is_dir():
+    if in_one:
         photos.save_pixels(sample_grid(images, min(COLUMNS, len(images))), path)
     else:
         for index, image in enumerate(images):

@@ -45,7 +45,9 @@ def plan(
         if target.is_dir():
             return [(source, target / f"{source.stem}.png")], {}
         if target.suffix.lower() != ".png":
-            raise ValueError(f"output={target}: a {kind} is a PNG file, give a name ending in .png")
+            raise ValueError(
+                f"output={target}: the {kind} is a PNG file: give a name ending in .png"
+            )
         return [(source, target)], {}
     folder = source.with_name(f"{source.name}_{kind}s") if target is None else Path(target)
     if folder.is_file():

@@ -108,6 +108,16 @@ TABLE = {
     ),
     "train.py trainer.accelerator=abc": r"trainer\.accelerator=abc: give one of auto, cpu",
     "train.py trainer.devices=abc": r"trainer\.devices=abc must be auto or a number",
+    "train.py trainer.devices=100000 trainer.accelerator=cpu": (
+        r"devices=100000: each is a process here, and there are cores for \d+$"
+    ),
+    "train.py +trainer.num_nodes=3": r"num_nodes=3: a run is of one node",
+    "train.py trainer.accelerator=tpu": r"trainer\.accelerator=tpu: there is none here",
+    "train.py data.num_workers=100000": r"num_workers=100000 must be at most 1024",
+    "train.py 'data.size=[20000,20000]'": r"size=\[20000, 20000\] is more than 134 million pixels",
+    "train.py data.train=1000000000": r"train=1000000000, .* GiB, more than this machine has",
+    "train.py model=unet model.depth=40": r"more than half of this machine's memory of \d+ GiB",
+    "train.py model=dcgan 'data.size=[32,32]' model.width=9000000": r"more than half of this mach",
     "train.py trainer.gradient_clip_val=-1": r"gradient_clip_val=-1 must be a number of at least 0",
     "train.py model.num_classes=7": r"model\.num_classes=7: the data decide it \(9\)",
     "train.py task.betas=[1,2]": r"task\.betas=\[1, 2\] must be two numbers from 0 to below 1",
@@ -132,6 +142,12 @@ TABLE = {
     "evaluate.py pretrained=unet": r"'unet' is no checkpoint of the zoo",
     "evaluate.py list=nothing": r"list=nothing: none of the .* checkpoints has that in its name",
     "evaluate.py list=camvid": None,
+    "evaluate.py pretrained=dcgan_transposed_conv.mnist samples=2000000 output=x.png": (
+        r"samples=2000000 must be at most 1,000,000"
+    ),
+    "evaluate.py pretrained=dcgan_transposed_conv.mnist samples=200000 output=x.png": (
+        r"samples=200000: a picture of more than 134 million pixels: draw fewer, or give a folder"
+    ),
     "compare.py": r"no folder is given",
     "compare.py group=null": r"group: there is no such option",
     "compare.py runs=null": r"runs=null must be folders of runs",

@@ -179,7 +179,7 @@ def test_grey_nets_are_trained_on_and_given_the_same_grey(tmp_path):
     [
         (np.full((2, 2), 1.5, np.float32), r"float pixels from 1\.5 to 1\.5.*0 to 1, or 8 or 16"),
         (np.full((2, 2), -1, np.float32), "float pixels from -1 to -1"),
-        (np.full((2, 2), np.nan, np.float32), "float pixels"),
+        (np.full((2, 2), np.nan, np.float32), "4 of its 4 float pixels are NaN"),
         (np.array([[0, 255]], np.int32), "32-bit integer pixels from 0 to 255.*as 8 or 16 bits"),
     ],
 )

@@ -100,3 +100,21 @@ def test_a_place_that_the_system_refuses_is_one_line(error):
 
     assert "\n" not in console.explain(caught(refuse))
     assert console.explain(caught(refuse)).startswith("/a/place")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 4.47 GiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory:\nyou tried"),
+        RuntimeError("CUDA out of memory. Tried to allocate 20 GiB"),
+    ],
+)
+def test_too_little_memory_is_one_line(error):
+    def refuse():
+        raise error
+
+    line = console.explain(caught(refuse))
+    assert line.startswith("more memory is needed than there is (")
+    assert line.endswith("make the net, the images, the batches or their number smaller")
+    assert "\n" not in line
