@@ -44,17 +44,24 @@ def candidates(net: nn.Module, size: int | Sequence[int] | None = None) -> Itera
             f"{type(net).__name__}: no layer tells what input it takes: give an example, or a "
             "function that returns the module and its example"
         )
-    required, optional = _arguments(net)
-    ways = [required, [*required, *optional]] if optional else [required]
-    for shape, names in product(shapes, ways):
+    required, optional, by_name = _arguments(net)
+    ways = [(required, False)]
+    if optional:
+        ways.append(([*required, *optional], False))
+    if any(name in CLASSES for name in required[1:]):
+        ways.append((required, True))  # "y" may be a second picture
+    for shape, (names, alike) in product(shapes, ways):
         generator = torch.Generator().manual_seed(0)
         first = (
             natural_noise(shape[1], shape[2:], generator)
             if len(shape) > 2 and min(shape[2:]) > 1
             else torch.randn(shape, generator=generator)
         )
-        more = {name: _companion(name, first, net, generator) for name in names[1:]}
-        yield Inputs((first,), more)
+        more = {
+            name: first.clone() if alike else _companion(name, first, net, generator)
+            for name in names[1:]
+        }
+        yield Inputs((), {names[0]: first, **more}) if by_name else Inputs((first,), more)
 
 
 def natural_noise(channels: int, size: Sequence[int], generator: torch.Generator) -> Tensor:
@@ -136,17 +143,22 @@ def _told(net: nn.Module) -> int | tuple[int, ...] | None:
     return None
 
 
-def _arguments(net: nn.Module) -> tuple[list[str], list[str]]:
-    """The arguments that a net must be given, by name, and the times and classes that it may be."""
+def _arguments(net: nn.Module) -> tuple[list[str], list[str], bool]:
+    """The arguments that a net must be given, the times and classes that it may be, by name.
+
+    Last, whether the first of them is taken by its name alone.
+    """
     try:
         parameters = inspect.signature(net.forward).parameters.values()
     except (TypeError, ValueError):
-        return ["x"], []
+        return ["x"], [], False
     plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     kinds = (*plain, inspect.Parameter.KEYWORD_ONLY)
-    required = [p.name for p in parameters if p.kind in kinds and p.default is p.empty]
+    needed = [p for p in parameters if p.kind in kinds and p.default is p.empty]
+    required = [p.name for p in needed]
+    by_name = bool(needed) and needed[0].kind is inspect.Parameter.KEYWORD_ONLY
     asked = [p.name for p in parameters if p.name in TIMES + CLASSES and p.default is None]
-    return required or ["x"], asked
+    return required or ["x"], asked, by_name
 
 
 def _companion(name: str, first: Tensor, net: nn.Module, generator: torch.Generator) -> Any:

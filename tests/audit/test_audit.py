@@ -207,6 +207,30 @@ def test_times_and_classes_are_given_where_a_net_needs_them_after_all():
     assert audit(Net(needed=False)).input_size == [[1, 3, 256, 256]]
 
 
+def test_a_net_that_takes_its_picture_by_name_alone_is_guessed_for():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 2, 3)
+
+        def forward(self, *, pixel_values, labels=None):
+            return self.conv(pixel_values)
+
+    assert audit(Named()).input_size == [[1, 3, 256, 256]]
+
+
+def test_a_second_argument_may_be_a_second_picture():
+    class Change(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 2, 3)
+
+        def forward(self, x, y):
+            return self.conv(x) - self.conv(y)
+
+    assert audit(Change()).input_size == [[1, 3, 256, 256], [1, 3, 256, 256]]
+
+
 def test_a_guess_that_is_refused_leaves_no_statistics():
     means = []
 
