@@ -40,7 +40,8 @@ class Placed(nn.Module):
         if self.bias is not None:
             scale = self.bias.shape[-1]
             tile = (1, y.shape[-2] // scale, y.shape[-1] // scale)
-            y = y + (self.bias.repeat(tile) if scale > 1 else self.bias)
+            bias = self.bias.to(y.dtype)  # which autocast may have made coarser
+            y = y + (bias.repeat(tile) if scale > 1 else bias)
         return y if output_size is None else to_size(y, output_size[-2:], int(self.up.scale))  # type: ignore[arg-type]
 
 

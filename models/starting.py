@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -22,11 +23,12 @@ from upzoo.stamps import (
 from upzoo.upsampling import OPERATORS, Interpolate, PixelShuffle, TransposedConv
 from upzoo.upsampling.geometry import same_crop
 
-EXACT = 1e-5  # relative error that rounding leaves
+EXACT = 1e-5  # relative error that rounding leaves, or the step of a coarser type
 STEPS = 40  # of L-BFGS
 SIDE = 32  # pixels of the input that a fit looks at
 BORDER = 4  # of them, at each side of a cut, that only feed the rest
 MODES = ("nearest", "bilinear", "bicubic")
+HALVES = (torch.float16, torch.bfloat16)
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Old:
         bias: (C, 1, 1), or (C, s, s) by phase; None for none.
         less: pixels that its output is smaller than scale · input, of a transposed convolution.
         conv: whether it is a pixel shuffle with the convolution before it.
+        step: relative step of the type that it ran in.
     """
 
     kind: str
@@ -54,6 +57,12 @@ class Old:
     bias: Tensor | None = None
     less: int = 0
     conv: bool = False
+    step: float = 0.0
+
+    def kept_in(self, dtype: torch.dtype) -> Old:
+        """With its input and output in the type of its weights: autocast runs in a coarser."""
+        step = torch.finfo(self.y.dtype).eps
+        return replace(self, x=self.x.to(dtype), y=self.y.to(dtype), step=step)
 
 
 class Started(NamedTuple):
@@ -77,6 +86,8 @@ def describe(call: Call, with_conv: bool) -> Old | str:
         return "it enlarges a table of the net's own, such as positions, and no map"
     if x.ndim != 4:
         return f"its input has {x.ndim - 2} axes; operators enlarge pictures"
+    if not x.is_floating_point():
+        return f"it enlarges {str(x.dtype).removeprefix('torch.')} numbers; operators take floats"
     if len({(a.shape[1], b.shape[1]) for a, b in call.runs}) > 1:
         widths = sorted({a.shape[1] for a, _ in call.runs})
         return f"one call serves inputs of {' and '.join(map(str, widths))} channels"
@@ -245,10 +256,11 @@ def begin(old: Old, name: str, options: dict[str, Any], start: str) -> Started:
     off = relative_error(placed, old)
     if not closest:
         return Started(placed, options, "own", off)
-    if off > EXACT and any(p.requires_grad for p in placed.parameters()):
+    exact_within = max(EXACT, old.step)
+    if off > exact_within and any(p.requires_grad for p in placed.parameters()):
         fit(placed, old)
         off = relative_error(placed, old)
-    return Started(placed, options, "exact" if off <= EXACT else "fitted", off)
+    return Started(placed, options, "exact" if off <= exact_within else "fitted", off)
 
 
 def _exact_options(
@@ -275,8 +287,9 @@ def _exact_options(
 @torch.no_grad()
 def relative_error(placed: Placed, old: Old) -> float:
     """‖new − old‖ / ‖old‖ on the recorded input."""
-    size = old.y.norm().item()
-    moved = (placed(old.x, old.y.shape[-2:]) - old.y).norm().item()
+    y = old.y.float() if old.y.dtype in HALVES else old.y  # whose norm may overflow
+    size = y.norm().item()
+    moved = (placed(old.x, old.y.shape[-2:]) - y).norm().item()
     return moved / size if size else moved
 
 
@@ -302,6 +315,11 @@ def inner(y: Tensor, margin: int) -> Tensor:
 
 def fit(placed: Placed, old: Old) -> None:
     """Least squares on the recorded input: L-BFGS, which solves it where weights act linearly."""
+    if old.x.dtype in HALVES:  # of which a line search sees no small gain
+        fine = deepcopy(placed).float()
+        fit(fine, replace(old, x=old.x.float(), y=old.y.float()))
+        placed.load_state_dict(fine.state_dict())
+        return
     x, y, margin = middle(old)
     size = y.square().mean().clamp(min=torch.finfo(y.dtype).tiny)
     parameters = [p for p in placed.parameters() if p.requires_grad]

@@ -159,7 +159,8 @@ def swap(
             continue
         alone = call.conv is not None and _runs_alone(net, call, kept_convs)
         try:
-            placed.append(_replacement(call, module, alone, (name, options, start)))
+            like = _like(module, net)
+            placed.append(_replacement(call, module, alone, like, (name, options, start)))
         except ValueError as reason:
             if str(reason):
                 swaps.left[shown] = str(reason)
@@ -191,7 +192,11 @@ def _operator(operator: str | Callable[..., nn.Module]) -> tuple[str, dict[str, 
 
 
 def _replacement(
-    call: Call, module: nn.Module, alone: bool, operator: tuple[str, dict[str, Any], str]
+    call: Call,
+    module: nn.Module,
+    alone: bool,
+    like: Tensor | None,
+    operator: tuple[str, dict[str, Any], str],
 ) -> tuple[Swap, Placed]:
     """What stands in the place of a call, by an operator's name, its options and how it starts.
 
@@ -201,7 +206,7 @@ def _replacement(
     old = describe(call, with_conv=alone)
     if isinstance(old, str):
         raise ValueError(old)
-    done = begin(old, *operator)
+    done = begin(old.kept_in((old.x if like is None else like).dtype), *operator)
     one = Swap(
         name=call.owner,
         site=None if isinstance(module, MODULES) else call.site,
@@ -258,11 +263,12 @@ def _rebuild(net: nn.Module, recipe: Mapping[str, Any]) -> tuple[nn.Module, Swap
                 raise ValueError(f"recipe names {path!r}, which {type(net).__name__} has not")
         _operator(one.operator)
         up = OPERATORS[one.operator](*one.channels, one.scale, **one.options)
-        like = _like(net)
+        like = _like(paths[one.name], net)
         cell = Cropped(up, one.bias, one.less) if one.less else Placed(up, one.bias)
         placed.append((one, cell.to(like) if like is not None else cell))
     return _put(net, placed), swaps
 
 
-def _like(net: nn.Module) -> Tensor | None:
-    return next((p for p in net.parameters() if p.is_floating_point()), None)
+def _like(*modules: nn.Module) -> Tensor | None:
+    """The first weight of a layer, or else of the net: in whose type new ones are kept."""
+    return next((p for m in modules for p in m.parameters() if p.is_floating_point()), None)

@@ -274,3 +274,46 @@ def test_between_operators_of_ours_there_are_exact_starts(old, operator, options
     new, swapped = swap(net, operator, example=x)
     assert swapped.replaced[0].start == "exact"
     torch.testing.assert_close(new(x), net(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("operator", ["resize_conv", "carafe", "pixel_shuffle"])
+def test_in_half_precision_a_start_is_as_close_as_in_float32(dtype, operator):
+    torch.manual_seed(0)
+    net = nn.ConvTranspose2d(4, 4, 3, 2, 1, 1)
+    x = torch.rand(1, 4, 24, 24)
+    (whole,) = swap(net, operator, example=x)[1].replaced
+    (half,) = swap(copy.deepcopy(net).to(dtype), operator, example=x.to(dtype))[1].replaced
+    assert half.start == whole.start
+    assert half.error == pytest.approx(whole.error, rel=0.05, abs=torch.finfo(dtype).eps)
+
+
+def test_what_autocast_runs_keeps_its_weights_in_float32():
+    class Cast(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up = nn.ConvTranspose2d(3, 3, 4, 2, 1)
+
+        def forward(self, x):
+            with torch.autocast("cpu", torch.bfloat16):
+                return self.up(x.bfloat16())
+
+    net, x = Cast(), torch.rand(1, 3, 16, 16)
+    new, swapped = swap(net, "transposed_conv", example=x)
+    assert [s.start for s in swapped.replaced] == ["exact"]
+    assert {p.dtype for p in new.parameters()} == {torch.float32}
+    torch.testing.assert_close(new(x), net(x), rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.uint8])
+def test_numbers_that_no_operator_takes_are_left_with_the_reason(dtype):
+    class Other(nn.Module):
+        def forward(self, x):
+            if dtype.is_complex:
+                return F.conv_transpose2d(x, torch.ones(1, 1, 4, 4, dtype=dtype), stride=2)
+            return F.interpolate(x, scale_factor=2)
+
+    x = torch.ones(1, 1, 8, 8, dtype=dtype)
+    kind = str(dtype).removeprefix("torch.")
+    with pytest.raises(ValueError, match=f"it enlarges {kind} numbers; operators take floats"):
+        swap(Other(), "resize_conv", example=x)
