@@ -21,6 +21,7 @@ from upzoo.audit.intact import reseed, undisturbed
 from upzoo.audit.maps import largest_map
 from upzoo.audit.photos import load, normalisation
 from upzoo.audit.report import AuditReport
+from upzoo.given import checked
 from upzoo.upsampling.equalise import KEEP, OPERATORS, Change, equalise_net
 
 
@@ -59,7 +60,7 @@ def correct(
     """
     if keep not in KEEP:
         raise ValueError(f"keep={keep!r}: choose from {', '.join(KEEP)}")
-    net = getattr(net, "_orig_mod", net)
+    net = checked(net)
     report = audit(net, example) if report is None else report
     layers: dict[str, int | None] = {}
     known = dict(net.named_modules())

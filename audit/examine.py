@@ -34,6 +34,7 @@ from upzoo.audit.measure import describe_layers, judge
 from upzoo.audit.report import AuditReport
 from upzoo.audit.weights import load_into
 from upzoo.audit.words import listed
+from upzoo.given import checked
 
 
 def audit(
@@ -129,31 +130,3 @@ def level(examination: Examination, stack: contextlib.ExitStack) -> None:
     run_constant(examination, level=True)
     said = listed(held)
     examination.report.notes.append(f"held level, since they hid what repeats: {said}")
-
-
-def checked(net: Any) -> nn.Module:
-    """The module that is to be audited.
-
-    Raises:
-        ValueError: for what is none, or one whose weights hold no values.
-    """
-    if isinstance(net, torch.export.ExportedProgram):
-        net = net.module()
-    if not isinstance(net, nn.Module):
-        raise ValueError(f"net is {type(net).__name__}: give a torch.nn.Module")
-    net = getattr(net, "_orig_mod", net)  # of torch.compile
-    if not _runs(net):
-        parts = [name for name, child in net.named_children() if _runs(child)]
-        which = f": audit a part that has, {' or '.join(parts[:3])}" if parts else ""
-        raise ValueError(f"{type(net).__name__} has no forward(){which}")
-    for name, x in (*net.named_parameters(), *net.named_buffers()):
-        if torch.nn.parameter.is_lazy(x):
-            raise ValueError(f"{name} is not initialised: run {type(net).__name__} once before")
-        if x.is_meta:
-            raise ValueError(f"{name} is on the meta device and holds no values: load weights")
-    return net
-
-
-def _runs(module: nn.Module) -> bool:
-    """Whether a module has a `forward` of its own."""
-    return getattr(module.forward, "__func__", None) is not nn.Module.forward

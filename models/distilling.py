@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from upzoo.given import checked
 from upzoo.recording import call_net
 from upzoo.upsampling.reparametrised import copied
 
@@ -88,6 +89,7 @@ def distil(
     batches = list(images.split(BATCH)) if isinstance(images, Tensor) else list(images)
     if not batches:
         raise ValueError("images are empty: give a tensor (N, C, H, W), or batches")
+    student, teacher = checked(student), checked(teacher)
     net = copied(student)
     modes = [(module, module.training) for module in [*net.modules(), *teacher.modules()]]
     net.eval()

@@ -23,6 +23,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from upzoo.closest import did_you_mean
+from upzoo.given import checked
 from upzoo.recording import Call, record
 from upzoo.routing import Cropped, Placed, Routed, replace
 from upzoo.starting import begin, describe
@@ -122,7 +123,8 @@ def swap(
 
     Raises:
         ValueError: for an unknown operator or start, one that needs switches or a guide, a net that
-            does not run on the example, and a pattern by which nothing could be replaced.
+            does not run on the example or holds no values, and a pattern by which nothing could be
+            replaced.
 
     Example:
         >>> import torch
@@ -134,9 +136,9 @@ def swap(
         >>> torch.equal(new(x), net(x))
         True
     """
-    net = copied(net)
     if recipe is not None:
-        return _rebuild(net, recipe)
+        return _rebuild(copied(net), recipe)
+    net = copied(checked(net))
     if operator is None:
         raise ValueError(f"operator is missing: choose from {', '.join(OPERATORS)}")
     if not isinstance(where, str):

@@ -317,3 +317,21 @@ def test_numbers_that_no_operator_takes_are_left_with_the_reason(dtype):
     kind = str(dtype).removeprefix("torch.")
     with pytest.raises(ValueError, match=f"it enlarges {kind} numbers; operators take floats"):
         swap(Other(), "resize_conv", example=x)
+
+
+def test_a_net_that_holds_no_values_is_refused_alike_everywhere():
+    with torch.device("meta"):
+        empty = nn.ConvTranspose2d(3, 3, 4, 2, 1)
+    x = torch.rand(1, 3, 8, 8)
+    for change in (
+        lambda net: swap(net, "resize_conv", example=x),
+        lambda net: upzoo.correct(net, example=x),
+        lambda net: upzoo.distil(net, net, x, steps=1),
+        lambda net: upzoo.audit(net, x),
+    ):
+        with pytest.raises(ValueError, match="weight is on the meta device and holds no values"):
+            change(empty)
+        with pytest.raises(ValueError, match="net is int: give a torch.nn.Module"):
+            change(3)
+        with pytest.raises(ValueError, match="weight is not initialised: run LazyConv2d once"):
+            change(nn.LazyConv2d(3, 1))
