@@ -24,6 +24,9 @@ from upzoo.audit.report import AuditReport
 from upzoo.given import checked
 from upzoo.upsampling.equalise import KEEP, OPERATORS, Change, equalise_net
 
+#: Kinds of layers in whose place `upzoo.swap` puts an operator.
+SWAPPABLE = ("interpolation", "pixel shuffle", "transposed convolution")
+
 
 def correct(
     net: nn.Module,
@@ -77,10 +80,12 @@ def correct(
             elif layer.kind == "transposed convolution" or isinstance(module, OPERATORS):
                 layers[holder] = None
     fixed, changes = equalise_net(net, layers=layers, keep=keep)
+    kinds = {layer.name: layer.kind for layer in report.layers}
     held = {layer.name for layer in report.layers if layers.keys() & set(layer.holders)}
     for cause in report.causes:
         if cause.layer not in held:
-            reason = "no kernel of its own that could be levelled: swap it, or train past it"
+            way = "swap it" if kinds.get(cause.layer) in SWAPPABLE else "write it otherwise"
+            reason = f"no kernel of its own that could be levelled: {way}, or train past it"
             changes.append(Change(cause.layer, math.nan, math.nan, 0.0, reason))
     return fixed, changes
 

@@ -115,6 +115,7 @@ def _interpolation(call: Call, x: Tensor, y: Tensor) -> Old | str:
     corners = bool(call.given.get("align_corners"))
     whole = all(b == a * scale for a, b in zip(x.shape[-2:], y.shape[-2:], strict=True))
     old = Old(f"{mode} interpolation{' by corners' if corners else ''}", x, y, scale)
+    mode = "nearest" if mode in ("nearest-exact", "area") else mode  # by a whole number they agree
     return _by_edges(old, mode) if whole and not corners and mode in MODES else old
 
 

@@ -169,9 +169,8 @@ def swap(
     swaps.replaced.extend(one for one, _ in placed)
     if not placed:
         reasons = "; ".join(f"{n}: {why}" for n, why in swaps.left.items())
-        raise ValueError(
-            f"nothing could be replaced by {name}: {reasons or 'the net enlarges nothing'}"
-        )
+        none = "no interpolation, transposed convolution or pixel shuffle that enlarges has run"
+        raise ValueError(f"nothing could be replaced by {name}: {reasons or none}")
     return _put(net, placed), swaps
 
 

@@ -57,6 +57,11 @@ class Tied(nn.Module):
         return self.up(self.second(self.up(self.first(x))))
 
 
+class Area(nn.Module):
+    def forward(self, x):
+        return F.interpolate(x, scale_factor=2, mode="area")
+
+
 def deconv(k, p, op, **more):
     layer = nn.ConvTranspose2d(4, 6, k, 2, p, op, **more)
     return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), layer, nn.ReLU())
@@ -74,6 +79,12 @@ EXACT = {
     "groups": (lambda: deconv(4, 1, 0, groups=2), "transposed_conv", 1),
     "no bias, dilation": (lambda: deconv(3, 2, 1, dilation=2, bias=False), "transposed_conv", 1),
     "tied to dysample": (Tied, "dysample", 1),
+    "nearest-exact to resize_conv": (
+        lambda: nn.Upsample(None, 3, "nearest-exact"),
+        "resize_conv",
+        1,
+    ),
+    "area to pixel_shuffle": (Area, "pixel_shuffle", 1),
 }
 
 
@@ -335,3 +346,20 @@ def test_a_net_that_holds_no_values_is_refused_alike_everywhere():
             change(3)
         with pytest.raises(ValueError, match="weight is not initialised: run LazyConv2d once"):
             change(nn.LazyConv2d(3, 1))
+
+
+def test_enlarging_by_reshaping_cannot_be_swapped_nor_levelled():
+    class Repeated(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 12, 3, padding=1)
+
+        def forward(self, x):
+            y = self.conv(x).view(len(x), 3, 2, 2, *x.shape[2:])
+            return y.permute(0, 1, 4, 2, 5, 3).reshape(len(x), 3, *(2 * n for n in x.shape[2:]))
+
+    net, x = Repeated(), torch.rand(1, 3, 32, 32)
+    with pytest.raises(ValueError, match="or pixel shuffle that enlarges has run"):
+        swap(net, "resize_conv", example=x)
+    (change,) = upzoo.correct(net, example=x)[1]
+    assert change.skipped.endswith("levelled: write it otherwise, or train past it")
