@@ -342,7 +342,7 @@ def test_a_net_that_holds_no_values_is_refused_alike_everywhere():
     ):
         with pytest.raises(ValueError, match="weight is on the meta device and holds no values"):
             change(empty)
-        with pytest.raises(ValueError, match="net is int: give a torch.nn.Module"):
+        with pytest.raises(ValueError, match=r"net is int: give a torch\.nn\.Module"):
             change(3)
         with pytest.raises(ValueError, match="weight is not initialised: run LazyConv2d once"):
             change(nn.LazyConv2d(3, 1))
