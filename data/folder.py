@@ -25,15 +25,18 @@ SPLIT_FOLDERS = {
 class Folder(SegmentationData):
     """`root`/images and `root`/masks: an image and a mask of the same path and stem below both.
 
-    With images/train and images/val (and, if there is one, images/test), and masks/ alike, these
-    are the splits; without them, a share of the images is held out by a hash of their names, so
-    that adding images moves none from one side to the other.
+    With images/train and images/val (and, if there is one, images/test), and masks/ alike, or with
+    train/images, train/masks and so on, these are the splits; without them, a share of the images
+    is held out by a hash of their names, so that adding images moves none from one side to the
+    other.
 
     Every file is looked into when the data is made: images without a mask, damaged files and pairs
     of different sizes are left out, and `left_out` says so.
 
     Args:
         root: the folder that holds images/ and masks/.
+        images: name of the folder of images, in any case.
+        masks: name of the folder of masks, in any case.
         classes: names of the classes by index, all different, or their number; None takes the
             values of the masks, which must be 0, 1, 2 ….
         void: value in the masks that means "no label", or its colour [r, g, b]; None where none
@@ -41,7 +44,9 @@ class Folder(SegmentationData):
         values: the value of each class by index, such as [0, 255]; None: the index itself.
         palette: "voc", "camvid" or the colour [r, g, b] of each class, where masks are coded by
             colour; None: they hold values.
-        mask_suffix: what masks have in their names after the image's stem, such as "_mask".
+        image_suffix: what images have in their names after the stem that they share with their
+            masks, such as "_leftImg8bit".
+        mask_suffix: what masks have there, such as "_mask".
         val_fraction: share of images to hold out, where there are no train/ and val/ folders.
         loading: options of `MaskedLoading`.
 
@@ -57,10 +62,13 @@ class Folder(SegmentationData):
         self,
         *,
         root: str | os.PathLike[str],
+        images: str = "images",
+        masks: str = "masks",
         classes: Sequence[str] | int | None = None,
         void: int | Sequence[int] | None = 255,
         values: Sequence[int] | None = None,
         palette: str | Sequence[Sequence[int]] | None = None,
+        image_suffix: str = "",
         mask_suffix: str = "",
         val_fraction: float = 0.2,
         **loading: Any,
@@ -69,19 +77,20 @@ class Folder(SegmentationData):
         names = class_names(classes)
         if isinstance(val_fraction, bool) or not 0 < val_fraction < 1:
             raise ValueError(f"val_fraction={val_fraction} must lie between 0 and 1")
-        if not isinstance(mask_suffix, str):
-            raise ValueError(f"mask_suffix={mask_suffix!r} must be text such as _mask")
+        for name, suffix in (("image_suffix", image_suffix), ("mask_suffix", mask_suffix)):
+            if not isinstance(suffix, str):
+                raise ValueError(f"{name}={suffix!r} must be text such as _mask")
+        for name, folder in (("images", images), ("masks", masks)):
+            path = Path(folder) if isinstance(folder, str) and folder else Path("..")
+            if ".." in path.parts or path.is_absolute():
+                raise ValueError(f"{name}={folder!r} must be the name of a folder in data.root")
         coding, own_names = make_coding(values, palette, void)
         self.root = Path(root).expanduser()
-        for folder in ("images", "masks"):
-            if not (self.root / folder).is_dir():
-                raise FileNotFoundError(
-                    f"{self.root} has no folder {folder}/: data.root must hold images/ and masks/ "
-                    "with one mask of class indices for each image, of the same stem"
-                )
         self.left_out = {}
-        self.pairs, checked = self._check(self._find(val_fraction, mask_suffix), coding.colours)
-        where = f"the masks at {self.root / 'masks'}"
+        self.pairs, checked = self._check(
+            self._find((images, masks), (image_suffix, mask_suffix), val_fraction), coding.colours
+        )
+        where = f"the masks at {self.root / masks}"
         if checked.coloured and not coding.colours:
             raise DataError(in_colours(checked))
         if names is None:
@@ -93,18 +102,26 @@ class Folder(SegmentationData):
         self.palette = display_colours(palette, len(names))
         self.test_split = "test" if "test" in self.pairs else "val"
 
-    def _find(self, val_fraction: float, mask_suffix: str) -> dict[str, list[Pair]]:
-        images, masks = self.root / "images", self.root / "masks"
+    def _find(
+        self, names: tuple[str, str], suffixes: tuple[str, str], val_fraction: float
+    ) -> dict[str, list[Pair]]:
+        below = _split_folders(self.root)
+        if "train" in below and _folder_in(self.root, names[0]) is None:
+            self._need_val(self.root, below)
+            return {
+                split: self._pairs(_folder(folder, names[0]), _folder(folder, names[1]), suffixes)
+                for split, folder in below.items()
+            }
+        images, masks = (_folder(self.root, name) for name in names)
         folders = _split_folders(images)
         if "train" in folders:
-            if "val" not in folders:
-                raise FileNotFoundError(f"{images} has train/ but no val/: add it, or use neither")
+            self._need_val(images, folders)
             self._leave_out_beside(images, folders)
             return {
-                split: self._pairs(folder, _mask_folder(masks, split, folder), mask_suffix)
+                split: self._pairs(folder, _mask_folder(masks, split, folder), suffixes)
                 for split, folder in folders.items()
             }
-        pairs = self._pairs(images, masks, mask_suffix)
+        pairs = self._pairs(images, masks, suffixes)
         splits: dict[str, list[Pair]] = {"train": [], "val": []}
         for pair in pairs:
             stem = pair[0].relative_to(images).with_suffix("").as_posix()
@@ -117,8 +134,13 @@ class Folder(SegmentationData):
                 )
         return splits
 
-    def _pairs(self, images: Path, masks: Path, mask_suffix: str) -> list[Pair]:
-        listing = list_pairs(images, masks, mask_suffix)
+    @staticmethod
+    def _need_val(folder: Path, splits: Mapping[str, Path]) -> None:
+        if "val" not in splits:
+            raise FileNotFoundError(f"{folder} has train/ but no val/: add it, or use neither")
+
+    def _pairs(self, images: Path, masks: Path, suffixes: tuple[str, str]) -> list[Pair]:
+        listing = list_pairs(images, masks, *suffixes)
         for path, why in listing.left_out.items():
             self._leave_out(path, why)
         return listing.pairs
@@ -153,8 +175,38 @@ class Folder(SegmentationData):
         return ImagePairs(self.pairs[split], self.coding, self.ignore_index)
 
 
+def _folder_in(place: Path, name: str) -> Path | None:
+    """A folder of this name in a place; in another case where no other has that."""
+    if (place / name).is_dir() or not place.is_dir():
+        return place / name if place.is_dir() else None
+    alike = [p for p in place.iterdir() if p.name.lower() == name.lower() and p.is_dir()]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _folder(place: Path, name: str) -> Path:
+    """The same.
+
+    Raises:
+        FileNotFoundError: there is none; with those that there are.
+    """
+    found = _folder_in(place, name)
+    if found is not None:
+        return found
+    line = (
+        f"{place} has no folder {name}/: data.root must hold images/ and masks/ with one mask of "
+        "class indices for each image, of the same stem"
+    )
+    others = sorted(p.name for p in place.iterdir() if p.is_dir()) if place.is_dir() else []
+    others = [f"{other}/" for other in others if not other.startswith(".")]
+    if others:
+        line += f"; {', '.join(others[:6])} are named by data.images= and data.masks="
+    raise FileNotFoundError(line)
+
+
 def _split_folders(folder: Path) -> dict[str, Path]:
     """Split -> its folder, where there is one."""
+    if not folder.is_dir():
+        return {}
     below = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
     found = {
         split: next((below[name] for name in names if name in below), None)

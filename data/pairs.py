@@ -88,10 +88,12 @@ class PairListing:
     left_out: dict[Path, str] = field(default_factory=dict)
 
 
-def list_pairs(images: Path, masks: Path, suffix: str = "") -> PairListing:
+def list_pairs(
+    images: Path, masks: Path, image_suffix: str = "", mask_suffix: str = ""
+) -> PairListing:
     """Every image below a folder with the mask of the same path and stem below another.
 
-    `images/a/x.jpg` goes with `masks/a/x.png`, or with `x_mask.png` for `suffix="_mask"`.
+    `images/a/x.jpg` goes with `masks/a/x.png`, or with `x_mask.png` for `mask_suffix="_mask"`.
 
     Raises:
         FileNotFoundError: no such folder.
@@ -104,9 +106,9 @@ def list_pairs(images: Path, masks: Path, suffix: str = "") -> PairListing:
     by_stem: dict[str, list[str]] = defaultdict(list)
     for name in theirs.names:
         by_stem[_stem(name)].append(name)
-    takers = Counter(_stem(name) for name in found.names)
+    takers = Counter(_stem(name, image_suffix) for name in found.names)
     for name in found.names:
-        mask, why = _mask_of(name, by_stem, takers, suffix)
+        mask, why = _mask_of(name, by_stem, takers, (image_suffix, mask_suffix))
         if mask:
             listing.pairs.append((images / name, masks / mask))
         else:
@@ -122,16 +124,22 @@ def list_pairs(images: Path, masks: Path, suffix: str = "") -> PairListing:
     return listing
 
 
-def _stem(name: str) -> str:
-    return PurePosixPath(name).with_suffix("").as_posix()
+def _stem(name: str, suffix: str = "") -> str:
+    return PurePosixPath(name).with_suffix("").as_posix().removesuffix(suffix)
 
 
 def _mask_of(
-    name: str, by_stem: Mapping[str, list[str]], takers: Counter[str], suffix: str
+    name: str,
+    by_stem: Mapping[str, list[str]],
+    takers: Counter[str],
+    suffixes: tuple[str, str],
 ) -> tuple[str, str]:
     """(the mask's name, "") of an image, or ("", why it has none)."""
-    for stem in (name, _stem(name)):  # x.jpg.png says which image it is of; x.png need not
-        masks = by_stem.get(f"{stem}{suffix}", [])
+    if not _stem(name).endswith(suffixes[0]):
+        return "", f"image without {suffixes[0]} in its name"
+    # x.jpg.png says which image it is of; x.png need not
+    for stem in (name, _stem(name, suffixes[0])):
+        masks = by_stem.get(f"{stem}{suffixes[1]}", [])
         whole = [mask for mask in masks if not mask.lower().endswith(LOSSY)]
         if masks and not whole:
             return "", "image with a mask that is a JPEG or WebP, which changes class indices"
@@ -159,9 +167,10 @@ def _no_pair(
         what += f", there is {theirs[0]}"
     else:
         return f"no image in {images} has a mask in {masks}: {summary(left_out)}"
-    endings = {_stem(t).removeprefix(_stem(n)) for n, t in zip(names, theirs, strict=False)}
-    if len(endings) == 1 and (ending := endings.pop()) and _stem(theirs[0]) != ending:
-        what += f": set data.mask_suffix={ending}"
+    endings = {_endings(_stem(n), _stem(t)) for n, t in zip(names, theirs, strict=False)}
+    if len(endings) == 1 and (of_both := endings.pop()) != (_stem(names[0]), _stem(theirs[0])):
+        options = zip(("image", "mask"), of_both, strict=True)
+        what += ": set " + " ".join(f"data.{of}_suffix={end}" for of, end in options if end)
     return what
 
 
@@ -223,3 +232,16 @@ def _check_pair(pair: Pair, colours: bool) -> tuple[list[int], bool] | str:
 
 def _sides(size: Sequence[int]) -> str:
     return f"{size[1]}×{size[0]}"
+
+
+def _endings(image: str, mask: str) -> tuple[str, str]:
+    """What two names end with after the last sign up to which they agree.
+
+    >>> _endings("a/b_0_leftImg8bit", "a/b_0_gtFine")
+    ('_leftImg8bit', '_gtFine')
+    """
+    shorter = min(len(image), len(mask))
+    agreed = next((i for i in range(shorter) if image[i] != mask[i]), shorter)
+    if agreed < shorter:  # "_l" and "_g" agree on a sign that belongs to both endings
+        agreed = max(0, *(image.rfind(sign, 0, agreed) for sign in "_-. "))
+    return image[agreed:], mask[agreed:]

@@ -367,6 +367,52 @@ def test_folder_splits_by_name_and_infers_classes(tmp_path):
         assert {pair[0].name for pair in pairs} - {"more.jpg"} == sides[name]
 
 
+@pytest.mark.parametrize(
+    ("image", "mask", "options"),
+    [
+        ("Images/{split}/{i}.jpg", "MASKS/{split}/{i}.png", {}),
+        ("{split}/imgs/{i}.jpg", "{split}/labels/{i}.png", {"images": "imgs", "masks": "labels"}),
+        (
+            "leftImg8bit/{split}/aachen/a_{i}_leftImg8bit.png",
+            "gtFine/{split}/aachen/a_{i}_gtFine_labelIds.png",
+            {
+                "images": "leftImg8bit",
+                "masks": "gtFine",
+                "image_suffix": "_leftImg8bit",
+                "mask_suffix": "_gtFine_labelIds",
+            },
+        ),
+        (
+            "{split}/{i}_sat.jpg",
+            "{split}/{i}_mask.png",
+            {"images": ".", "masks": ".", "image_suffix": "_sat", "mask_suffix": "_mask"},
+        ),
+    ],
+)
+def test_folders_and_files_of_other_names(tmp_path, image, mask, options):
+    counts = {"training": 3, "valid": 2}
+    for split, count in counts.items():
+        for i in range(count):
+            value = i if split == "training" else 0
+            names = [name.format(split=split, i=i) for name in (image, mask)]
+            save_pair(tmp_path / names[0], tmp_path / names[1], [[0, 1], [value, 255]])
+    data = Folder(root=tmp_path, **options)
+    assert {name: len(pairs) for name, pairs in data.pairs.items()} == {"train": 3, "val": 2}
+    data.setup()
+    held = [sample[1][1, 0].item() for sample in data.splits["train"]]
+    assert held == [0, 1, 2]  # each image with its own mask
+
+
+def test_folders_of_other_names_are_named_in_the_refusal(tmp_path):
+    save_pair(tmp_path / "imgs" / "a_x.jpg", tmp_path / "labels" / "a_y.png", [[0, 1]])
+    with pytest.raises(FileNotFoundError, match=r"; imgs/, labels/ are named by data\.images= and"):
+        Folder(root=tmp_path)
+    with pytest.raises(DataError, match=r": set data\.image_suffix=_x data\.mask_suffix=_y$"):
+        Folder(root=tmp_path, images="imgs", masks="labels")
+    with pytest.raises(ValueError, match=r"images='\.\./x' must be the name of a folder"):
+        Folder(root=tmp_path, images="../x")
+
+
 def test_folder_with_split_folders_names_and_void(tmp_path):
     for split in ("train", "val", "test"):
         save_pair(
