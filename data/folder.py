@@ -84,6 +84,11 @@ class Folder(SegmentationData):
             path = Path(folder) if isinstance(folder, str) and folder else Path("..")
             if ".." in path.parts or path.is_absolute():
                 raise ValueError(f"{name}={folder!r} must be the name of a folder in data.root")
+        if (images, image_suffix) == (masks, mask_suffix):
+            raise ValueError(
+                f"images and masks are both {images!r} of the same names: set image_suffix or "
+                "mask_suffix"
+            )
         coding, own_names = make_coding(values, palette, void)
         self.root = Path(root).expanduser()
         self.left_out = {}
@@ -177,10 +182,14 @@ class Folder(SegmentationData):
 
 def _folder_in(place: Path, name: str) -> Path | None:
     """A folder of this name in a place; in another case where no other has that."""
-    if (place / name).is_dir() or not place.is_dir():
-        return place / name if place.is_dir() else None
-    alike = [p for p in place.iterdir() if p.name.lower() == name.lower() and p.is_dir()]
+    if (place / name).is_dir():
+        return place / name
+    alike = [p for p in _folders_in(place) if p.name.lower() == name.lower()]
     return alike[0] if len(alike) == 1 else None
+
+
+def _folders_in(place: Path) -> list[Path]:
+    return sorted(p for p in place.iterdir() if p.is_dir()) if place.is_dir() else []
 
 
 def _folder(place: Path, name: str) -> Path:
@@ -196,8 +205,7 @@ def _folder(place: Path, name: str) -> Path:
         f"{place} has no folder {name}/: data.root must hold images/ and masks/ with one mask of "
         "class indices for each image, of the same stem"
     )
-    others = sorted(p.name for p in place.iterdir() if p.is_dir()) if place.is_dir() else []
-    others = [f"{other}/" for other in others if not other.startswith(".")]
+    others = [f"{p.name}/" for p in _folders_in(place) if not p.name.startswith(".")]
     if others:
         line += f"; {', '.join(others[:6])} are named by data.images= and data.masks="
     raise FileNotFoundError(line)
@@ -205,9 +213,7 @@ def _folder(place: Path, name: str) -> Path:
 
 def _split_folders(folder: Path) -> dict[str, Path]:
     """Split -> its folder, where there is one."""
-    if not folder.is_dir():
-        return {}
-    below = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
+    below = {path.name.lower(): path for path in _folders_in(folder)}
     found = {
         split: next((below[name] for name in names if name in below), None)
         for split, names in SPLIT_FOLDERS.items()

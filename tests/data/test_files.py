@@ -411,6 +411,8 @@ def test_folders_of_other_names_are_named_in_the_refusal(tmp_path):
         Folder(root=tmp_path, images="imgs", masks="labels")
     with pytest.raises(ValueError, match=r"images='\.\./x' must be the name of a folder"):
         Folder(root=tmp_path, images="../x")
+    with pytest.raises(ValueError, match=r"images and masks are both '\.' of the same names"):
+        Folder(root=tmp_path, images=".", masks=".")
 
 
 def test_folder_with_split_folders_names_and_void(tmp_path):
