@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import heapq
+import itertools
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -105,14 +106,24 @@ def durations(
 def beside_the_steps(found: Mapping[tuple[str, int], Measured], setting: str) -> float | None:
     """How much longer the study's trainings of a setting held their workers than their steps took.
 
-    Their starts tell: between the first and the last, `RECORDED_WITH` workers did all but the last
-    few. None where fewer than 20 trainings are on record, or any was made longer.
+    Their starts tell, of the longest stretch without a pause, one of twice the longest training:
+    between its first and its last, `RECORDED_WITH` workers did all but the last few. None where it
+    has fewer than 20 trainings, or any was made longer.
     """
     own = sorted(m for (folder, _), m in found.items() if folder.startswith(f"study/{setting}/"))
-    if len(own) < 20 or any(each.lengthened for each in own):
+    if not own or any(each.lengthened for each in own):
         return None
-    whole = own[: len(own) - RECORDED_WITH]
-    held = RECORDED_WITH * (own[-1].began - own[0].began)
+    pause = 2 * max(each.seconds for each in own)
+    stretches = [own[:1]]
+    for before, each in itertools.pairwise(own):
+        if each.began - before.began > pause:
+            stretches.append([])
+        stretches[-1].append(each)
+    stretch = max(stretches, key=len)
+    if len(stretch) < 20:
+        return None
+    whole = stretch[: len(stretch) - RECORDED_WITH]
+    held = RECORDED_WITH * (stretch[-1].began - stretch[0].began)
     return held / sum(each.seconds for each in whole) - 1
 
 
@@ -156,7 +167,7 @@ def table(results: Path) -> list[str]:
             "",
             "Starting, validating and scoring held the workers longer than the steps alone by "
             f"{', '.join(said)}, by the times at which the records' trainings began, "
-            f"{RECORDED_WITH} at once.",
+            f"{RECORDED_WITH} at once, in the longest stretch without a pause.",
         ]
     return lines
 

@@ -7,22 +7,21 @@ python -m benchmarks.step --device cuda             # on a GPU, with batches eig
 A step is the forward pass, the loss, the backward pass, the clipping of gradients and AdamW,
 channels-last on one thread; of a GAN, one of each net. The calls of each kind that a
 step makes are recorded with their inputs and then run by themselves, forward and backward, in turn
-with the whole step and with that of a net under `compile=true`, whose first step finds no work of
-the compiler done before, unless TORCHINDUCTOR_CACHE_DIR names a folder that holds some. Seconds are
-processor time; ratios are of one round each. `in_step` are the operators of torch by what they take
-within the step.
+with the whole step and with that of a net under `compile=true`, whose first step finds nothing of
+the compiler's work done before. Seconds are processor time; ratios are of one round each. `in_step`
+are the operators of torch by what they take within the step.
 
 On a GPU seconds are the wall's, waited for at both ends (`benchmarks.devices`). A net of small maps
 keeps a GPU waiting for Python and for launches: what its step takes over its convolutions is that
-too, and in `in_step` every operator is waited for by itself.
+too, and in `in_step` every operator is waited for by itself. What the compiler has done before is
+used there.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import contextlib
 import statistics
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +32,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
+from torch._inductor.utils import fresh_cache
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -358,8 +358,7 @@ def main() -> None:
     if device == CPU:
         torch.set_num_threads(1)
     keep_freed_memory()  # as train.py
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as empty:
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", empty)
+    with fresh_cache() if device == CPU else contextlib.nullcontext():
         _measure_all(given, device)
 
 

@@ -26,7 +26,7 @@ from studies.variants import OPERATORS, TWINS
 
 
 def name_of(experiment: str, choices: Mapping[str, Any], options: Sequence[str]) -> str:
-    """The checkpoint's name: <model>_<operator>_<what is unusual>_study.<data>.
+    """The checkpoint's name: <model>_<operator>_<what is unusual of either>_study.<data>.
 
     A recipe's net, which trained longer, has the name without "study".
 
@@ -38,14 +38,14 @@ def name_of(experiment: str, choices: Mapping[str, Any], options: Sequence[str])
     >>> choices = {"model": "unet", "upsample": "bilinear_init", "data": "camvid"}
     >>> options = ["upsample=bilinear_init", "upsample.dense=true"]
     >>> name_of("study/unet_lite0_camvid", choices, options)
-    'unet_lite0_bilinear_init_dense_study.camvid'
+    'unet_bilinear_init_dense_lite0_study.camvid'
     """
     model = experiment.split("/")[-1].rpartition("_")[0]
-    if not model.startswith(choices["model"]):
-        model = choices["model"]
+    of_model = model.removeprefix(choices["model"]) if model.startswith(choices["model"]) else ""
     unusual = [o.removeprefix("upsample.").removesuffix("=true") for o in options[1:]]
-    words = [model, choices["upsample"], *unusual, "study"]
-    return re.sub(r"[^a-z0-9_]", "", "_".join(words).lower()) + f".{choices['data']}"
+    words = [choices["model"], choices["upsample"], *unusual, of_model.strip("_"), "study"]
+    stem = "_".join(word for word in words if word)
+    return re.sub(r"[^a-z0-9_]", "", stem.lower()) + f".{choices['data']}"
 
 
 def over_seeds(evidence: Evidence, variant: str) -> dict[str, Any] | None:

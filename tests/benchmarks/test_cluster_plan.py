@@ -43,6 +43,8 @@ def test_starts_tell_what_a_training_takes_beside_its_steps():
     found = {(f"study/x/v{job % 2}", job): Measured(10.0 * (job // 2), 8.0) for job in range(22)}
     assert beside_the_steps(found, "x") == pytest.approx(0.25)
     assert beside_the_steps(found, "y") is None
+    later = {("study/x/later", seed): Measured(1e6 + seed, 1.0) for seed in range(9)}
+    assert beside_the_steps(found | later, "x") == pytest.approx(0.25)  # what a pause parts
     longer = {key: each._replace(lengthened=key[1] == 5) for key, each in found.items()}
     assert beside_the_steps(longer, "x") is None
 
