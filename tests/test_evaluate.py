@@ -115,7 +115,7 @@ def test_refusals(trained, tmp_path):
     empty.mkdir()
     assert "no image in this folder" in refused(f"ckpt={trained}", f"input={empty}")
     Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
-    assert "a mask is a PNG file" in refused(
+    assert "the mask is a PNG file" in refused(
         f"ckpt={trained}", f"input={tmp_path / 'x.png'}", "output=x.jpg"
     )
 
