@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -16,21 +18,21 @@ from upzoo.counts import check_counts
 
 #: Images in a row of a picture, and on each way from one noise to another.
 COLUMNS = 8
-#: Drawn at once: a folder holds no more with pleasure, and their noise fits into memory.
+#: Drawn by one command: their noise fits into memory.
 MOST_IMAGES = 1_000_000
 
 
-@torch.inference_mode()
-def images_of(net: NoiseNet, z: Tensor) -> Tensor:
-    """Images (count, channels, H, W) in [-1, 1] of noise (count, latent)."""
-    return torch.cat([net(part) for part in z.split(64)])
+def parts_of(net: NoiseNet, z: Tensor) -> Iterator[Tensor]:
+    """Images (up to 64, channels, H, W) in [-1, 1] of noise (count, latent), part by part."""
+    for part in z.split(64):
+        with torch.inference_mode():
+            images = net(part)
+        yield images
 
 
 def noise(net: NoiseNet, count: int, seed: int) -> Tensor:
     """Gaussian noise (count, latent) that the seed decides."""
     check_counts(samples=count)
-    if count > MOST_IMAGES:
-        raise ValueError(f"samples={count} must be at most {MOST_IMAGES:,}")
     return torch.randn(count, net.latent, generator=torch.Generator().manual_seed(seed))
 
 
@@ -81,20 +83,21 @@ def draw_file(
             f"output={path}: a picture is a PNG file: give a name ending in .png, or a folder "
             "for single images"
         )
+    if (samples or COLUMNS * (ways or 0)) > MOST_IMAGES:
+        raise ValueError(f"{asked}: at most {MOST_IMAGES:,} images are drawn")
     z = noise(net, samples or 0, seed) if ways is None else between(net, ways, seed)
-    in_one = bool(path.suffix) and not path.is_dir()
-    if in_one and len(z) * math.prod(images_of(net, z[:1]).shape[-2:]) > MOST_PIXELS:
-        raise ValueError(
-            f"{asked}: a picture of more than {MOST_PIXELS / 1e6:.0f} million pixels: draw fewer, "
-            "or give a folder for single images, output=FOLDER"
-        )
-    images = images_of(net, z)
-    if in_one:
+    if path.suffix and not path.is_dir():
+        if len(z) * math.prod(next(parts_of(net, z[:1])).shape[-2:]) > MOST_PIXELS:
+            raise ValueError(
+                f"{asked}: a picture of more than {MOST_PIXELS / 1e6:.0f} million pixels: draw "
+                "fewer, or give a folder for single images, output=FOLDER"
+            )
+        images = torch.cat(list(parts_of(net, z)))
         photos.save_pixels(sample_grid(images, min(COLUMNS, len(images))), path)
-    else:
-        for index, image in enumerate(images):
+    else:  # any number of them, a part at a time
+        for index, image in enumerate(itertools.chain.from_iterable(parts_of(net, z))):
             photos.save_pixels(levels(image), path / f"{index:05}.png")
-    print(f"{len(images)} images drawn: {path}")
+    print(f"{len(z)} images drawn: {path}")
 
 
 def between(net: NoiseNet, ways: int, seed: int) -> Tensor:

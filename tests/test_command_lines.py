@@ -143,7 +143,7 @@ TABLE = {
     "evaluate.py list=nothing": r"list=nothing: none of the .* checkpoints has that in its name",
     "evaluate.py list=camvid": None,
     "evaluate.py pretrained=dcgan_transposed_conv.mnist samples=2000000 output=x.png": (
-        r"samples=2000000 must be at most 1,000,000"
+        r"samples=2000000: at most 1,000,000 images are drawn"
     ),
     "evaluate.py pretrained=dcgan_transposed_conv.mnist samples=200000 output=x.png": (
         r"samples=200000: a picture of more than 134 million pixels: draw fewer, or give a folder"
