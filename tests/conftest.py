@@ -1,10 +1,13 @@
 """Run the scripts in this process, on a data set of a few small drawn scenes."""
 
 import os
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -60,6 +63,14 @@ def train_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 def trained(train_run: Callable[..., Path]) -> Path:
     """The folder of one finished run."""
     return train_run()
+
+
+@pytest.fixture(autouse=True)
+def _own_numbers() -> None:
+    """A test draws the same numbers alone as after others, on whichever worker it runs."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)

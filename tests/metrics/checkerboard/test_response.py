@@ -70,7 +70,7 @@ def test_one_layer_ripples_as_its_weights_say(kernel, stride):
 
 
 def test_a_stack_ripples_at_each_scale():
-    weights = [torch.randn(1, 1, 3), torch.randn(1, 1, 4)]
+    weights = [torch.randn(1, 1, width, dtype=torch.float64) for width in (3, 4)]
     ups = nn.Sequential(nn.ConvTranspose1d(1, 1, 3, 2), nn.ConvTranspose1d(1, 1, 4, 2)).double()
     for up, weight in zip(ups, weights, strict=True):
         up.weight.data.copy_(weight)
@@ -81,7 +81,7 @@ def test_a_stack_ripples_at_each_scale():
     p, q, r, s = weights[1].flatten().tolist()
     even, odd = a + c, b
     phases = torch.tensor([p * even + r * odd, q * even + s * odd, p * odd + r * even,
-                           q * odd + s * even])  # fmt: skip
+                           q * odd + s * even], dtype=torch.float64)  # fmt: skip
     mean = phases.mean()
     two = (phases[0] + phases[2] - phases[1] - phases[3]).abs() / 4
     assert found.relative[2] == pytest.approx((two / mean.abs()).item(), rel=1e-5)
