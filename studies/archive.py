@@ -1,4 +1,4 @@
-"""Keep the records of finished runs where a repository can hold them.
+"""Keep the records of finished runs where a repository can hold them, and find them there.
 
 python -m studies.archive logs/study results/study
 python -m studies.archive logs/segnet_basic results/segnet_basic --curves    # learning curves too
@@ -16,6 +16,7 @@ from comparison import groups
 from comparison.curves import FILE, scalars
 from runs import console, folders, per_image, records, scrub
 from runs.records import Record
+from studies.plan import Job
 from upzoo.metrics.catalogue import SCORES
 
 #: Scalars of a learning curve.
@@ -72,6 +73,18 @@ def without_places(record: Record) -> Record:
     return dataclasses.replace(
         record, command=scrub.command(record.command), config=config, checkpoint=None
     )
+
+
+def newest(folder: Path, seed: int) -> Path | None:
+    """The newest run of a seed below a job's folder."""
+    found = [path.parent for path in folder.glob(f"*/seed{seed}-*/{folders.RECORD}")]
+    return max(found, key=lambda run: records.read(run / folders.RECORD).created, default=None)
+
+
+def newest_of(job: Job, *places: Path) -> Path | None:
+    """A job's newest run in the first of these folders that holds any: runs or their records."""
+    found = (newest(place / job.folder, job.seed) for place in places)
+    return next((run for run in found if run is not None), None)
 
 
 def main() -> None:

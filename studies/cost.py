@@ -17,9 +17,9 @@ from pathlib import Path
 
 from runs import console, environment
 from studies import arguments
+from studies.archive import newest
 from studies.plan import read_rates, study_jobs
 from studies.settings import SETTINGS
-from studies.train import newest
 from studies.variants import TWINS
 from upzoo.atomic import whole
 

@@ -14,10 +14,12 @@ from comparison import resampling
 from comparison.statistics import estimate
 from runs import folders, per_image, records
 from runs.records import Record
+from studies import pilots
+from studies.archive import newest
+from studies.pilots import Tried
 from studies.plan import read_rates, study_jobs
 from studies.setting import Setting
 from studies.settings import SETTINGS
-from studies.train import newest
 
 #: Draws of the bootstrap over seeds and images.
 DRAWS = 2000
@@ -71,12 +73,14 @@ class Evidence:
         own: at each variant's own learning rate.
         common: at the common rate, of the variants that have another.
         checks: check → trainings.
+        tried: what the pilots scored, of which the learning rates were chosen.
     """
 
     name: str
     own: Trainings
     common: Trainings = field(default_factory=dict)
     checks: Mapping[str, Trainings] = field(default_factory=dict)
+    tried: Tried = field(default_factory=dict)
 
     @property
     def setting(self) -> Setting:
@@ -210,7 +214,7 @@ def read(
             trained = Trained(job.seed, job.lr, record, run)
             parts.setdefault(suffix, {}).setdefault(job.variant, {})[job.seed] = trained
     own, common = parts.pop("", {}), parts.pop("common", {})
-    evidence = Evidence(name, own, common, parts)
+    evidence = Evidence(name, own, common, parts, pilots.read(name, results))
     check_alike(evidence)
     return evidence
 

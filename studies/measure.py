@@ -16,10 +16,10 @@ import torch
 from runs import console, records
 from runs import folders as runs
 from studies import archive, arguments
+from studies.archive import newest
 from studies.plan import read_rates, study_jobs
 from studies.setting import Setting
 from studies.settings import SETTINGS
-from studies.train import newest
 
 #: A figure that tells whether a record has been measured.
 MARKS = ("shift_consistency", "shift_equivariance")

@@ -8,7 +8,7 @@ from pathlib import Path
 from comparison import inference
 from comparison.inference import Pair
 from comparison.statistics import estimate
-from studies import conclusions
+from studies import conclusions, pilots
 from studies.conclusions import Costs, Reversal
 from studies.evidence import Evidence
 from studies.setting import Setting
@@ -39,7 +39,8 @@ def section(evidence: Evidence, costs: Costs, folder: Path) -> list[str]:
     if len(evidence.seeds) >= FEWEST_SEEDS:
         lines += [f"* {line}" for line in remarks(evidence)]
         lines += ["", *hypotheses(evidence)]
-    return [*lines, *rates(evidence), *checks(evidence)]
+    lines += [*rates(evidence), *pilots.section(setting, evidence.tried)]
+    return [*lines, *checks(evidence)]
 
 
 def brief(evidence: Evidence, costs: Costs) -> list[str]:

@@ -19,9 +19,9 @@ from comparison.statistics import estimate
 from release.ship import TooLargeError, ship
 from runs import console
 from studies import arguments
+from studies.archive import newest
 from studies.evidence import Evidence, read
 from studies.settings import SETTINGS
-from studies.train import newest
 from studies.variants import OPERATORS, TWINS
 
 

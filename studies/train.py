@@ -27,9 +27,10 @@ import yaml
 
 from runs import console, folders, records
 from studies import archive, arguments
+from studies.archive import newest, newest_of
+from studies.pilots import choose_rates
 from studies.plan import RATES, Job, pilot_jobs, read_rates, study_jobs
 from studies.settings import SETTINGS
-from upzoo.metrics.catalogue import SCORES
 
 #: The option of a training that is scored at its end only.
 NO_BUDGETS = "budgets=null"
@@ -130,18 +131,6 @@ class Runner:
             process.send_signal(signal.SIGTERM)
 
 
-def newest(folder: Path, seed: int) -> Path | None:
-    """The newest run of a seed below a job's folder."""
-    found = [path.parent for path in folder.glob(f"*/seed{seed}-*/{folders.RECORD}")]
-    return max(found, key=lambda run: records.read(run / folders.RECORD).created, default=None)
-
-
-def newest_of(job: Job, *places: Path) -> Path | None:
-    """A job's newest run in the first of these folders that holds any: runs or their records."""
-    found = (newest(place / job.folder, job.seed) for place in places)
-    return next((run for run in found if run is not None), None)
-
-
 def epochs_of(job: Job) -> int | None:
     """The length that a job's own options ask for; None for its experiment's."""
     given = [option for option in job.overrides if option.startswith("trainer.max_epochs=")]
@@ -163,40 +152,6 @@ def lengthened(job: Job, epochs: int) -> list[str]:
     for _ in range((epochs // own).bit_length() - 1):
         steps.append(2 * steps[-1])
     return [f"trainer.max_epochs={epochs}", f"budgets=[{','.join(map(str, steps))}]"]
-
-
-def choose_rates(settings: Sequence[str], *places: Path) -> dict[str, dict[str, float]]:
-    """The rate of each variant with the best validation score at its pilots' longest budget.
-
-    Args:
-        settings: keys of `SETTINGS`.
-        places: folders that hold the pilots' runs or their records.
-
-    Raises:
-        ValueError: a pilot is not finished.
-    """
-    chosen: dict[str, dict[str, float]] = {}
-    scores: dict[tuple[str, str], dict[float, float]] = {}
-    for job in pilot_jobs(settings):
-        run = newest_of(job, *places)
-        record = None if run is None else records.read(run / folders.RECORD)
-        if record is None or record.status not in ("finished", "failed"):
-            raise ValueError(
-                f"{places[0] / job.folder}: this pilot is not finished: run --pilots first"
-            )
-        pilot = SETTINGS[job.setting].pilot
-        assert pilot is not None
-        if record.status == "finished":  # one that diverged has failed and is not chosen
-            score = record.metrics["val"][pilot.metric]
-            scores.setdefault((job.setting, job.variant), {})[job.lr] = score
-    for (setting, variant), by_rate in scores.items():
-        pilot = SETTINGS[setting].pilot
-        assert pilot is not None
-        best = max(by_rate, key=lambda lr: SCORES[pilot.metric].better * by_rate[lr])
-        chosen.setdefault(setting, {})[variant] = best
-        shown = "  ".join(f"{lr:g}: {score:.4f}" for lr, score in sorted(by_rate.items()))
-        print(f"{setting} {variant}: {best:g}  ({shown})")
-    return chosen
 
 
 def main() -> None:

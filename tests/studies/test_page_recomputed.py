@@ -330,6 +330,39 @@ def test_checkerboards_of_pictures(several):
     assert dict(re.findall(r"`(\w+)` \((\d+) of ", "".join(lines))) == seen
 
 
+def test_learning_rates_are_the_best_of_the_pilots(records):
+    text, setting = body(records), records.setting
+    found = [t for t in tables(text) if re.fullmatch(r"[\d.]+", t[0][1])]
+    assert len(found) == (setting.pilot is not None)
+    assert ("Learning rates are those of " in text) == (setting.rates_of is not None)
+    if not found:
+        return
+    ((heads, _, *rows),) = found
+    assert [float(rate) for rate in heads[1:]] == sorted(setting.pilot.rates)
+    scale = 100 if setting.pilot.metric == "miou" else 1
+    sign = -1 if setting.pilot.metric == "fid" else 1
+    edges = defaultdict(set)
+    for variant, *cells in rows:
+        folder = ROOT / "results" / "pilots" / key(records) / variant.strip("`")
+        scores = []
+        for rate, cell in zip(heads[1:], cells, strict=True):
+            (path,) = (folder / f"lr{rate}").rglob("record.json")
+            record = json.loads(path.read_text(encoding="utf-8"))
+            assert record["choices"]["seed"] == 100
+            scores.append(sign * record["metrics"]["val"][setting.pilot.metric])
+            assert says(cell.strip("*"), scale * sign * scores[-1])
+        best = int(np.argmax(scores))
+        assert [cell.startswith("**") for cell in cells] == [i == best for i in range(len(cells))]
+        task = records.own[variant.strip("`")][records.seeds[0]]["config"]["task"]
+        assert float(heads[1 + best]) == task.get("lr", task.get("generator_lr"))
+        for place, words in ((0, "lowest"), (len(cells) - 1, "highest")):
+            if best == place:
+                edges[words].add(variant.strip("`"))
+    line = "".join(re.findall(r"^Chosen at the edge.*$", text, re.M))
+    shown = dict(re.findall(r"the (lowest|highest) for ([^;]+?)[;.]", line))
+    assert {words: set(re.findall(r"`(\w+)`", those)) for words, those in shown.items()} == edges
+
+
 def test_limits_in_the_readme(records):
     """They are those of the page, which the tests above recompute."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from runs import records
-from studies import plan, train
+from studies import pilots, plan, train
 from studies.plan import Job, pilot_jobs, study_jobs
 from studies.settings import SETTINGS
 from tests.comparison.fabricated import write
@@ -136,12 +136,12 @@ def test_the_rate_with_the_best_validation_score_is_chosen(tmp_path, capsys):
             status="failed" if diverged else "finished",
         )
         assert records.read(path)
-    chosen = train.choose_rates(["fcn8s_camvid"], tmp_path / "none", tmp_path)["fcn8s_camvid"]
+    chosen = pilots.choose_rates(["fcn8s_camvid"], tmp_path / "none", tmp_path)["fcn8s_camvid"]
     assert chosen["carafe"] == 1e-3
     assert chosen["transposed"] == 3e-3
     assert chosen["dysample"] == 9e-3
     with pytest.raises(ValueError, match="this pilot is not finished: run --pilots first"):
-        train.choose_rates(["fcn8s_camvid"], tmp_path / "empty")
+        pilots.choose_rates(["fcn8s_camvid"], tmp_path / "empty")
 
 
 def test_rates_are_read_back(tmp_path):
