@@ -338,8 +338,8 @@ SETTINGS: Mapping[str, Setting] = {
             "pixel_shuffle",
         ),
         seeds=(0, 1, 2, 3, 4),
-        common=3e-3,
-        pilot=Pilot(rates=(1e-3, 3e-3, 9e-3, 2.7e-2), overrides=(), metric="psnr"),
+        common=9e-3,
+        pilot=Pilot(rates=(1e-3, 3e-3, 9e-3, 2.7e-2, 8.1e-2), overrides=(), metric="psnr"),
         hypotheses=(
             Hypothesis(
                 "f1",
