@@ -113,6 +113,26 @@ def test_a_file_that_differs_is_not_written(tmp_path, monkeypatch):
     assert (tmp_path / "model.onnx").read_bytes() == b"old"
 
 
+def test_a_net_with_switches_is_tried_on_further_images(tmp_path, monkeypatch):
+    """Rounding decides which of two nearly equal values of a pooling is the largest."""
+    seen = []
+
+    def errors(net, path, examples):
+        seen.append(examples[0])
+        return 0.02 if len(seen) < 3 else 1e-6
+
+    monkeypatch.setattr(export, "_trace", lambda net, example, takes: Program())
+    monkeypatch.setattr(export, "_largest_error", errors)
+    net = upzoo.create("deconvnet", "max_unpool", num_classes=2, width=4)
+    assert export.to_onnx(net, tmp_path / "model.onnx") == 1e-6
+    assert len(seen) == 3
+    assert not torch.equal(seen[0], seen[1])
+    seen.clear()
+    with pytest.raises(ValueError, match=r"PyTorch's by 2\.0e-02"):
+        export.to_onnx(fcn(), tmp_path / "model.onnx")
+    assert len(seen) == 1
+
+
 def test_a_broken_write_leaves_nothing(tmp_path, monkeypatch):
     def fail(self):
         raise OSError("disk full")
