@@ -70,6 +70,20 @@ def mean_iou(sums: Figures) -> np.ndarray:
         return np.nanmean(sums["hits"] / union, axis=-1)
 
 
+def drawable(figures: Figures, pooled: bool = False) -> tuple[Figures, Statistic]:
+    """What to draw of a score, and the statistic that gives it.
+
+    Args:
+        figures: of the counts of a mean IoU, or one value an image.
+        pooled: the values are PSNR in dB, the score that of the squared error over all images,
+            which is no mean of theirs.
+    """
+    if len(figures) > 1:
+        return figures, mean_iou
+    (values,) = figures.values()
+    return (mean_of(10 ** (-values / 10)), pooled_psnr) if pooled else (mean_of(values), ratio)
+
+
 def mean_of(values: np.ndarray) -> Figures:
     """Figures of the mean over images that have a value, for `ratio`; nan is none."""
     return {"total": np.nan_to_num(values), "count": np.isfinite(values).astype(float)}
@@ -78,3 +92,8 @@ def mean_of(values: np.ndarray) -> Figures:
 def ratio(sums: Figures) -> np.ndarray:
     """The mean of what `mean_of` made figures of."""
     return sums["total"] / sums["count"]
+
+
+def pooled_psnr(sums: Figures) -> np.ndarray:
+    """PSNR in dB of the mean of squared errors, in units of the peak's square."""
+    return -10 * np.log10(ratio(sums))

@@ -26,26 +26,29 @@ from upzoo.atomic import whole
 FEWEST = 30
 
 
-def over_images(figures: Mapping[str, Tensor], split: str) -> dict[str, Any] | None:
+def over_images(
+    figures: Mapping[str, Tensor], split: str, pooled: bool = False
+) -> dict[str, Any] | None:
     """What other images like those of a split would give, by drawing them anew (bootstrap).
 
     Args:
         figures: of each image, by name (`Task.per_image`).
         split: that they are of.
+        pooled: PSNR is of the squared error over all images (`Reconstruction.pooled`).
 
     Returns:
         `count` of images, `score`, `split`, and `low` and `high` of its interval; None for figures
         without such a score, and for few images.
     """
+    names: tuple[str, ...]
     counts = ("hits", "truth", "predicted")
     if set(counts) <= figures.keys():
-        score, statistic = "miou", resampling.mean_iou
-        drawn: resampling.Figures = {name: _one_net(figures[name]) for name in counts}
+        score, names = "miou", counts
     elif "psnr" in figures:
-        score, statistic = "psnr", resampling.ratio
-        drawn = resampling.mean_of(_one_net(figures["psnr"]))
+        score, names = "psnr", ("psnr",)
     else:
         return None
+    drawn, statistic = resampling.drawable({n: _one_net(figures[n]) for n in names}, pooled)
     count = next(iter(drawn.values())).shape[1]
     if count < FEWEST:
         return None
@@ -75,6 +78,7 @@ def measured(name: str, root: str | None) -> dict[str, Any] | None:
     from omegaconf import OmegaConf
 
     from tasks.rebuild import rebuild, stored_config
+    from tasks.reconstruction import Reconstruction
     from tasks.scoring import quiet, score
 
     quiet()
@@ -82,7 +86,8 @@ def measured(name: str, root: str | None) -> dict[str, Any] | None:
     task, data = rebuild(metadata, net, root=root)
     trainer = OmegaConf.create(dict(stored_config(metadata))).trainer
     _, figures = score(trainer, task, data, [data.test_split])
-    return over_images(figures[data.test_split], data.test_split)
+    pooled = isinstance(task, Reconstruction) and task.pooled
+    return over_images(figures[data.test_split], data.test_split, pooled)
 
 
 def main() -> None:

@@ -133,6 +133,7 @@ def rescore(
     from omegaconf import OmegaConf
 
     from tasks.rebuild import rebuild, stored_config
+    from tasks.reconstruction import Reconstruction
     from tasks.scoring import measure_artifacts, pictures_of, quiet, score
 
     quiet()
@@ -145,7 +146,8 @@ def rescore(
         stored.trainer, task, data, splits, {split: pictures} if pictures else {}
     )
     metrics[split] |= measure_artifacts(task, data, split, count, pictures)
-    return metrics, over_images(figures[split], split)
+    pooled = isinstance(task, Reconstruction) and task.pooled
+    return metrics, over_images(figures[split], split, pooled)
 
 
 def _check_name(name: str, choices: Mapping[str, Any]) -> None:

@@ -142,11 +142,9 @@ class Evidence:
         The draws are alike for all variants and budgets, so that differences are paired.
         """
         if (variant, step) not in self._drawn:
-            figures, statistic = self.figures(variant, step), resampling.mean_iou
-            if len(figures) == 1:  # one value an image: its mean
-                (values,) = figures.values()
-                figures, statistic = resampling.mean_of(values), resampling.ratio
-            self._drawn[variant, step] = resampling.draw(figures, statistic, DRAWS)
+            figures = self.figures(variant, step)
+            drawn, statistic = resampling.drawable(figures, self.setting.pooled)
+            self._drawn[variant, step] = resampling.draw(drawn, statistic, DRAWS)
         return self._drawn[variant, step]
 
     @cached_property

@@ -60,6 +60,7 @@ class Setting:
         split: the test split that it is of.
         figures: names of the figures of each image that the score is a mean of, or a mean IoU; none
             where it is of all images together.
+        pooled: the figures are PSNR, and the score that of all images' squared error together.
         margin: differences below it are none, in the score's unit.
         act: differences up to it are not worth acting on.
         secondary: further scores of the page's table, split and name.
@@ -88,6 +89,7 @@ class Setting:
     margin: float
     act: float
     secondary: Sequence[tuple[str, str]] = ()
+    pooled: bool = False
     parts: Mapping[str, str] = field(default_factory=dict)
     hypotheses: Sequence[Hypothesis] = ()
     pilot: Pilot | None = None

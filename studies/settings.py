@@ -322,6 +322,7 @@ SETTINGS: Mapping[str, Setting] = {
         primary="psnr",
         split="test",
         figures=("psnr",),
+        pooled=True,
         margin=0.1,
         act=0.1,
         secondary=(

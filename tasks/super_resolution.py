@@ -38,6 +38,7 @@ class SuperResolution(Reconstruction):
 
     defaults = Optimisation(weight_decay=0.0)
     peak = 255.0
+    pooled = False
     shares_pass = False  # images differ in size, and are looked at in what all of them have
 
     def __init__(

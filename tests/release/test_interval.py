@@ -1,6 +1,7 @@
 """Intervals of shipped scores: over images by hand, over seeds from records, in card and list."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -28,6 +29,25 @@ def test_an_interval_over_images_is_that_of_their_mean():
     assert found["high"] == pytest.approx(0.8 + 1.96 * 0.02, abs=0.004)
     psnr = interval.over_images({"psnr": torch.tensor([29.0, 31.0] * 50)}, "test")
     assert psnr["high"] == pytest.approx(30 + 1.96 * 0.1, abs=0.02)
+
+
+def test_psnr_of_all_images_is_no_mean_of_theirs():
+    """Squared errors of 0.001 and 0.0001: their mean is 0.00055, which is 32.6 dB, not 35."""
+    found = interval.over_images({"psnr": torch.tensor([30.0, 40.0] * 50)}, "test", pooled=True)
+    error = 1.96 * 0.00045 / 10  # of the mean of 100 images
+    assert found["low"] == pytest.approx(-10 * math.log10(0.00055 + error), abs=0.05)
+    assert found["high"] == pytest.approx(-10 * math.log10(0.00055 - error), abs=0.05)
+
+
+def test_every_shipped_score_lies_in_its_interval_over_images():
+    listed = json.loads((ROOT / "checkpoints/manifest.json").read_text())["checkpoints"]
+    checked = 0
+    for name, entry in listed.items():
+        if images := entry["images"]:
+            score = entry["scores"][images["score"]]
+            assert images["low"] <= score <= images["high"], name
+            checked += 1
+    assert checked >= 5
 
 
 def test_few_images_and_other_figures_have_none():
