@@ -84,6 +84,15 @@ ARTIFACTS = (ROOT / "docs" / "artifacts.md").read_text()
 GRIDS = re.findall(r"^\| \[.+?\]\(\.\./(results/separation/.+?)\) \|(.+)\|$", ARTIFACTS, re.M)
 MENDS = re.findall(r"^\| \[.+?\]\(\.\./(results/equalised/.+?)\) \|(.+)\|$", ARTIFACTS, re.M)
 
+#: Operator of the study's DeconvNets, as docs/artifacts.md lists it → variant.
+REBUILT = {
+    "`transposed_conv`, kernel 4, stride 2": "transposed",
+    "`pixel_shuffle`": "pixel_shuffle",
+    "`max_unpool`": "max_unpool",
+    "`resize_conv`": "resize_nearest",
+    "`bilinear_init`, fixed": "bilinear_fixed",
+}
+
 
 def shown(value, decimals=1):
     return f"{value:.{decimals}f}".replace("-", "−")
@@ -100,6 +109,19 @@ def test_grids_of_trained_nets_are_those_of_the_records(path, cells):
     assert grid == shown(scores["checkerboard_db"])
     assert interval == " … ".join(map(shown, ends))
     assert response == shown(scores["response"], 2)
+
+
+def test_checkerboards_of_rebuilt_emoji_are_those_of_the_records():
+    for listed, variant in REBUILT.items():
+        folder = ROOT / "results" / "study" / "deconvnet_emoji" / variant
+        scores = [records.read(path).metrics["test"] for path in folder.rglob("record.json")]
+        found = sorted(each["checkerboard_db"] for each in scores)
+        assert len(found) == 5
+        span = f"{shown(found[0])} to {shown(found[-1])}"
+        assert f"| {listed} | {span} |" in ARTIFACTS
+        if variant in ("transposed", "pixel_shuffle"):
+            assert span in README
+        assert (found[-1] < 6) == (variant in ("resize_nearest", "bilinear_fixed"))
 
 
 def test_uneven_kernels_are_told_from_their_twins():
