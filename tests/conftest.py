@@ -5,9 +5,7 @@ import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -68,6 +66,9 @@ def trained(train_run: Callable[..., Path]) -> Path:
 @pytest.fixture(autouse=True)
 def _own_numbers() -> None:
     """A test draws the same numbers alone as after others, on whichever worker it runs."""
+    import numpy as np
+    import torch  # here, after the number of threads has been set
+
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
