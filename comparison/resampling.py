@@ -70,7 +70,7 @@ def mean_iou(sums: Figures) -> np.ndarray:
         return np.nanmean(sums["hits"] / union, axis=-1)
 
 
-def drawable(figures: Figures, pooled: bool = False) -> tuple[Figures, Statistic]:
+def drawn_as(figures: Figures, pooled: bool = False) -> tuple[Figures, Statistic]:
     """What to draw of a score, and the statistic that gives it.
 
     Args:

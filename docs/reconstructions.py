@@ -5,17 +5,19 @@
 They differ in the operator and its learning rate; the checkerboard is that of seed 0's record.
 """
 
+import argparse
 import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
+import torch.nn.functional as F
+from torchvision.utils import make_grid, save_image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from data.pixels import denormalise
 from panels import canvas, style
+from runs import console
 from tasks.rebuild import rebuild_data
 from upzoo import zoo
 from upzoo.audit.report import severity
@@ -31,8 +33,8 @@ NETS = {
     "deconvnet_bilinear_init_study.emoji": "bilinear_fixed",
 }
 IMAGES = (8, 16, 24, 32)  # every eighth of the test split
-#: Twice the pixels of a page, which is 830 wide: of a tile, between tiles, above them.
-TILE, GAP, HEAD = 256, 16, 84
+#: Twice the pixels of a page, which is 830 wide: of a pixel, between tiles, above them.
+SCALE, GAP, HEAD = 4, 16, 68
 PATH = Path(__file__).parent / "figures" / "reconstructions.png"
 
 
@@ -43,23 +45,16 @@ def main(root: str) -> None:
     images = torch.stack([dataset[index]["image"] for index in IMAGES])
     with torch.inference_mode():
         made = [zoo.read(name)[0](images) for name in NETS]
-    titles = [("input", ""), *(title(variant) for variant in NETS.values())]
-    width = GAP + len(titles) * (TILE + GAP)
-    sheet = np.full((HEAD + len(IMAGES) * (TILE + GAP), width, 3), 255, dtype=np.uint8)
-    drawn = canvas.figure(width, len(sheet))
-    for column, ((operator, db), found) in enumerate(zip(titles, [images, *made], strict=True)):
-        left = GAP + column * (TILE + GAP)
+    tiles = denormalise(torch.stack([images, *made], dim=1), data.mean, data.std).clamp(0, 1)
+    tiles = F.interpolate(tiles.flatten(0, 1), scale_factor=SCALE)  # their pixels are seen
+    sheet = make_grid(tiles, nrow=1 + len(made), padding=GAP, pad_value=1)
+    page = F.pad(sheet, (0, 0, HEAD, 0), value=1).mul(255).round().byte().permute(1, 2, 0).numpy()
+    drawn = canvas.figure(page.shape[1], page.shape[0])
+    for column, (operator, db) in enumerate([("input", ""), *map(title, NETS.values())]):
+        left = GAP + column * (tiles.shape[-1] + GAP)
         canvas.write(drawn, left, 24, operator, px=24, weight="bold")
         canvas.write(drawn, left, 56, db, px=22, color=style.GREY)
-        colours = denormalise(found, data.mean, data.std).clamp(0, 1).mul(255).round().byte()
-        for row, picture in enumerate(colours.permute(0, 2, 3, 1).numpy()):
-            top = HEAD + row * (TILE + GAP)
-            size = (TILE, TILE)
-            tile = Image.fromarray(picture).resize(size, Image.Resampling.NEAREST)
-            sheet[top : top + TILE, left : left + TILE] = np.asarray(tile)
-    drawn.figimage(sheet, 0, 0, origin="upper", zorder=-1)
-    page = canvas.pixels(drawn).permute(1, 2, 0).numpy()
-    Image.fromarray(page).save(PATH, optimize=True)
+    save_image(canvas.over(page, drawn) / 255, PATH)
     print(PATH)
 
 
@@ -73,4 +68,7 @@ def title(variant: str) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description="Draw what DeconvNets rebuild of emoji.")
+    parser.add_argument("root", help="folder of the emoji")
+    with console.user_errors():
+        main(parser.parse_args().root)

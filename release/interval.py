@@ -34,7 +34,7 @@ def over_images(
     Args:
         figures: of each image, by name (`Task.per_image`).
         split: that they are of.
-        pooled: PSNR is of the squared error over all images (`Reconstruction.pooled`).
+        pooled: PSNR is of the squared error over all images (`Task.pooled`).
 
     Returns:
         `count` of images, `score`, `split`, and `low` and `high` of its interval; None for figures
@@ -48,7 +48,7 @@ def over_images(
         score, names = "psnr", ("psnr",)
     else:
         return None
-    drawn, statistic = resampling.drawable({n: _one_net(figures[n]) for n in names}, pooled)
+    drawn, statistic = resampling.drawn_as({n: _one_net(figures[n]) for n in names}, pooled)
     count = next(iter(drawn.values())).shape[1]
     if count < FEWEST:
         return None
@@ -78,7 +78,6 @@ def measured(name: str, root: str | None) -> dict[str, Any] | None:
     from omegaconf import OmegaConf
 
     from tasks.rebuild import rebuild, stored_config
-    from tasks.reconstruction import Reconstruction
     from tasks.scoring import quiet, score
 
     quiet()
@@ -86,8 +85,7 @@ def measured(name: str, root: str | None) -> dict[str, Any] | None:
     task, data = rebuild(metadata, net, root=root)
     trainer = OmegaConf.create(dict(stored_config(metadata))).trainer
     _, figures = score(trainer, task, data, [data.test_split])
-    pooled = isinstance(task, Reconstruction) and task.pooled
-    return over_images(figures[data.test_split], data.test_split, pooled)
+    return over_images(figures[data.test_split], data.test_split, task.pooled)
 
 
 def main() -> None:

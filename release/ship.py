@@ -133,7 +133,6 @@ def rescore(
     from omegaconf import OmegaConf
 
     from tasks.rebuild import rebuild, stored_config
-    from tasks.reconstruction import Reconstruction
     from tasks.scoring import measure_artifacts, pictures_of, quiet, score
 
     quiet()
@@ -146,8 +145,7 @@ def rescore(
         stored.trainer, task, data, splits, {split: pictures} if pictures else {}
     )
     metrics[split] |= measure_artifacts(task, data, split, count, pictures)
-    pooled = isinstance(task, Reconstruction) and task.pooled
-    return metrics, over_images(figures[split], split, pooled)
+    return metrics, over_images(figures[split], split, task.pooled)
 
 
 def _check_name(name: str, choices: Mapping[str, Any]) -> None:

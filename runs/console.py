@@ -31,6 +31,10 @@ HYDRAS = {
     r"Error merging override (\S+?)=(.*)": (
         "{0}={1}: {0} takes no such value: its options are {0}.NAME=VALUE, or one of another kind"
     ),
+    r"Missing mandatory value: data\.root": (
+        "data.root is not set: give the folder of the data, data.root=PATH"
+    ),
+    r"Missing mandatory value: (\S+)": "{0} is not set: give {0}=VALUE",
 }
 
 #: What a disk refuses with after a file has been opened: such an error names no file.

@@ -143,7 +143,7 @@ class Evidence:
         """
         if (variant, step) not in self._drawn:
             figures = self.figures(variant, step)
-            drawn, statistic = resampling.drawable(figures, self.setting.pooled)
+            drawn, statistic = resampling.drawn_as(figures, self.setting.pooled)
             self._drawn[variant, step] = resampling.draw(drawn, statistic, DRAWS)
         return self._drawn[variant, step]
 

@@ -36,12 +36,12 @@ def read(name: str, *places: Path) -> Tried:
     return found
 
 
-def best(setting: Setting, by_rate: Mapping[float, float]) -> float:
-    """The learning rate with the best score; none that diverged."""
+def best(setting: Setting, by_rate: Mapping[float, float]) -> float | None:
+    """The learning rate with the best score; None where all diverged."""
     assert setting.pilot is not None
     better = SCORES[setting.pilot.metric].better
     ended = {lr: score for lr, score in by_rate.items() if not math.isnan(score)}
-    return max(ended, key=lambda lr: better * ended[lr])
+    return max(ended, key=lambda lr: better * ended[lr], default=None)
 
 
 def choose_rates(settings: Sequence[str], *places: Path) -> dict[str, dict[str, float]]:
@@ -52,7 +52,7 @@ def choose_rates(settings: Sequence[str], *places: Path) -> dict[str, dict[str, 
         places: folders that hold the pilots' runs or their records.
 
     Raises:
-        ValueError: a pilot is not finished.
+        ValueError: a pilot is not finished, or all of a variant diverged.
     """
     chosen: dict[str, dict[str, float]] = {}
     for name in settings:
@@ -64,6 +64,8 @@ def choose_rates(settings: Sequence[str], *places: Path) -> dict[str, dict[str, 
                 )
         for variant, by_rate in tried.items():
             rate = best(SETTINGS[name], by_rate)
+            if rate is None:
+                raise ValueError(f"{name} {variant}: all pilots diverged: try lower learning rates")
             chosen.setdefault(name, {})[variant] = rate
             shown = "  ".join(f"{lr:g}: {score:.4f}" for lr, score in sorted(by_rate.items()))
             print(f"{name} {variant}: {rate:g}  ({shown})")

@@ -36,6 +36,7 @@ class Task(pl.LightningModule):
         shares_pass: whether its pictures are those that it is scored by; if not, they are made anew
             of the samples that `cut` gives.
         weighs_kernels: whether the ripple of kernels, a share of their mean gain, says anything.
+        pooled: whether PSNR is of the squared error over all images, not the mean of each one's.
         takes_turns: whether its nets are trained in turns, each by an optimizer of its own.
         results: scores of the latest pass over a whole split, by name.
         per_image: figures of each image of that pass in the split's order, by name.
@@ -47,6 +48,7 @@ class Task(pl.LightningModule):
     net: Any  # Lightning would have it a Tensor or a Module
     periods: tuple[int, ...] = (2, 4, 8)
     weighs_kernels: bool = True
+    pooled: ClassVar[bool] = False
     takes_turns: ClassVar[bool] = False
 
     def __init__(self, net: torch.nn.Module, card: Mapping[str, Any] | None = None) -> None:

@@ -9,13 +9,13 @@ from functools import lru_cache
 from typing import Any
 
 import hydra
-import lightning.pytorch as pl
 import yaml
 from omegaconf import DictConfig
 from torch import nn
 
 from runs.console import ROOT
 from runs.types import check_plain
+from tasks.base import Task
 
 
 def rebuild(
@@ -24,7 +24,7 @@ def rebuild(
     *,
     root: str | None = None,
     other: DictConfig | None = None,
-) -> tuple[pl.LightningModule, Any]:
+) -> tuple[Task, Any]:
     """A task ready to be scored, in evaluation mode, and its data.
 
     Args:

@@ -51,8 +51,7 @@ class Reconstruction(Supervised):
     shown = ("psnr", "ssim")
     #: Range of the values that PSNR and SSIM compare.
     peak: ClassVar[float] = 1.0
-    #: Whether PSNR is of the squared error over all images, not the mean of each one's.
-    pooled: ClassVar[bool] = True
+    pooled = True
 
     def __init__(self, net: nn.Module, data: Any, *, distance: str = "l1", **options: Any) -> None:
         check_choice("distance", distance, tuple(DISTANCES))

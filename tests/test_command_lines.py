@@ -88,7 +88,7 @@ TABLE = {
     "train.py model=[fcn,unet]": r"model=\[fcn,unet\]: model= takes a name",
     "train.py model=fcm": r"model=fcm: there is no such model; did you mean 'fcn'\?",
     "train.py upsample=carafee": r"did you mean 'carafe'\?",
-    "train.py data=folder": r"data\.root",
+    "train.py data=folder": r"data\.root is not set: give the folder of the data, data\.root=PATH",
     "train.py name=../../x": r"name=\.\./\.\./x must be the name of a folder within logs",
     "train.py compile=maybe": r"compile=maybe must be true or false",
     "train.py data.size=64": r"data\.size=64 must be a list of whole numbers",

@@ -363,6 +363,21 @@ def test_learning_rates_are_the_best_of_the_pilots(records):
     assert {words: set(re.findall(r"`(\w+)`", those)) for words, those in shown.items()} == edges
 
 
+def test_scores_are_those_of_the_figures_of_their_images(records):
+    """PSNR is the mean of the images', or that of all images' squared error."""
+    if records.setting.figures != ("psnr",):
+        return
+    split = records.setting.split
+    for runs in records.own.values():
+        for record in runs.values():
+            steps = list(record["images"]["steps"])
+            for budget in record["budgets"]:
+                each = record["images"][f"{split}.psnr"][steps.index(budget["step"])].astype(float)
+                errors = 10 ** (-each / 10)
+                found = -10 * np.log10(errors.mean()) if records.setting.pooled else each.mean()
+                assert budget["metrics"][split]["psnr"] == pytest.approx(found, abs=1e-3)
+
+
 def test_limits_in_the_readme(records):
     """They are those of the page, which the tests above recompute."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")

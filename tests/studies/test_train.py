@@ -144,6 +144,17 @@ def test_the_rate_with_the_best_validation_score_is_chosen(tmp_path, capsys):
         pilots.choose_rates(["fcn8s_camvid"], tmp_path / "empty")
 
 
+def test_a_variant_whose_pilots_all_diverged_has_no_rate(tmp_path):
+    for job in pilot_jobs(["fcn8s_camvid"]):
+        write(
+            tmp_path / job.folder, "x", plan.PILOT_SEED, {"miou": 0.1}, split="val", status="failed"
+        )
+    setting, tried = SETTINGS["fcn8s_camvid"], pilots.read("fcn8s_camvid", tmp_path)
+    assert "| `carafe` | diverged | diverged | diverged |" in pilots.section(setting, tried)
+    with pytest.raises(ValueError, match="fcn8s_camvid bilinear_fixed: all pilots diverged"):
+        pilots.choose_rates(["fcn8s_camvid"], tmp_path)
+
+
 def test_rates_are_read_back(tmp_path):
     path = tmp_path / "rates.yaml"
     assert plan.read_rates(path) == {}
