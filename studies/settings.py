@@ -282,7 +282,7 @@ SETTINGS: Mapping[str, Setting] = {
         secondary=(("test", "checkerboard_db"), ("test", "sharpness_db")),
         variants=("transposed", "bilinear_fixed", "resize_nearest"),
         seeds=(0, 1, 2),
-        pilot=Pilot(rates=(1e-4, 2e-4, 4e-4, 8e-4, 1.6e-3), overrides=(), metric="swd"),
+        pilot=Pilot(rates=(1e-4, 2e-4, 4e-4, 8e-4, 1.6e-3, 3.2e-3), overrides=(), metric="swd"),
     ),
     "unet_scratch_camvid": Setting(
         title="U-Net from scratch (CamVid)",
