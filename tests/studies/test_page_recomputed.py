@@ -340,7 +340,7 @@ def test_learning_rates_are_the_best_of_the_pilots(records):
     ((heads, _, *rows),) = found
     assert [float(rate) for rate in heads[1:]] == sorted(setting.pilot.rates)
     scale = 100 if setting.pilot.metric == "miou" else 1
-    sign = -1 if setting.pilot.metric == "fid" else 1
+    sign = -1 if setting.pilot.metric in ("fid", "swd") else 1
     edges = defaultdict(set)
     for variant, *cells in rows:
         folder = ROOT / "results" / "pilots" / key(records) / variant.strip("`")
@@ -386,7 +386,7 @@ def test_limits_in_the_readme(records):
     if line is None:
         return
     text = SECTIONS[records.setting.title]
-    found = re.search(r"finds a difference of (\S+(?: \w+)?) in 80", text)
+    found = re.search(r"finds a difference of (\S+(?: \S+)?) in 80", text)
     rising = re.search(r"^\* Not converged.*$", text, re.M)
     count = rising[0].count("`") // 2 if rising else 0
     assert found is not None
