@@ -125,7 +125,7 @@ def overview(evidence: Sequence[Evidence], costs: Mapping[str, Costs]) -> list[s
         lines += [
             *([""] if lines else []),
             f"**What to take is not known yet** for {listed(titles)}: "
-            "they are not trained with all variants and seeds.",
+            "not all variants and seeds are trained.",
         ]
     where = "Tables, figures, variants and what is not known: [the study](docs/results.md)."
     return [*lines, "", where]
@@ -171,7 +171,7 @@ def of_data(data: str, evidence: Sequence[Evidence], costs: Mapping[str, Costs])
             lines += [f"### {each.setting.title}", "", *brief(each, costs.get(each.name, {}))]
     if titles:
         lines += [
-            f"Nothing is known yet of {listed(titles)}: they are not trained with all seeds.",
+            f"Nothing is known yet of {listed(titles)}: not all seeds are trained.",
             "",
         ]
     return [*lines, "Figures, tests and learning rates: [the study](results.md)."]

@@ -300,7 +300,8 @@ def cell(name: str, values: Iterable[float]) -> str:
 def amount(setting: Setting, value: float) -> str:
     """A difference of the primary score, with its unit; one decimal more than the score has."""
     score = SCORES[setting.primary]
-    unit = "points" if score.unit == "%" else score.unit
+    # a heading names what values were multiplied by; after a value stands what multiplies it
+    unit = {"%": "points", "×10³": "×10⁻³"}.get(score.unit, score.unit)
     return f"{score.scale * value:.{(score.decimals or 2) + 1}f} {unit}".rstrip()
 
 
