@@ -23,7 +23,8 @@ class Score:
 
     Attributes:
         title: without its unit.
-        unit: of the values shown; empty for plain numbers.
+        unit: of the values shown; empty for plain numbers. A power of ten is what values were
+            multiplied by.
         better: 1 where higher is better, -1 where lower is, 0 where neither.
         kind: "quality", "boundary", "sharpness" or "artifact" are compared and tested, the first
             quality and the first artifact of a group being its headlines; "cost" is compared;
@@ -50,6 +51,26 @@ class Score:
         ('Mean IoU, %', 'SSIM')
         """
         return f"{self.title}, {self.unit}" if self.unit else self.title
+
+    @property
+    def suffix(self) -> str:
+        """What stands behind a value: the unit, or the power of ten that multiplies it.
+
+        >>> SCORES["psnr"].suffix, SCORES["swd"].heading, SCORES["swd"].suffix
+        ('dB', 'Sliced Wasserstein, ×10³', '×10⁻³')
+        """
+        return self.unit.replace("×10", "×10⁻")
+
+    def with_unit(self, value: float | None) -> str:
+        """A recorded value as `text` gives it, and its unit.
+
+        >>> SCORES["miou"].with_unit(0.4567), SCORES["ssim"].with_unit(0.9)
+        ('45.7 %', '0.9000')
+        >>> SCORES["swd"].with_unit(48.74), SCORES["swd"].with_unit(None)
+        ('48.74 ×10⁻³', '–')
+        """
+        text = self.text(value)
+        return text if text == NONE else f"{text} {self.suffix}".rstrip()
 
     @property
     def resolution(self) -> float:

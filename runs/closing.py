@@ -87,17 +87,7 @@ def _strength(scores: Mapping[str, Any]) -> str:
     db = scores.get("checkerboard_db")
     if db is None or math.isnan(db):
         return ""
-    return f"{severity(db)} ({value_with_unit('checkerboard_db', db)})"
-
-
-def value_with_unit(name: str, value: float) -> str:
-    """A score as a reader sees it.
-
-    >>> value_with_unit("miou", 0.4567), value_with_unit("ssim", 0.9)
-    ('45.7 %', '0.9000')
-    """
-    score = catalogue.find(name)
-    return f"{score.text(value)} {score.unit}".strip()
+    return f"{severity(db)} ({catalogue.SCORES['checkerboard_db'].with_unit(db)})"
 
 
 def _scores(scores: Mapping[str, Any]) -> str:
@@ -108,9 +98,8 @@ def _scores(scores: Mapping[str, Any]) -> str:
         for kind in ("quality", "boundary")
     )
     shown = [*quality[:1], *(boundary or quality[1:])[:1]]
-    titles = (catalogue.find(name).title for name in shown)
-    pairs = zip(titles, shown, strict=True)
-    return ", ".join(f"{title} {value_with_unit(n, numbers[n] or 0.0)}" for title, n in pairs)
+    found = ((catalogue.find(name), numbers[name]) for name in shown)
+    return ", ".join(f"{score.title} {score.with_unit(value)}" for score, value in found)
 
 
 def _cost(record: Record, flops: int | None) -> str:

@@ -129,8 +129,7 @@ def _count(parameters: int | None, of: int | None) -> str | None:
 
 
 def _cost(name: str, value: float | None) -> str | None:
-    score = catalogue.SCORES[name]
-    return None if value is None else f"{score.text(value)} {score.unit}"
+    return None if value is None else catalogue.SCORES[name].with_unit(value)
 
 
 def _bar(share: Any, width: int = 20) -> str:

@@ -66,7 +66,7 @@ def _largest(evidence: Sequence[Evidence], gaps: Sequence[Sequence[float]]) -> s
     score = SCORES[evidence[0].setting.primary]
     return listed(
         [
-            f"{score.text(max(map(abs, of_setting)))} {score.unit} ({title(each)})"
+            f"{score.with_unit(max(map(abs, of_setting)))} ({title(each)})"
             for each, of_setting in zip(evidence, zip(*gaps, strict=True), strict=True)
         ]
     )

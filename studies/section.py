@@ -300,8 +300,7 @@ def cell(name: str, values: Iterable[float]) -> str:
 def amount(setting: Setting, value: float) -> str:
     """A difference of the primary score, with its unit; one decimal more than the score has."""
     score = SCORES[setting.primary]
-    # a heading names what values were multiplied by; after a value stands what multiplies it
-    unit = {"%": "points", "×10³": "×10⁻³"}.get(score.unit, score.unit)
+    unit = "points" if score.unit == "%" else score.suffix
     return f"{score.scale * value:.{(score.decimals or 2) + 1}f} {unit}".rstrip()
 
 

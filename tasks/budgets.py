@@ -13,12 +13,12 @@ from torch.utils.data import DataLoader
 
 from data.loading import collate
 from runs import per_image as side_file
-from runs.closing import value_with_unit
 from runs.records import Record
 from tasks.averaging import recalibrate
 from tasks.callbacks import Throughput
 from tasks.optimisation import steps_done, training_steps
 from tasks.scoring import score
+from upzoo.metrics.catalogue import find
 
 #: Training images from which batch norm's statistics are computed anew.
 CALIBRATION = 160
@@ -114,7 +114,7 @@ class Budgets(pl.Callback):
         for logger in trainer.loggers:
             logger.log_metrics(flat(metrics), step=step)
         shown = (
-            f"{split} {name} {value_with_unit(name, scores[name])}"
+            f"{split} {name} {find(name).with_unit(scores[name])}"
             for split, scores in metrics.items()
             for name in ("miou", "psnr", "fid", "swd")
             if name in scores

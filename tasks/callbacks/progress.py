@@ -5,9 +5,8 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import RichProgressBar
 
-from runs.closing import value_with_unit
 from tasks.optimisation import steps_done
-from upzoo.metrics.catalogue import SCORES
+from upzoo.metrics import catalogue
 
 
 def shown(name: str, value: Any) -> Any:
@@ -17,8 +16,8 @@ def shown(name: str, value: Any) -> Any:
     ('45.7 %', 0.5)
     """
     split, _, score = name.rpartition("/")
-    known = score in SCORES and score != "loss" and split != "train"
-    return value_with_unit(score, float(value)) if known else value
+    known = score in catalogue.SCORES and score != "loss" and split != "train"
+    return catalogue.SCORES[score].with_unit(float(value)) if known else value
 
 
 class Bar(RichProgressBar):
