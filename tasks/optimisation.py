@@ -92,16 +92,16 @@ class Optimisation:
 
     def __post_init__(self) -> None:
         """Refuse options out of their range."""
-        _check("lr", self.lr, lambda v: v > 0, "a number above 0")
-        _check("weight_decay", self.weight_decay, lambda v: v >= 0, "a number of at least 0")
-        _check(
+        check_number("lr", self.lr, lambda v: v > 0, "a number above 0")
+        check_number("weight_decay", self.weight_decay, lambda v: v >= 0, "a number of at least 0")
+        check_number(
             "warmup",
             self.warmup,
             lambda v: 0 <= v <= 1 or (v > 1 and v == int(v)),
             "a share of the steps, 0 to 1, or a whole number of them above 1",
         )
-        _check("momentum", self.momentum, lambda v: 0 <= v < 1, "a number from 0 to below 1")
-        _check("encoder_factor", self.encoder_factor, lambda v: v > 0, "a number above 0")
+        check_number("momentum", self.momentum, lambda v: 0 <= v < 1, "a number from 0 to below 1")
+        check_number("encoder_factor", self.encoder_factor, lambda v: v > 0, "a number above 0")
         check_betas(self.betas)
         check_choice("optimiser", self.optimiser, ("adamw", "sgd"))
         check_choice("schedule", self.schedule, ("cosine", "constant"))
@@ -281,7 +281,8 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
         raise ValueError(f"task.{name}={value!r} must be {' or '.join(choices)}")
 
 
-def _check(name: str, value: object, fits: Callable[[Any], bool], want: str) -> None:
+def check_number(name: str, value: object, fits: Callable[[Any], bool], want: str) -> None:
+    """Refuse an option that is no finite number or does not fit, in one line."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not fits(value):
+    if not number or not math.isfinite(value) or not fits(value):
         raise ValueError(f"task.{name}={value!r} must be {want}")

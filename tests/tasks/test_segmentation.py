@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tasks.segmentation import Segmentation, warmup_cosine
+from tasks.segmentation import Segmentation, soft_dice, warmup_cosine
 
 DATA = SimpleNamespace(
     classes=("a", "b", "c"),
@@ -56,9 +56,45 @@ def test_weighted_loss_is_the_weighted_mean(logits_and_mask, name, weights):
     torch.testing.assert_close(loss, expected)
 
 
+def test_dice_is_that_of_another_library(logits_and_mask):
+    losses = pytest.importorskip("segmentation_models_pytorch.losses")
+    logits, mask = logits_and_mask
+    theirs = losses.DiceLoss("multiclass", ignore_index=255, eps=0)(logits, mask)
+    torch.testing.assert_close(soft_dice(logits, mask), theirs)
+
+
+def test_dice_is_the_mean_over_the_classes_that_a_batch_holds(logits_and_mask):
+    logits, mask = logits_and_mask
+    mask = mask.where(mask != 2, 0)  # class 2 is absent: it has no coefficient
+    valid = mask != 255
+    p = logits.softmax(1)
+    coefficients = [
+        2 * p[:, k][mask == k].sum() / (p[:, k][valid].sum() + (mask == k).sum()) for k in (0, 1)
+    ]
+    expected = 1 - sum(coefficients) / 2
+    torch.testing.assert_close(soft_dice(logits, mask), expected)
+    alone, both = task().loss(logits, mask), task(dice=0.5).loss(logits, mask)
+    torch.testing.assert_close(both, alone + 0.5 * expected)
+
+
+def test_dice_of_a_certain_and_right_answer_is_0():
+    mask = torch.tensor([[[0, 2, 255], [1, 1, 0]]])
+    logits = 100 * F.one_hot(mask.clamp(max=2), 3).permute(0, 3, 1, 2).float()
+    assert soft_dice(logits, mask).item() == pytest.approx(0, abs=1e-6)
+    assert soft_dice(-logits, mask).item() > 0.5
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_dice_has_finite_gradients_where_a_class_is_certain_to_be_absent(dtype):
+    logits = torch.tensor([[60.0, -60.0]]).view(1, 2, 1, 1).expand(1, 2, 4, 4).to(dtype)
+    logits = logits.clone().requires_grad_()
+    task(dice=1.0).loss(logits, torch.zeros(1, 4, 4, dtype=torch.long)).backward()
+    assert logits.grad.isfinite().all()
+
+
 def test_an_image_of_nothing_but_void_has_no_loss_and_no_gradient():
     logits = torch.randn(1, 3, 4, 4, requires_grad=True)
-    loss = task().loss(logits, torch.full((1, 4, 4), 255))
+    loss = task(dice=1.0).loss(logits, torch.full((1, 4, 4), 255))
     loss.backward()
     assert loss.item() == 0
     assert logits.grad.abs().max() == 0
@@ -161,6 +197,9 @@ def test_sgd_steps_with_momentum_and_decay():
         ({"schedule": "step"}, "task.schedule='step' must be cosine or constant"),
         ({"momentum": 1.0}, "task.momentum=1.0 must be a number from 0 to below 1"),
         ({"lr": 0}, "task.lr=0 must be a number above 0"),
+        ({"dice": -1}, "task.dice=-1 must be a number of at least 0"),
+        ({"dice": math.inf}, "task.dice=inf must be a number of at least 0"),
+        ({"dice": "yes"}, "task.dice='yes' must be a number of at least 0"),
         ({"warmup": 1.5}, "task.warmup=1.5 must be a share of the steps, 0 to 1"),
     ],
 )
