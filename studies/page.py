@@ -20,11 +20,16 @@ from studies.settings import SETTINGS
 from studies.variants import OPERATORS
 from upzoo.atomic import whole
 
-#: What stands in the brackets of a line.
-BRACKETS = (
-    "In brackets: the smallest difference that such a setting finds in 80 of 100 cases, and how "
-    "many variants still gained in the last doubling of their training: where they did, what is "
-    "best after a longer one is not known."
+#: What heads the table of answers, and what its columns are.
+COLUMNS = (
+    "| setting | steps | take | not distinguishable from the best | finds | gaining |",
+    "| --- | --: | --- | --- | --: | --: |",
+)
+LEGEND = (
+    "*Take*: the cheapest of those that are not distinguishable from the best; none where leaving "
+    "out one seed changes it. *Finds*: the smallest difference that such a setting finds in 80 of "
+    "100 cases. *Gaining*: how many variants still gained in the last doubling of their training; "
+    "where they did, what is best after a longer one is not known."
 )
 PAGE, README, FIGURES = Path("docs/results.md"), Path("README.md"), Path("docs/figures")
 #: The page of one kind of setting, by the name of its data.
@@ -112,18 +117,17 @@ def trained(evidence: Sequence[Evidence]) -> list[str]:
 def overview(evidence: Sequence[Evidence], costs: Mapping[str, Costs]) -> list[str]:
     """README's answer: the advice of finished settings at their longest budget, what is open."""
     finished = [each for each in evidence if each.finished]
-    lines = [in_short(each, costs.get(each.name, {})) for each in finished]
+    lines = answers(finished, costs)
     lines += [
         so_far(each)
         for each in evidence
         if each not in finished and not each.missing and len(each.seeds) >= ENOUGH
     ]
-    lines += ["", BRACKETS] if finished else []
     done = {each.name for each in finished}
     titles = [setting.title for name, setting in SETTINGS.items() if name not in done]
     if titles:
         lines += [
-            *([""] if lines else []),
+            *([""] if lines and lines[-1] else []),
             f"**What to take is not known yet** for {listed(titles)}: "
             "not all variants and seeds are trained.",
         ]
@@ -131,21 +135,30 @@ def overview(evidence: Sequence[Evidence], costs: Mapping[str, Costs]) -> list[s
     return [*lines, "", where]
 
 
-def in_short(each: Evidence, costs: Costs) -> str:
-    """A finished setting's advice at its longest budget, in a line; in brackets its limits."""
+def answers(finished: Sequence[Evidence], costs: Mapping[str, Costs]) -> list[str]:
+    """The advice of finished settings at their longest budgets, a row each, and what it rests on."""
+    rows = [answer(each, costs.get(each.name, {})) for each in finished]
+    return [*COLUMNS, *rows, "", LEGEND, ""] if rows else []
+
+
+def answer(each: Evidence, costs: Costs) -> str:
+    """A finished setting's row: the advice at its longest budget, and its limits."""
     last = each.budgets[-1]
     scores = conclusions.without_twins(each.scores(last))
     near = inference.near_best(scores, each.setting.better)
     chosen = None
     if all(variant in costs for variant in near):
         chosen = conclusions.advice(each, last, costs).variant
-    take = f"take `{chosen}`; " if chosen else ""
-    after = f"not distinguishable from the best: {names(near)}"
-    found = amount(each.setting, inference.detectable(scores))
     ends = conclusions.last_doublings(each).values()
-    rising = sum(not end.converged for end in ends)
-    limits = f"({found}; {rising} of {len(ends)})"
-    return f"* **{each.setting.title}**, {last:,} steps: {take}{after} {limits}."
+    cells = (
+        each.setting.title,
+        f"{last:,}",
+        f"**`{chosen}`**" if chosen else "–",
+        names(near),
+        amount(each.setting, inference.detectable(scores)),
+        f"{sum(not end.converged for end in ends)} of {len(ends)}",
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def so_far(each: Evidence) -> str:
@@ -162,8 +175,7 @@ def of_data(data: str, evidence: Sequence[Evidence], costs: Mapping[str, Costs])
     """The settings of one data set in short, for the page that is about them."""
     titles = [setting.title for setting in SETTINGS.values() if setting.data == data]
     mine = [each for each in evidence if each.setting.data == data]
-    lines = [in_short(each, costs.get(each.name, {})) for each in mine if each.finished]
-    lines += ["", BRACKETS, ""] if lines else []
+    lines = answers([each for each in mine if each.finished], costs)
     lines += across.table(mine)
     for each in mine:
         if len(each.seeds) >= FEWEST_SEEDS:

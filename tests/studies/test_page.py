@@ -192,7 +192,7 @@ def test_the_readmes_answer_is_of_finished_settings_alone(found, tmp_path):
     lines = page.overview([found], {"espcn_x3": COSTS})
     assert "not known yet" in lines[0]
     assert "ESPCN ×3" in lines[0]
-    assert not any("take `" in line for line in lines)
+    assert not any(line.startswith("|") for line in lines)
     path = tmp_path / "page.md"
     path.write_text("a\n<!-- begin study -->\nreplaced\n<!-- end study -->\nb")
     text = page.with_study(path, lines)
@@ -209,6 +209,19 @@ def test_the_readme_tells_what_the_seeds_of_an_unfinished_setting_say(found, mon
     assert "`transposed`" in first
     assert "take" not in first
     assert few.title in open_
+
+
+def test_the_readme_has_a_row_of_a_finished_setting(found, monkeypatch):
+    small = dataclasses.replace(SETTINGS["espcn_x3"], variants=tuple(MEANS), seeds=(0, 1, 2))
+    monkeypatch.setitem(SETTINGS, "espcn_x3", small)
+    head, rule, row, _, legend, *_ = page.overview([found], {"espcn_x3": COSTS})
+    assert head.count("|") == rule.count("|") == row.count("|")
+    title, steps, take, near, finds, gaining = row.strip("| ").split(" | ")
+    assert (title, steps, take, near) == (small.title, "400", "**`transposed`**", "`transposed`")
+    assert finds.endswith(" dB")
+    assert gaining == "2 of 3"  # the A/A pair's second is no variant of its own
+    assert "leaving out one seed" in legend
+    assert "| – |" in page.answers([found], {})[2]
 
 
 def test_a_page_about_one_data_set_has_its_settings_in_short(found):
