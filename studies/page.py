@@ -136,7 +136,7 @@ def overview(evidence: Sequence[Evidence], costs: Mapping[str, Costs]) -> list[s
 
 
 def answers(finished: Sequence[Evidence], costs: Mapping[str, Costs]) -> list[str]:
-    """The advice of finished settings at their longest budgets, a row each, and what it rests on."""
+    """The advice of finished settings at their longest budgets, a row each, and its legend."""
     rows = [answer(each, costs.get(each.name, {})) for each in finished]
     return [*COLUMNS, *rows, "", LEGEND, ""] if rows else []
 
