@@ -63,7 +63,7 @@ def ship(run: str | Path, name: str, seeds: Mapping[str, Any] | None = None) -> 
     metadata |= {
         "model": spec,
         "data": {k: v for k, v in record.data.items() if k not in records.COUNTED},
-        "config": options | {"data": scrub.data(options["data"])},
+        "config": scrub.config(options),
         "metrics": _short(metrics),
         "command": scrub.command(record.command),
     }

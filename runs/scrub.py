@@ -5,6 +5,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from upzoo import zoo
+
 #: Options of one machine's folders and processes.
 LOCAL = ("logs", "ckpt", "data.num_workers")
 #: Where the data lie, to train.py and to evaluate.py.
@@ -22,6 +24,25 @@ def data(options: Mapping[str, Any]) -> dict[str, Any]:
     return {**options, "root": "???" if needed else None}  # ???: OmegaConf asks for it
 
 
+def start(weights: str | None) -> str | None:
+    """The weights that a run started from: a name of the zoo, RUN for a folder or file.
+
+    >>> start(None), start("unet_bilinear_init.camvid"), start("/home/me/logs/seed0")
+    (None, 'unet_bilinear_init.camvid', 'RUN')
+    """
+    return weights if weights in (None, "null") or weights in zoo.entries() else "RUN"
+
+
+def config(options: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's options without where its data and the weights that it started from lay."""
+    found = dict(options)
+    if "data" in found:
+        found["data"] = data(found["data"])
+    if "init" in found:
+        found["init"] = start(found["init"])
+    return found
+
+
 def command(text: str) -> str:
     """A run's command for anybody: without the folders of one machine."""
     kept = []
@@ -29,6 +50,8 @@ def command(text: str) -> str:
         key = argument.partition("=")[0]
         if key in ROOTS:
             kept.append(f"{key}=PATH")
+        elif key == "init":
+            kept.append(f"init={start(argument.partition('=')[2])}")
         elif key not in LOCAL:
             kept.append(argument)
     return shlex.join(kept)

@@ -67,9 +67,7 @@ def keep_run(run: Path, target: Path) -> None:
 
 def without_places(record: Record) -> Record:
     """A record that holds on any machine."""
-    config = record.config | {"logs": "logs", "run_dir": None, "ckpt": None}
-    if "data" in config:
-        config["data"] = scrub.data(config["data"])
+    config = scrub.config(record.config) | {"logs": "logs", "run_dir": None, "ckpt": None}
     return dataclasses.replace(
         record, command=scrub.command(record.command), config=config, checkpoint=None
     )

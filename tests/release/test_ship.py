@@ -188,11 +188,21 @@ def test_of_a_gan_the_generator_alone_is_used():
     assert own.keys() == {"_target_", "upsample", "size", "channels", "latent", "width", "stem"}
 
 
+def test_a_config_is_freed_of_one_machines_folders():
+    data = {"_target_": "data.camvid.CamVid", "root": "/data/x", "size": [360, 480]}
+    freed = scrub.config({"seed": 1, "init": "/data/x/seed0-1", "data": data})
+    assert freed == {"seed": 1, "init": "RUN", "data": data | {"root": None}}
+
+
 def test_a_command_is_freed_of_one_machines_folders():
     command = (
         "python train.py model=unet data.root=/data/x logs=/tmp/l 'upsample=glob(*)' ckpt=last"
     )
     freed = scrub.command(command)
     assert freed == "python train.py model=unet data.root=PATH 'upsample=glob(*)'"
+    started = scrub.command("python train.py init=/data/x/seed0-1 seed=1")
+    assert started == "python train.py init=RUN seed=1"
+    for kept in ("init=unet_bilinear_init.camvid", "init=null"):
+        assert scrub.command(f"python train.py {kept}") == f"python train.py {kept}"
     scored = scrub.command("python evaluate.py pretrained=x root=/data/x split=test logs=/tmp/l")
     assert scored == "python evaluate.py pretrained=x root=PATH split=test"
