@@ -194,7 +194,8 @@ def test_a_config_is_freed_of_one_machines_folders():
     assert freed == {"seed": 1, "init": "RUN", "data": data | {"root": None}}
 
 
-def test_a_command_is_freed_of_one_machines_folders():
+def test_a_command_is_freed_of_one_machines_folders(monkeypatch):
+    monkeypatch.setattr(zoo, "entries", lambda: {"unet_bilinear_init.camvid": {}})
     command = (
         "python train.py model=unet data.root=/data/x logs=/tmp/l 'upsample=glob(*)' ckpt=last"
     )
