@@ -378,19 +378,24 @@ def test_scores_are_those_of_the_figures_of_their_images(records):
                 assert budget["metrics"][split]["psnr"] == pytest.approx(found, abs=1e-3)
 
 
-def test_limits_in_the_readme(records):
-    """They are those of the page, which the tests above recompute."""
+def test_the_readmes_row(records):
+    """It is that of the page, which the tests above recompute."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    line = re.search(rf"^\* \*\*{re.escape(records.setting.title)}\*\*.*\((.+)\)\.$", readme, re.M)
-    assert (line is None) == (len(records.seeds) < len(records.setting.seeds))
-    if line is None:
+    row = re.search(rf"^\| {re.escape(records.setting.title)} \| .*$", readme, re.M)
+    assert (row is None) == (len(records.seeds) < len(records.setting.seeds))
+    if row is None:
         return
+    _, steps, take, near, finds, gaining = row[0].strip("| ").split(" | ")
     text = SECTIONS[records.setting.title]
+    assert steps == f"{records.budgets[-1]:,}"
+    advice = re.findall(rf"^\* {steps} steps: (.*)\.$", text, re.M)[0]
+    assert advice.endswith(f" not distinguishable from the best: {near}")
+    assert advice.startswith("the cheapest depends" if take == "–" else f"take {take}, ")
     found = re.search(r"finds a difference of (\S+(?: \S+)?) in 80", text)
     rising = re.search(r"^\* Not converged.*$", text, re.M)
     count = rising[0].count("`") // 2 if rising else 0
     assert found is not None
-    assert line[1] == f"{found[1]}; {count} of {len(records.compared)}"
+    assert (finds, gaining) == (found[1], f"{count} of {len(records.compared)}")
 
 
 def test_hypotheses(several):
