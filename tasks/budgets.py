@@ -18,7 +18,7 @@ from tasks.averaging import recalibrate
 from tasks.callbacks import Throughput
 from tasks.optimisation import steps_done, training_steps
 from tasks.scoring import score
-from upzoo.metrics.catalogue import find
+from upzoo.metrics import catalogue
 
 #: Training images from which batch norm's statistics are computed anew.
 CALIBRATION = 160
@@ -114,7 +114,7 @@ class Budgets(pl.Callback):
         for logger in trainer.loggers:
             logger.log_metrics(flat(metrics), step=step)
         shown = (
-            f"{split} {name} {find(name).with_unit(scores[name])}"
+            f"{split} {name} {catalogue.find(name).with_unit(scores[name])}"
             for split, scores in metrics.items()
             for name in ("miou", "psnr", "fid", "swd")
             if name in scores

@@ -74,8 +74,8 @@ class Segmentation(Supervised):
 
     The loss is the cross-entropy averaged over pixels that are not void, in float32, and where
     asked one minus the mean Dice coefficient. Scores come from the confusion matrix of the whole
-    data set, the boundary F1 from each image (tolerance
-    0.75 % of its diagonal) and the Boundary IoU from bands of 2 % of it.
+    data set, the boundary F1 from each image (tolerance 0.75 % of its diagonal) and the Boundary
+    IoU from bands of 2 % of it.
 
     Args:
         net: (B, C, H, W) images -> (B, classes, H, W) logits.
