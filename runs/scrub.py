@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from upzoo import zoo
+from upzoo.backbones import files
 
 #: Options of one machine's folders and processes.
 LOCAL = ("logs", "ckpt", "data.num_workers")
@@ -33,13 +34,28 @@ def start(weights: str | None) -> str | None:
     return weights if weights in (None, "null") or weights in zoo.entries() else "RUN"
 
 
+def backbone(weights: str | None) -> str | None:
+    """The released weights of a backbone: a name, FILE for a file of them.
+
+    >>> backbone("DEFAULT"), backbone("/home/me/resnet50.pth")
+    ('DEFAULT', 'FILE')
+    """
+    return "FILE" if files.is_file(weights) else weights
+
+
+#: Options of weights that may lie on one machine.
+STARTS = {"init": start, "model.weights": backbone}
+
+
 def config(options: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's options without where its data and the weights that it started from lay."""
+    """A run's options without the places of its data and of the weights that it started from."""
     found = dict(options)
     if "data" in found:
         found["data"] = data(found["data"])
     if "init" in found:
         found["init"] = start(found["init"])
+    if "weights" in (found.get("model") or {}):
+        found["model"] = {**found["model"], "weights": backbone(found["model"]["weights"])}
     return found
 
 
@@ -47,11 +63,11 @@ def command(text: str) -> str:
     """A run's command for anybody: without the folders of one machine."""
     kept = []
     for argument in shlex.split(text):
-        key = argument.partition("=")[0]
+        key, _, value = argument.partition("=")
         if key in ROOTS:
             kept.append(f"{key}=PATH")
-        elif key == "init":
-            kept.append(f"init={start(argument.partition('=')[2])}")
+        elif key in STARTS:
+            kept.append(f"{key}={STARTS[key](value)}")
         elif key not in LOCAL:
             kept.append(argument)
     return shlex.join(kept)

@@ -190,8 +190,14 @@ def test_of_a_gan_the_generator_alone_is_used():
 
 def test_a_config_is_freed_of_one_machines_folders():
     data = {"_target_": "data.camvid.CamVid", "root": "/data/x", "size": [360, 480]}
-    freed = scrub.config({"seed": 1, "init": "/data/x/seed0-1", "data": data})
-    assert freed == {"seed": 1, "init": "RUN", "data": data | {"root": None}}
+    model = {"weights": "/data/x/resnet50.pth", "width": 8}
+    freed = scrub.config({"seed": 1, "init": "/data/x/seed0-1", "data": data, "model": model})
+    assert freed == {
+        "seed": 1,
+        "init": "RUN",
+        "data": data | {"root": None},
+        "model": {"weights": "FILE", "width": 8},
+    }
 
 
 def test_a_command_is_freed_of_one_machines_folders(monkeypatch):
@@ -203,7 +209,9 @@ def test_a_command_is_freed_of_one_machines_folders(monkeypatch):
     assert freed == "python train.py model=unet data.root=PATH 'upsample=glob(*)'"
     started = scrub.command("python train.py init=/data/x/seed0-1 seed=1")
     assert started == "python train.py init=RUN seed=1"
-    for kept in ("init=unet_bilinear_init.camvid", "init=null"):
+    weights = scrub.command("python train.py model.weights=/data/x/r.pth")
+    assert weights == "python train.py model.weights=FILE"
+    for kept in ("model.weights=DEFAULT", "init=unet_bilinear_init.camvid", "init=null"):
         assert scrub.command(f"python train.py {kept}") == f"python train.py {kept}"
     scored = scrub.command("python evaluate.py pretrained=x root=/data/x split=test logs=/tmp/l")
     assert scored == "python evaluate.py pretrained=x root=PATH split=test"
