@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from studies.settings import SETTINGS
@@ -53,6 +54,22 @@ def settings(text: str) -> list[str]:
     for name in names:
         if name not in SETTINGS:
             raise ValueError(f"--settings {name}: there is no such setting: {', '.join(SETTINGS)}")
+    return names
+
+
+def variants(text: str, of: Sequence[str]) -> list[str]:
+    """The variants that a list names, of settings.
+
+    Raises:
+        ValueError: no setting has such a variant.
+
+    >>> variants("transposed,dysample", ["espcn_x3"])
+    ['transposed', 'dysample']
+    """
+    names, known = text.split(","), {name: 0 for key in of for name in SETTINGS[key].variants}
+    for name in names:
+        if name not in known:
+            raise ValueError(f"--variants {name}: there is no such variant: {', '.join(known)}")
     return names
 
 

@@ -44,12 +44,15 @@ def best(setting: Setting, by_rate: Mapping[float, float]) -> float | None:
     return max(ended, key=lambda lr: better * ended[lr], default=None)
 
 
-def choose_rates(settings: Sequence[str], *places: Path) -> dict[str, dict[str, float]]:
+def choose_rates(
+    settings: Sequence[str], *places: Path, variants: Sequence[str] | None = None
+) -> dict[str, dict[str, float]]:
     """The learning rate of each variant with the best validation score: setting → variant → rate.
 
     Args:
         settings: keys of `SETTINGS`.
         places: folders that hold the pilots' runs or their records.
+        variants: only these; None for all.
 
     Raises:
         ValueError: a pilot is not finished, or all of a variant diverged.
@@ -57,7 +60,11 @@ def choose_rates(settings: Sequence[str], *places: Path) -> dict[str, dict[str, 
     chosen: dict[str, dict[str, float]] = {}
     for name in settings:
         tried = read(name, *places)
+        if variants is not None:
+            tried = {variant: by_rate for variant, by_rate in tried.items() if variant in variants}
         for job in pilot_jobs([name]):
+            if variants is not None and job.variant not in variants:
+                continue
             if job.lr not in tried.get(job.variant, {}):
                 raise ValueError(
                     f"{places[0] / job.folder}: this pilot is not finished: run --pilots first"

@@ -158,6 +158,7 @@ def main() -> None:
     """Train what the command line names."""
     parser = arguments.parser("train", __doc__)
     parser.add_argument("--seeds", help="only these, such as 0,1")
+    parser.add_argument("--variants", help="only these, such as transposed,dysample")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at once")
     parser.add_argument("--epochs", type=int, help="train longer: a power of two times the plan's")
     parser.add_argument("--pilots", action="store_true", help="the pilots in place of the study")
@@ -166,12 +167,16 @@ def main() -> None:
     given = parser.parse_args()
     settings = arguments.settings(given.settings)
     logs, results = given.logs.resolve(), given.results.resolve()
+    names = None if given.variants is None else arguments.variants(given.variants, settings)
     if given.choose:
-        rates = read_rates() | choose_rates(settings, logs, results)
+        rates = read_rates()
+        for setting, chosen in choose_rates(settings, logs, results, variants=names).items():
+            rates[setting] = rates.get(setting, {}) | chosen
         RATES.write_text(yaml.safe_dump(rates), encoding="utf-8")
         return
     seeds = None if given.seeds is None else arguments.seeds(given.seeds)
     jobs = list(pilot_jobs(settings) if given.pilots else study_jobs(settings, read_rates(), seeds))
+    jobs = [job for job in jobs if names is None or job.variant in names]
     data = arguments.folder(given.data, "the data sets")
     runner = Runner(data, logs, results, given.epochs)
     if given.dry_run:

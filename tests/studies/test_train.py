@@ -10,7 +10,7 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from runs import records
-from studies import pilots, plan, train
+from studies import arguments, pilots, plan, train
 from studies.plan import Job, pilot_jobs, study_jobs
 from studies.settings import SETTINGS
 from tests.comparison.fabricated import write
@@ -142,6 +142,23 @@ def test_the_rate_with_the_best_validation_score_is_chosen(tmp_path, capsys):
     assert chosen["dysample"] == 9e-3
     with pytest.raises(ValueError, match="this pilot is not finished: run --pilots first"):
         pilots.choose_rates(["fcn8s_camvid"], tmp_path / "empty")
+
+
+def test_rates_of_some_variants_are_chosen_while_others_pilots_are_missing(tmp_path):
+    for job in pilot_jobs(["fcn8s_camvid"]):
+        if job.variant == "carafe" or (job.variant == "dysample" and job.lr == 9e-3):
+            score = 0.5 - abs(job.lr - 3e-3)
+            write(tmp_path / job.folder, "x", plan.PILOT_SEED, {"miou": score}, split="val")
+    chosen = pilots.choose_rates(["fcn8s_camvid"], tmp_path, variants=["carafe"])
+    assert chosen == {"fcn8s_camvid": {"carafe": 3e-3}}
+    with pytest.raises(ValueError, match=r"dysample/lr0\.001: this pilot is not finished"):
+        pilots.choose_rates(["fcn8s_camvid"], tmp_path, variants=["carafe", "dysample"])
+
+
+@pytest.mark.parametrize("named", ["dysampel", "transposed,", "smooth"])
+def test_a_variant_that_the_settings_lack_is_refused(named):
+    with pytest.raises(ValueError, match=r"--variants .*there is no such variant: bilinear"):
+        arguments.variants(named, ["fcn8s_camvid"])
 
 
 def test_a_variant_whose_pilots_all_diverged_has_no_rate(tmp_path):
