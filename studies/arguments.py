@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from studies.settings import SETTINGS
@@ -50,11 +50,7 @@ def settings(text: str) -> list[str]:
     >>> settings("espcn_x3,espcn_x2")
     ['espcn_x3', 'espcn_x2']
     """
-    names = text.split(",")
-    for name in names:
-        if name not in SETTINGS:
-            raise ValueError(f"--settings {name}: there is no such setting: {', '.join(SETTINGS)}")
-    return names
+    return _names("setting", text, SETTINGS)
 
 
 def variants(text: str, of: Sequence[str]) -> list[str]:
@@ -66,10 +62,15 @@ def variants(text: str, of: Sequence[str]) -> list[str]:
     >>> variants("transposed,dysample", ["espcn_x3"])
     ['transposed', 'dysample']
     """
-    names, known = text.split(","), {name: 0 for key in of for name in SETTINGS[key].variants}
+    known = dict.fromkeys(name for key in of for name in SETTINGS[key].variants)
+    return _names("variant", text, known)
+
+
+def _names(kind: str, text: str, known: Collection[str]) -> list[str]:
+    names = text.split(",")
     for name in names:
         if name not in known:
-            raise ValueError(f"--variants {name}: there is no such variant: {', '.join(known)}")
+            raise ValueError(f"--{kind}s {text}: there is no {kind} {name!r}: {', '.join(known)}")
     return names
 
 

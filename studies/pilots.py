@@ -59,13 +59,10 @@ def choose_rates(
     """
     chosen: dict[str, dict[str, float]] = {}
     for name in settings:
-        tried = read(name, *places)
-        if variants is not None:
-            tried = {variant: by_rate for variant, by_rate in tried.items() if variant in variants}
+        wanted = SETTINGS[name].variants if variants is None else variants
+        tried = {key: by_rate for key, by_rate in read(name, *places).items() if key in wanted}
         for job in pilot_jobs([name]):
-            if variants is not None and job.variant not in variants:
-                continue
-            if job.lr not in tried.get(job.variant, {}):
+            if job.variant in wanted and job.lr not in tried.get(job.variant, {}):
                 raise ValueError(
                     f"{places[0] / job.folder}: this pilot is not finished: run --pilots first"
                 )

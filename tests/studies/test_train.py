@@ -157,7 +157,7 @@ def test_rates_of_some_variants_are_chosen_while_others_pilots_are_missing(tmp_p
 
 @pytest.mark.parametrize("named", ["dysampel", "transposed,", "smooth"])
 def test_a_variant_that_the_settings_lack_is_refused(named):
-    with pytest.raises(ValueError, match=r"--variants .*there is no such variant: bilinear"):
+    with pytest.raises(ValueError, match=r"--variants .*: there is no variant '\w*': bilinear"):
         arguments.variants(named, ["fcn8s_camvid"])
 
 
